@@ -1,0 +1,153 @@
+"""Runs as processes, a few at a time; none of them can hurt another."""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
+
+from hydra_plugins._marlpipe_local_run import Job, Outcome, work
+from marlpipe.errors import UserError
+from marlpipe.records.folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.5
+TERMINATE_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A process that was started, and where its outcome will come from."""
+
+    number: int
+    process: ForkServerProcess
+    channel: "Connection[Outcome, Outcome]"
+
+
+class RunPool:
+    """Starts runs and waits for them.
+
+    Args:
+        processes: how many at once.
+        preload: modules to import once, before the first run is started; each run starts as a copy of that process.
+        grace_s: seconds that runs get to save themselves after a Ctrl-C.
+    """
+
+    def __init__(self, *, processes: int, preload: Sequence[str], grace_s: float) -> None:
+        self._processes = processes
+        self._grace_s = grace_s
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(list(preload))
+        self._running: list[Running] = []
+
+    def run(self, jobs: Sequence[Job], look: Callable[[], None]) -> list[float | int | None]:
+        """Runs all jobs to whatever end each of them finds, which is then in its status file.
+
+        Args:
+            jobs: in the order in which they start.
+            look: called about twice per second.
+
+        Returns:
+            The number that each task returned, None for a task that returned none or failed.
+
+        Raises:
+            KeyboardInterrupt: the user pressed Ctrl-C; all runs have been stopped and their status files say so.
+        """
+        waiting = deque(range(len(jobs)))
+        values: list[float | int | None] = [None] * len(jobs)
+        try:
+            while waiting or self._running:
+                while waiting and len(self._running) < self._processes:
+                    self._start(jobs, waiting.popleft())
+                look()
+                for run in self._ended(LOOK_EVERY_S):
+                    values[run.number] = _conclude(run, jobs[run.number], stopped=False)
+        except KeyboardInterrupt:
+            self._stop(jobs, look)
+            for number in waiting:
+                _mark_interrupted(jobs[number], "stopped by the user before it started")
+            raise
+        finally:
+            self._stop(jobs, lambda: None)  # nothing is left running, whatever went wrong here
+        return values
+
+    def _start(self, jobs: Sequence[Job], number: int) -> None:
+        receive, send = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=work, args=(jobs[number], send), name=f"run-{number}")
+        folder = RunFolder(jobs[number].folder)
+        if folder.status.state != "finished":
+            folder.update_status(state="running")
+        process.start()
+        send.close()
+        self._running.append(Running(number=number, process=process, channel=receive))
+
+    def _ended(self, timeout_s: float) -> list[Running]:
+        wait([run.process.sentinel for run in self._running], timeout_s)
+        ended = [run for run in self._running if not run.process.is_alive()]
+        self._running = [run for run in self._running if run not in ended]
+        return ended
+
+    def _stop(self, jobs: Sequence[Job], look: Callable[[], None]) -> None:
+        """Ends all runs: asks, then insists, then kills. A second Ctrl-C skips the asking."""
+        for signal_, patience_s in (
+            (signal.SIGINT, self._grace_s),
+            (signal.SIGTERM, TERMINATE_S),
+            (signal.SIGKILL, TERMINATE_S),
+        ):
+            for run in self._running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(run.process.pid or 0, signal_)
+            deadline = time.monotonic() + patience_s
+            with contextlib.suppress(KeyboardInterrupt):
+                while self._running and time.monotonic() < deadline:
+                    look()
+                    for run in self._ended(LOOK_EVERY_S):
+                        _conclude(run, jobs[run.number], stopped=True)
+
+
+def _conclude(run: Running, job: Job, *, stopped: bool) -> float | int | None:
+    """Makes the status file say how a run ended, where the run itself could not or did not."""
+    run.process.join()
+    outcome = _received(run.channel)
+    folder = RunFolder(job.folder)
+    try:
+        if outcome is None and not stopped:
+            folder.update_status(state="failed", reason=_how_it_died(run.process.exitcode))
+        elif outcome is None or outcome.kind == "interrupted" or stopped:
+            _mark_interrupted(job, "stopped by the user")
+        elif outcome.kind == "raised" and folder.status.state not in ("failed", "interrupted"):
+            folder.update_status(state="failed", reason=outcome.reason)
+        elif outcome.kind == "returned" and not folder.status.ended:
+            folder.update_status(state="finished")
+    except UserError as error:  # one folder that is lost must not end the grid
+        log.error("%s", error)
+    return outcome.value if outcome else None
+
+
+def _received(channel: "Connection[Outcome, Outcome]") -> Outcome | None:
+    with channel:
+        try:
+            return channel.recv() if channel.poll() else None
+        except EOFError:
+            return None
+
+
+def _mark_interrupted(job: Job, reason: str) -> None:
+    folder = RunFolder(job.folder)
+    if not folder.status.ended:
+        folder.update_status(state="interrupted", reason=reason)
+
+
+def _how_it_died(exitcode: int | None) -> str:
+    if exitcode is None or exitcode >= 0:
+        return f"its process ended with exit code {exitcode} and said nothing"
+    name = signal.Signals(-exitcode).name
+    likely = ", most likely because the memory ran out" if name == "SIGKILL" else ""
+    return f"its process was killed by {name}{likely}"

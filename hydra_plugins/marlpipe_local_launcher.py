@@ -1,0 +1,151 @@
+"""Runs a grid on this machine: a process of its own for every run, as many at once as there are cores for."""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cloudpickle  # type: ignore[import-untyped]
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from hydra_plugins import _marlpipe_local_run
+from hydra_plugins._marlpipe_local_pool import RunPool
+from hydra_plugins._marlpipe_local_run import Job
+from marlpipe.errors import UserError
+from marlpipe.records.folder import RunFolder
+from marlpipe.records.live import GridDisplay
+from marlpipe.records.provenance import COMMAND_VARIABLE, command_line, cores
+
+THREADS_VARIABLE = "MARLPIPE_THREADS"
+
+log = logging.getLogger(__name__)
+
+
+class LocalLauncher(Launcher):
+    """A Hydra launcher for grids of small runs.
+
+    What becomes of each run is in its folder's status file. A run that fails neither stops the others nor makes the
+    sweep raise: whoever reports on the sweep reads the status files.
+
+    Args:
+        processes: runs at the same time. None: as many as there are runs, at most one per core.
+        threads: threads of each run. None: the cores divided by the processes.
+        grace_s: seconds that runs get to save themselves after a Ctrl-C, before they are terminated.
+    """
+
+    def __init__(self, *, processes: int | None = None, threads: int | None = None, grace_s: float = 30.0) -> None:
+        for name, given in (("processes", processes), ("threads", threads)):
+            if given is not None and given < 1:
+                raise UserError(f"hydra.launcher.{name}={given} is not possible\n  valid: 1 or more, or null to choose")
+        self._processes = processes
+        self._threads = threads
+        self._grace_s = grace_s
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """What Hydra hands over before the launch."""
+        self._hydra_context = hydra_context
+        self._task_function = task_function
+        self._config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Runs one job per list of overrides. Two that would share a folder are one run.
+
+        Raises:
+            UserError: the task function cannot be imported by another process, or a folder cannot be written.
+            SystemExit: with 130, after a Ctrl-C and once all runs have stopped.
+        """
+        setup_globals()
+        configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
+        _check_importable(self._task_function)
+        configs = [self._compose(overrides, initial_job_idx + n) for n, overrides in enumerate(job_overrides)]
+        folders = [_run_folder(config) for config in configs]
+        unique = dict(zip(folders, configs, strict=True))
+        processes, threads = share_cores(
+            runs=len(unique), cores=cores(), processes=self._processes, threads=self._threads
+        )
+        log.info("%d runs, %d at a time, %d threads each", len(unique), processes, threads)
+        environment = {
+            **os.environ,
+            COMMAND_VARIABLE: command_line(),
+            THREADS_VARIABLE: str(threads),
+            "OMP_NUM_THREADS": str(threads),
+        }
+        jobs = [
+            Job(call=self._call(config), folder=folder, environment=environment) for folder, config in unique.items()
+        ]
+        values = dict(zip(unique, self._run(jobs, processes), strict=True))
+        return [_job_return(config, values[folder]) for folder, config in zip(folders, configs, strict=True)]
+
+    def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
+        config = self._hydra_context.config_loader.load_sweep_config(self._config, list(overrides))
+        with open_dict(config):
+            config.hydra.job.id = str(number)
+            config.hydra.job.num = number
+        return config
+
+    def _call(self, config: DictConfig) -> bytes:
+        call: bytes = cloudpickle.dumps((self._task_function, config, self._hydra_context, Singleton.get_state()))
+        return call
+
+    def _run(self, jobs: Sequence[Job], processes: int) -> list[float | int | None]:
+        folders = [RunFolder(job.folder).create() for job in jobs]
+        for folder in folders:
+            if folder.status.state != "finished":  # a finished run knows itself whether anything is left to do
+                folder.update_status(state="queued", reason=None)
+        # the run's own code, and what its process needs before that
+        preload = [_marlpipe_local_run.__name__, self._task_function.__module__]
+        pool = RunPool(processes=processes, preload=preload, grace_s=self._grace_s)
+        try:
+            with GridDisplay(folders=folders) as display:
+                return pool.run(jobs, display.refresh)
+        except KeyboardInterrupt:
+            print("stopped. The same command goes on where the runs left off.", file=sys.stderr)
+            raise SystemExit(130) from None
+
+
+def share_cores(*, runs: int, cores: int, processes: int | None, threads: int | None) -> tuple[int, int]:
+    """How many runs at a time, and how many threads each, so that all cores work and none is fought over.
+
+    What is given stays as it is, even where that asks for more than there is.
+    """
+    if processes is None:
+        processes = max(1, min(runs, cores // (threads or 1)))
+    return processes, threads or max(1, cores // processes)
+
+
+def _run_folder(config: DictConfig) -> Path:
+    """Where Hydra will put this job."""
+    state = HydraConfig.instance()
+    before = state.cfg
+    try:
+        state.set_config(config)  # the folder's name may ask for parts of it
+        parent = OmegaConf.select(config, "hydra.sweep.dir")
+        return Path(str(parent)).absolute() / str(OmegaConf.select(config, "hydra.sweep.subdir"))
+    finally:
+        state.cfg = before
+
+
+def _check_importable(task_function: TaskFunction) -> None:
+    module = sys.modules.get(task_function.__module__)
+    if task_function.__module__ == "__main__" or getattr(module, task_function.__name__, None) is not task_function:
+        raise UserError(
+            f"hydra/launcher=local cannot start {task_function.__module__}.{task_function.__name__} in a new process\n"
+            "  Move the task function into a module of its own, without a decorator, or use hydra/launcher=basic."
+        )
+
+
+def _job_return(config: DictConfig, value: float | int | None) -> JobReturn:
+    done = JobReturn(
+        overrides=list(config.hydra.overrides.task),
+        working_dir=os.getcwd(),
+        task_name=config.hydra.job.name,
+        status=JobStatus.COMPLETED,
+    )
+    done.return_value = value
+    return done

@@ -1,0 +1,3 @@
+from marlpipe.cli import main
+
+main()

@@ -1,0 +1,45 @@
+"""The memoryless agent for one-step games: Linear, ReLU, Linear, ReLU, Linear (WQMIX, LOMAQ payoff tests)."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from marlpipe.agents.inputs import AgentInput
+from marlpipe.layers import GroupedLinear
+from marlpipe.types import EnvSpec
+
+
+class FeedForwardAgent(nn.Module):
+    """Utilities from an agent's present observation alone."""
+
+    def __init__(
+        self, *, spec: EnvSpec, hidden: int, obs_last_action: bool, obs_agent_id: bool, shared: bool
+    ) -> None:
+        super().__init__()
+        self.input = AgentInput(
+            spec=spec, hidden=hidden, obs_last_action=obs_last_action, obs_agent_id=obs_agent_id, shared=shared
+        )
+
+        def affine(out_features: int) -> nn.Module:
+            if shared:
+                return nn.Linear(hidden, out_features)
+            return GroupedLinear(groups=spec.n_agents, in_features=hidden, out_features=out_features)
+
+        self.layers = nn.Sequential(nn.ReLU(), affine(hidden), nn.ReLU(), affine(spec.n_actions))
+
+    def forward(
+        self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B T N A"]:
+        """Utilities of whole episodes; zero where `filled` is False."""
+        utilities: Tensor = self.layers(self.input(obs[filled], last_actions[filled]))  # (V,N,A)
+        padded = utilities.new_zeros(*filled.shape, *utilities.shape[1:])
+        return padded.index_put((filled,), utilities)
+
+    def step(
+        self, obs: Float[Tensor, "B N O"], last_actions: Int[Tensor, "B N"], memory: Float[Tensor, "B 0"]
+    ) -> tuple[Float[Tensor, "B N A"], Float[Tensor, "B 0"]]:
+        """One moment of acting; the memory stays empty."""
+        return self.layers(self.input(obs, last_actions)), memory
+
+    def initial_memory(self, n: int) -> Float[Tensor, "B 0"]:
+        return self.input.bias.new_zeros(n, 0)

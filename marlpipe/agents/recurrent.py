@@ -1,0 +1,57 @@
+"""The recurrent agent of all value methods: Linear, ReLU, GRU, Linear (PyMARL; LOMAQ Table 1)."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from marlpipe.agents.gru import IndependentGRU, SharedGRU, unroll
+from marlpipe.agents.inputs import AgentInput
+from marlpipe.layers import GroupedLinear
+from marlpipe.types import EnvSpec
+
+
+class RecurrentAgent(nn.Module):
+    """Utilities from an agent's own history, which the GRU summarises from the first moment of the episode on."""
+
+    def __init__(
+        self, *, spec: EnvSpec, hidden: int, obs_last_action: bool, obs_agent_id: bool, shared: bool
+    ) -> None:
+        super().__init__()
+        self.n_agents, self.hidden = spec.n_agents, hidden
+        self.input = AgentInput(
+            spec=spec, hidden=hidden, obs_last_action=obs_last_action, obs_agent_id=obs_agent_id, shared=shared
+        )
+        self.cell: SharedGRU | IndependentGRU
+        self.output: nn.Module
+        if shared:
+            self.cell = SharedGRU(hidden, hidden)
+            self.output = nn.Linear(hidden, spec.n_actions)
+        else:
+            self.cell = IndependentGRU(n_agents=spec.n_agents, hidden=hidden)
+            self.output = GroupedLinear(groups=spec.n_agents, in_features=hidden, out_features=spec.n_actions)
+
+    def forward(
+        self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B T N A"]:
+        """Utilities of whole episodes; zero where `filled` is False, where nothing is computed.
+
+        With the longest episodes first, those still running at a moment are the first rows of the previous one.
+        """
+        order = filled.sum(1).argsort(descending=True, stable=True)
+        moment, rank = filled[order].T.nonzero(as_tuple=True)
+        episode = order[rank]
+        features = torch.relu(self.input(obs[episode, moment], last_actions[episode, moment]))  # (V,N,H)
+        memory = unroll(self.cell, features, filled.sum(0).tolist())
+        utilities = self.output(memory)  # (V,N,A)
+        padded = utilities.new_zeros(*filled.shape, *utilities.shape[1:])
+        return padded.index_put((episode, moment), utilities)
+
+    def step(
+        self, obs: Float[Tensor, "B N O"], last_actions: Int[Tensor, "B N"], memory: Float[Tensor, "B N H"]
+    ) -> tuple[Float[Tensor, "B N A"], Float[Tensor, "B N H"]]:
+        """One moment of acting: utilities, and the memory to hand to the next moment."""
+        memory = self.cell(torch.relu(self.input(obs, last_actions)), memory)
+        return self.output(memory), memory
+
+    def initial_memory(self, n: int) -> Float[Tensor, "B N H"]:
+        return self.input.bias.new_zeros(n, self.n_agents, self.hidden)

@@ -1,0 +1,1 @@
+"""Algorithms: each a loss, whose parts and hyperparameters are its fields."""

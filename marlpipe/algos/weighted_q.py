@@ -1,0 +1,114 @@
+"""Weighted projection of an unrestricted Q* onto monotonic functions: CW-QMIX, OW-QMIX and QPro.
+
+    y = returns of Q*′(s′, û),  L = mean[ w (Q_tot − y)² ] + c · mean[ (Q*(s, u) − y)² ],  û greedy by the utilities
+
+(Rashid et al. 2020, §4; Mei, Zhou, Lan 2024, Algorithm 1. They differ in the weights w, the `projection`.)
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from marlpipe.agents.inputs import last_actions
+from marlpipe.algos.blocks import block_loss, greedy_blocks, weight_metrics
+from marlpipe.monotonicity.method import Monotonicity
+from marlpipe.projections.context import Projection, ProjectionContext
+from marlpipe.targets import chosen, greedy_actions
+from marlpipe.types import EnvSpec, EpisodeBatch, Metrics
+
+
+class WeightedQ(nn.Module):
+    """Agents and mixer of the projection, and the central agents and mixer of Q* with their targets.
+
+    central_mixer: the unrestricted mixer. central_loss_factor: c above. loss_factor: factor of the weighted error.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: EnvSpec,
+        partition: Float[Tensor, "J N"],
+        agent: Callable[..., nn.Module],
+        mixer: Callable[..., nn.Module],
+        monotonicity: Monotonicity,
+        projection: Projection,
+        reward: Callable[[Tensor], Tensor],
+        returns: Callable[..., Tensor],
+        central_mixer: Callable[..., nn.Module],
+        loss_factor: float,
+        central_loss_factor: float,
+        reduction: Literal["sum", "mean"],
+    ) -> None:
+        super().__init__()
+        self.agent = agent(spec=spec)
+        self.mixer = mixer(spec=spec, partition=partition, monotonicity=monotonicity)
+        self.central_agent = agent(spec=spec)
+        self.central_mixer = central_mixer(spec=spec, partition=partition)
+        self.target_central_agent = copy.deepcopy(self.central_agent).requires_grad_(False)
+        self.target_central_mixer = copy.deepcopy(self.central_mixer).requires_grad_(False)
+        self.monotonicity, self.projection, self.reward, self.returns = monotonicity, projection, reward, returns
+        self.loss_factor, self.central_loss_factor, self.reduction = loss_factor, central_loss_factor, reduction
+        self.register_buffer("partition", partition, persistent=False)
+
+    def loss(self, batch: EpisodeBatch) -> tuple[Float[Tensor, ""], Metrics]:
+        """The loss of one batch of episodes, and metrics without gradient."""
+        acted = last_actions(batch.actions, batch.avail_actions.shape[-1])
+        state, next_state = batch.state[:, :-1], batch.state
+
+        all_utilities = self.agent(batch.obs, acted, batch.filled)
+        utilities = chosen(all_utilities[:, :-1], batch.actions)
+        values = self.mixer(utilities, state)
+
+        central_utilities = self.central_agent(batch.obs, acted, batch.filled)
+        optimal_values = self.central_mixer(chosen(central_utilities[:, :-1], batch.actions), state)
+
+        with torch.no_grad():
+            greedy = greedy_actions(all_utilities, batch.avail_actions)
+            target_utilities = self.target_central_agent(batch.obs, acted, batch.filled)
+            greedy_optimal_values = self.target_central_mixer(chosen(target_utilities, greedy), next_state)
+            targets = self.returns(self.reward(batch.rewards), greedy_optimal_values, batch.terminated, batch.valid)
+            weights = self.projection(
+                ProjectionContext(
+                    values=values.detach(),
+                    targets=targets,
+                    valid=batch.valid,
+                    is_greedy=greedy_blocks(greedy[:, :-1] == batch.actions, self.partition),
+                    utilities=all_utilities[:, :-1].detach(),
+                    avail_actions=batch.avail_actions[:, :-1],
+                    actions=batch.actions,
+                    reads=self.mixer.reads,
+                    slopes=lambda: self.mixer.slopes(utilities.detach(), state),
+                    greedy_optimal_values=greedy_optimal_values[:, :-1],
+                    optimal_values=lambda: self.target_central_mixer(
+                        chosen(target_utilities[:, :-1], batch.actions), state
+                    ),
+                )
+            )
+
+        weighted_loss = self.loss_factor * block_loss(weights * (values - targets) ** 2, batch.valid, self.reduction)
+        central_loss = self.central_loss_factor * block_loss(
+            (optimal_values - targets) ** 2, batch.valid, self.reduction
+        )
+        penalty = self.monotonicity.penalty(values, utilities, batch.valid)
+        total = self.monotonicity.penalty.loss_share * (weighted_loss + central_loss) + penalty
+        metrics = {
+            "td_loss": weighted_loss.detach(),
+            "central_loss": central_loss.detach(),
+            "penalty": penalty.detach(),
+            **weight_metrics(weights, values.detach(), targets, batch.valid),
+        }
+        return total, metrics
+
+    @torch.no_grad()
+    def sync_targets(self) -> None:
+        """Hard copy of what the targets are made of."""
+        self.target_central_agent.load_state_dict(self.central_agent.state_dict())
+        self.target_central_mixer.load_state_dict(self.central_mixer.state_dict())
+
+    def after_step(self) -> None:
+        """What the monotonicity method does to the parameters once the optimiser has stepped."""
+        self.monotonicity.after_step(self.mixer)

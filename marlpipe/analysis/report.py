@@ -1,0 +1,59 @@
+"""From run folders to the table and the figures of a comparison."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from marlpipe.analysis.arms import by_env
+from marlpipe.analysis.comparison import compare
+from marlpipe.analysis.figures import learning_curves
+from marlpipe.analysis.runs import Run, find_runs
+from marlpipe.analysis.table import comparison_csv, comparison_table
+from marlpipe.records.files import explained, write_text
+
+References = Mapping[str, Mapping[str, float]]  # for each environment, returns by name
+FILE_WIDTH = 140  # columns where the output goes into a file or a pipe, which has no width of its own
+
+
+def report(
+    folders: Iterable[Path],
+    out: Path,
+    *,
+    references: References | None = None,
+    console: Console | None = None,
+) -> list[Run]:
+    """Writes `table.csv` and one figure per environment, and prints the table and where the files are.
+
+    Args:
+        folders: run folders, or folders above them.
+        out: where to write; it is made if need be.
+        references: horizontal lines for the figures.
+        console: where to print, the terminal by default.
+
+    Returns:
+        The runs, for whoever decides on an exit status.
+
+    Raises:
+        UserError: nothing is found, a run's files are broken, or `out` cannot be written.
+    """
+    runs = find_runs(folders)
+    arms = by_env(runs)
+    comparisons = {env: compare(env_arms) for env, env_arms in arms.items()}
+    with explained("make the folder", out):
+        out.mkdir(parents=True, exist_ok=True)
+    written = [out / "table.csv"]
+    write_text(written[0], comparison_csv(comparisons))
+    for env, env_arms in arms.items():
+        figure = out / f"{re.sub(r'[^A-Za-z0-9_.=-]+', '_', env) or 'env'}.png"
+        if learning_curves(env, env_arms, figure, (references or {}).get(env)):
+            written.append(figure)
+    shown = console or Console()
+    if console is None and not shown.is_terminal:
+        shown = Console(width=FILE_WIDTH)
+    for env, summaries in comparisons.items():
+        shown.print(comparison_table(env, summaries))
+    for path in written:
+        shown.print(str(path), style="dim", soft_wrap=True, highlight=False)
+    return runs

@@ -1,0 +1,76 @@
+"""From a config to the objects of a run. Only here and in `train` do config and classes meet; nothing writes to it."""
+
+import inspect
+from typing import Any
+
+from hydra.errors import HydraException
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from marlpipe.errors import UserError, unknown
+from marlpipe.learner import Algorithm
+from marlpipe.types import Env
+
+
+def build_part(config: DictConfig, group: str, /, **known: Any) -> Any:
+    """The object of one config group. `known` completes a partial, which without it stays one.
+
+    UserError where the config does not fit the object.
+    """
+    node = config[group]
+    try:
+        part = instantiate(node, _convert_="all")
+        return part(**known) if known else part
+    except (HydraException, OmegaConfBaseException, TypeError) as error:
+        raise _explained(error, node, group) from error
+
+
+def build_env(config: DictConfig) -> Env[Any]:
+    """The world."""
+    env: Env[Any] = build_part(config, "env")
+    return env
+
+
+def build_algorithm(config: DictConfig, env: Env[Any]) -> Algorithm:
+    """The loss with its parts, for the world's spec, on the CPU. UserError for parts that do not go together."""
+    spec = env.spec
+    partition = build_part(config, "partition", spec=spec)
+    algorithm: Algorithm = build_part(
+        config,
+        "loss",
+        spec=spec,
+        partition=partition,
+        agent=build_part(config, "agent"),
+        mixer=build_part(config, "mixer"),
+        monotonicity=build_part(config, "monotonicity", spec=spec, partition=partition),
+        projection=build_part(config, "projection"),
+        reward=build_part(config, "reward", spec=spec, partition=partition),
+    )
+    return algorithm
+
+
+def check_keys(config: DictConfig, path: str = "") -> None:
+    """UserError for a key that the class or function behind a node does not take, with those that it takes."""
+    if "_target_" in config:
+        takes = inspect.signature(get_object(config._target_)).parameters
+        open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values())
+        for key in config:
+            if not str(key).startswith("_") and key not in takes and not open_ended:
+                raise unknown(f"{path}: the key", str(key), takes)
+    for key in config:
+        if not OmegaConf.is_missing(config, key) and OmegaConf.is_dict(config[key]) and key != "hydra":
+            check_keys(config[key], f"{path}.{key}" if path else str(key))
+
+
+def _explained(error: Exception, node: DictConfig, group: str) -> UserError:
+    """The reason behind Hydra's wrapping."""
+    cause: BaseException = error
+    while cause.__cause__ is not None and not isinstance(cause, UserError):
+        cause = cause.__cause__
+    if isinstance(cause, UserError):
+        return cause
+    missing = OmegaConf.missing_keys(node)
+    if missing:
+        return UserError(f"{group}: give a value for {', '.join(f'{group}.{key}' for key in sorted(missing))}.")
+    return UserError(f"{group} cannot be built from {OmegaConf.to_container(node)}:\n  {cause}")

@@ -1,0 +1,122 @@
+"""Writes rows of metrics into the run folder and other sinks, and keeps the status file up to date."""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from marlpipe.records.folder import RunFolder
+from marlpipe.records.sinks import Sink
+from marlpipe.types import Metrics, Progress, StateDict, TrainingBatch
+
+SECONDS_BETWEEN_STATUS = 1.0
+
+
+class Recorder(Callback):
+    """Rows of means over the gradient steps since the last row, every `every_env_steps`, and one row per evaluation.
+
+    Metrics stay on their device until a row is written. `total_env_steps` is for the status file's time left.
+    """
+
+    def __init__(
+        self, *, folder: RunFolder, sinks: Sequence[Sink], every_env_steps: int, total_env_steps: int
+    ) -> None:
+        self.folder, self.sinks = folder, sinks
+        self.every_env_steps, self.total_env_steps = every_env_steps, total_env_steps
+        self.next_at, self.steps_in_row, self.sums = 0, 0, {}  # type: int, int, Metrics
+        self.earlier_s, self.started, self.started_at, self.told = 0.0, time.monotonic(), 0, -math.inf
+        self.eval_return: float | None = None
+        self.progress: Progress | None = None
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds of training, over all sessions of the run."""
+        return self.earlier_s + time.monotonic() - self.started
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: TrainingBatch, batch_idx: int
+    ) -> None:
+        del trainer, pl_module, batch_idx
+        if self.progress is None:
+            self.started_at = batch.progress.env_steps
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
+    ) -> None:
+        del pl_module, batch_idx
+        self.progress = progress = batch.progress
+        for name, value in outputs["metrics"].items():
+            self.sums[name] = self.sums.get(name, 0) + value
+        self.steps_in_row += 1
+        if progress.env_steps >= self.next_at:
+            self.next_at = (progress.env_steps // self.every_env_steps + 1) * self.every_env_steps
+            means = {f"train/{name}": float(total) / self.steps_in_row for name, total in self.sums.items()}
+            self.steps_in_row, self.sums = 0, {}
+            acted = {
+                "rollout/return": progress.train_return,
+                "rollout/length": progress.train_length,
+                "rollout/epsilon": progress.epsilon,
+            }
+            self.write(trainer, {**means, **acted})
+        if time.monotonic() - self.told > SECONDS_BETWEEN_STATUS:
+            self.tell()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        del pl_module
+        measured = {name: float(value) for name, value in trainer.callback_metrics.items() if isinstance(value, Tensor)}
+        evaluation = {name: value for name, value in measured.items() if name.startswith("eval/")}
+        self.eval_return = evaluation["eval/return_mean"]
+        self.write(trainer, evaluation)
+        self.tell()
+
+    def write(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """One row, here and in all sinks."""
+        assert self.progress is not None
+        row = {
+            "env_steps": self.progress.env_steps,
+            "gradient_steps": trainer.global_step,
+            "episodes": self.progress.episodes,
+            "wall_s": round(self.wall_s, 3),
+            "time/env_steps_per_s": self.env_steps_per_s(),
+            **metrics,
+        }
+        self.folder.append_metrics(row)
+        for sink in self.sinks:
+            sink.log(row)
+
+    def env_steps_per_s(self) -> float:
+        """Of this session, acting, learning and evaluating together."""
+        assert self.progress is not None
+        return (self.progress.env_steps - self.started_at) / max(time.monotonic() - self.started, 1e-9)
+
+    def tell(self) -> None:
+        """The status file, for whoever watches."""
+        assert self.progress is not None
+        rate = self.env_steps_per_s()
+        left = max(0, self.total_env_steps - self.progress.env_steps)
+        self.folder.update_status(
+            env_steps=self.progress.env_steps,
+            env_steps_per_s=rate,
+            eval_return=self.eval_return,
+            eta_s=left / rate if rate > 0 else None,
+            wall_s=self.wall_s,
+        )
+        self.told = time.monotonic()
+
+    def state_dict(self) -> StateDict:
+        return {
+            "env_steps": self.progress.env_steps if self.progress else 0,
+            "next_at": self.next_at,
+            "steps_in_row": self.steps_in_row,
+            "sums": dict(self.sums),
+            "wall_s": self.wall_s,
+            "eval_return": self.eval_return,
+        }
+
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        self.next_at, self.steps_in_row = state_dict["next_at"], state_dict["steps_in_row"]
+        self.sums, self.earlier_s = state_dict["sums"], state_dict["wall_s"]
+        self.eval_return = state_dict["eval_return"]

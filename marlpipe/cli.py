@@ -1,0 +1,50 @@
+"""The command line: `python -m marlpipe` trains one run, `python -m marlpipe -m` a grid."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from rich.console import Console
+
+from marlpipe.analysis.report import report
+from marlpipe.configuration import config_folder
+from marlpipe.errors import UserError
+from marlpipe.grid import planned_runs
+from marlpipe.naming import grid_hash, register_resolvers, run_folder
+from marlpipe.records.folder import RunFolder
+from marlpipe.train import train
+
+
+def main() -> None:
+    """Runs the command line and exits: 0 if all went well, 1 if a run failed, 2 for bad input, 130 after Ctrl-C."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except UserError as error:
+        console.print(f"marlpipe: {error}", markup=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        console.print("marlpipe: stopped. The same command goes on where it left off.")
+        sys.exit(130)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Checks all runs that the command asks for, hands them to Hydra, and reports on what became of them."""
+    register_resolvers()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are, and `main` tells them
+    asked = get_args_parser().parse_args(arguments)
+    application = hydra.main(config_path=str(config_folder()), config_name="train", version_base="1.3")(train)
+    if asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion:
+        application()
+        return 0
+    runs = planned_runs(asked.overrides, config_folder(), sweep=asked.multirun)
+    folders = list(dict.fromkeys(run_folder(config) for config in runs))
+    for folder in folders:
+        RunFolder(folder).create()
+    application()
+    out = folders[0] / "figures" if len(folders) == 1 else Path(runs[0].paths.runs) / "reports" / grid_hash(folders)
+    report(folders, out)
+    return int(any(RunFolder(folder).status.state != "finished" for folder in folders))

@@ -1,0 +1,180 @@
+"""Coupled-Multi-Cart-Pole: carts on one track, each balancing a pole, neighbours joined by springs (LOMAQ §5.1).
+
+The paper prints no constants: these are those of the authors' code, which pushes with 10 N where §5.1 says ±1.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from math import inf, radians
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from marlpipe import graphs
+from marlpipe.errors import UserError, unknown
+from marlpipe.types import EnvSpec, Observation, Timestep
+
+GRAVITY = 9.8  # m/s²
+POLE_MASS = 0.1  # kg
+TOTAL_MASS = 1.0 + POLE_MASS  # kg, cart and pole
+HALF_LENGTH = 0.5  # m, from the joint to the middle of the pole
+TIME_STEP = 0.02  # s
+FALLEN_ANGLE = radians(12)
+
+# Is the episode over, given who had fallen before the step? As in the authors' code, asked before the carts move: one
+# more step, which pays 0, follows the last fall.
+TERMINATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "all": lambda fallen: fallen.all(1),
+    "any": lambda fallen: fallen.any(1),
+    "endless": lambda fallen: torch.zeros_like(fallen[:, 0]),
+}
+
+
+class CartPoleState(NamedTuple):
+    """Everything that the next step depends on."""
+
+    x: Float[Tensor, "B N"]  # m along the track, on which cart i is at home in i·cart_distance
+    velocity: Float[Tensor, "B N"]  # m/s
+    angle: Float[Tensor, "B N"]  # rad from upright
+    angular_velocity: Float[Tensor, "B N"]  # rad/s
+    elapsed: Int[Tensor, " B"]  # env steps since the reset
+
+
+def has_fallen(x: Float[Tensor, "B N"], angle: Float[Tensor, "B N"], distance: float) -> Bool[Tensor, "B N"]:
+    """Whose cart has left the track, which is [−distance, N·distance], or whose pole leans by more than 12°."""
+    return (x.clamp(-distance, x.shape[1] * distance) != x) | (angle.clamp(-FALLEN_ANGLE, FALLEN_ANGLE) != angle)
+
+
+def spring_forces(
+    x: Float[Tensor, "B N"], moved: Float[Tensor, "B N"], *, stiffness: float, distance: float, edge_springs: bool
+) -> Float[Tensor, "B N"]:
+    """k[(x_{i−1} − x_i) + c] + k[(x_{i+1} − x_i) − c] in N, with stiffness k in N/m and rest length c = `distance`.
+
+    The authors' code moves the carts in index order and in place, so a cart feels its left neighbour where that has
+    already gone: `moved` holds the next positions. Edge springs tie the outermost carts to walls at −c and N·c.
+    """
+    if edge_springs:
+        left_end, right_end = x.new_full((len(x), 1), -distance), x.new_full((len(x), 1), x.shape[1] * distance)
+    else:  # a spring at its rest length pulls nobody
+        left_end, right_end = x[:, :1] - distance, x[:, -1:] + distance
+    left = torch.cat((left_end, moved[:, :-1]), dim=1)
+    right = torch.cat((x[:, 1:], right_end), dim=1)
+    return stiffness * torch.sub(left + right, x, alpha=2)
+
+
+def accelerations(
+    force: Float[Tensor, "B N"], angle: Float[Tensor, "B N"], angular_velocity: Float[Tensor, "B N"]
+) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"]]:
+    """ẍ in m/s² and θ̈ in rad/s² of a frictionless cart-pole under a horizontal force F in N (Barto et al. 1983).
+
+    With mass m of the pole, M of pole and cart, half length l and u = (F + m·l·θ̇²·sin θ) / M:
+    θ̈ = (g·sin θ − u·cos θ) / (l·(4/3 − m·cos²θ / M)),    ẍ = u − m·l·θ̈·cos θ / M.
+    """
+    sine, cosine = angle.sin(), angle.cos()
+    thrust = torch.add(force, angular_velocity.square() * sine, alpha=POLE_MASS * HALF_LENGTH) / TOTAL_MASS
+    lever = HALF_LENGTH * 4 / 3 - HALF_LENGTH * POLE_MASS / TOTAL_MASS * cosine.square()
+    angular_acceleration = torch.addcmul(GRAVITY * sine, thrust, cosine, value=-1) / lever
+    recoil = POLE_MASS * HALF_LENGTH / TOTAL_MASS
+    return torch.addcmul(thrust, angular_acceleration, cosine, value=-recoil), angular_acceleration
+
+
+@cache
+def homes(n_agents: int, distance: float, dtype: torch.dtype, device: torch.device) -> Float[Tensor, " N"]:
+    """Where each cart's springs are at rest, in m."""
+    return distance * torch.arange(n_agents, dtype=dtype, device=device)
+
+
+def _invalid(name: str, given: object, valid: str) -> UserError:
+    return UserError(f"{name} cannot be {given!r}.\n  valid: {valid}\n  next: set it, as in env.{name}=1")
+
+
+@dataclass(kw_only=True, eq=False)
+class CartPole:
+    """n carts, each pushed left (action 0) or right (1), and a reward of 1 for each that stood before the step.
+
+    Fallen carts stay where they are for good, and their neighbours' springs stay tied to them. An agent observes
+    (x − home, ẋ, θ, θ̇) of itself and of `observation_radius` neighbours to each side, from left to right, zeros where
+    there is none. The world's state is these four of every cart, x relative to home there as well.
+    """
+
+    n_agents: int
+    time_limit: int  # env steps
+    spring: float  # stiffness, N/m
+    cart_distance: float  # m
+    force: float  # N
+    observation_radius: int  # neighbours to each side
+    termination: str  # one of TERMINATIONS
+    edge_springs: bool
+    time_limit_is_terminal: bool
+    spec: EnvSpec = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name, least in {"n_agents": 1, "time_limit": 1, "observation_radius": 0}.items():
+            if not (isinstance(given := getattr(self, name), int) and given >= least):
+                raise _invalid(name, given, f"a whole number of at least {least}")
+        for name, zero in {"spring": True, "cart_distance": False, "force": False}.items():
+            given = getattr(self, name)
+            if not (isinstance(given, int | float) and 0 <= given < inf and (zero or given > 0)):
+                raise _invalid(name, given, "a number of at least 0" if zero else "a number above 0")
+        if self.termination not in TERMINATIONS:
+            raise unknown("termination", self.termination, TERMINATIONS)
+        self.spec = EnvSpec(
+            n_agents=self.n_agents,
+            n_actions=2,
+            obs_dim=4 * (2 * self.observation_radius + 1),
+            state_dim=4 * self.n_agents,
+            horizon=self.time_limit,
+            graph=graphs.line(self.n_agents),
+            local_rewards=True,
+        )
+
+    def reset(self, n: int, generator: torch.Generator) -> CartPoleState:
+        """n copies near home: |x − home| < 0.1, and velocity, angle and angular velocity within ±0.05, all uniform."""
+        device = generator.device
+        noise = 0.1 * torch.rand((4, n, self.n_agents), generator=generator, device=device) - 0.05
+        home = homes(self.n_agents, self.cart_distance, noise.dtype, device)
+        elapsed = torch.zeros(n, dtype=torch.long, device=device)
+        return CartPoleState(home + 2 * noise[0], noise[1], noise[2], noise[3], elapsed)
+
+    def observe(self, state: CartPoleState) -> Observation:
+        device, radius = state.x.device, self.observation_radius
+        home = homes(self.n_agents, self.cart_distance, state.x.dtype, device)
+        carts = torch.stack((state.x - home, *state[1:4]), dim=2)  # B N 4
+        windows = F.pad(carts, (0, 0, radius, radius)).unfold(1, 2 * radius + 1, 1)  # B N 4 W
+        avail_actions = torch.ones((*state.x.shape, 2), dtype=torch.bool, device=device)
+        return Observation(windows.transpose(2, 3).flatten(2), carts.flatten(1), avail_actions)
+
+    def step(
+        self,
+        state: CartPoleState,
+        actions: Int[Tensor, "B N"],
+        generator: torch.Generator,  # noqa: ARG002 nothing is random between resets
+    ) -> tuple[CartPoleState, Timestep]:
+        x, velocity, angle, angular_velocity, elapsed = state
+        fallen = has_fallen(x, angle, self.cart_distance)
+        standing = (~fallen).to(x.dtype)
+
+        def advance(value: Tensor, rate: Tensor) -> Tensor:
+            """One explicit Euler step, for those who stand: no time passes for the fallen."""
+            return torch.addcmul(value, standing, rate, value=TIME_STEP)
+
+        moved = advance(x, velocity)
+        pull = spring_forces(
+            x, moved, stiffness=self.spring, distance=self.cart_distance, edge_springs=self.edge_springs
+        )
+        push = torch.where(actions == 1, self.force, -self.force)
+        acceleration, angular_acceleration = accelerations(pull + push, angle, angular_velocity)
+        after = CartPoleState(
+            x=moved,
+            velocity=advance(velocity, acceleration),
+            angle=advance(angle, angular_velocity),
+            angular_velocity=advance(angular_velocity, angular_acceleration),
+            elapsed=elapsed + 1,
+        )
+        over, late = TERMINATIONS[self.termination](fallen), after.elapsed >= self.time_limit
+        terminated = over | late if self.time_limit_is_terminal else over
+        return after, Timestep(rewards=standing, terminated=terminated, truncated=late & ~terminated)

@@ -1,0 +1,126 @@
+"""Matrix games: what the agents get is read off a table, and nothing they do changes the world.
+
+LOMAQ uses one to show what a partition can represent (appendix, "Limitations of Monotonic Utilities" and Figure 7),
+QTRAN, WQMIX and QPLEX use others to show what a monotone mixer cannot.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from marlpipe import graphs
+from marlpipe.errors import UserError
+from marlpipe.types import EnvSpec, Observation, Timestep
+
+
+class PayoffState(NamedTuple):
+    """A matrix game has a single state: only time passes."""
+
+    elapsed: Int[Tensor, " B"]  # env steps since the reset
+
+
+def parse_payoffs(
+    team_payoffs: Sequence[Any] | None, local_payoffs: Sequence[Any] | None
+) -> Float[Tensor, " N *joint_actions"]:
+    """One table per agent from nested lists, in float64. Team payoffs go to agent 0, so that the sum is the payoff."""
+    given = {"team_payoffs": team_payoffs, "local_payoffs": local_payoffs}
+    named = [(name, payoffs) for name, payoffs in given.items() if payoffs is not None]
+    if len(named) != 1:
+        raise UserError(
+            f"{' and '.join(name for name, _ in named) or 'no payoffs'} given to a payoff game.\n"
+            "  valid: either team_payoffs (one table) or local_payoffs (a list of one table per agent)\n"
+            "  next: set exactly one of env.team_payoffs and env.local_payoffs, the other to null"
+        )
+    [(name, payoffs)] = named
+    try:
+        tables = torch.tensor(payoffs, dtype=torch.float64)
+    except (TypeError, ValueError) as error:  # ragged, or not numbers
+        raise _not_a_table(name, str(error)) from error
+    if name == "team_payoffs":
+        tables = torch.stack([tables, *[torch.zeros_like(tables)] * (tables.dim() - 1)])
+    n_agents, *n_actions = tables.shape
+    if len(n_actions) != n_agents or len(set(n_actions)) != 1 or 0 in n_actions:
+        raise _not_a_table(name, f"its shape is {tuple(torch.tensor(payoffs).shape)}")
+    if not tables.isfinite().all():
+        raise _not_a_table(name, "it holds a number that is not finite")
+    return tables
+
+
+def _not_a_table(name: str, reason: str) -> UserError:
+    shape = {
+        "team_payoffs": "nested lists of numbers, one level per agent and one entry per action in each: A × … × A",
+        "local_payoffs": "for each of the N agents nested lists of numbers, N levels deep: N × A × … × A",
+    }[name]
+    return UserError(
+        f"{name} is not a table of payoffs: {reason}.\n"
+        f"  valid: {shape}, with the same number A of actions for everyone\n"
+        f"  next: give every row of env.{name} the same length, as in env.{name}="
+        + ("[[1,0],[0,1]]" if name == "team_payoffs" else "[[[1,0],[0,1]],[[0,1],[1,0]]]")
+    )
+
+
+class PayoffGame:
+    """Any number of agents and actions, the same table in each of `horizon` env steps, then a true terminal.
+
+    Observations and state are vectors of ones of length `obs_dim`. With `local_payoffs` agent i is paid by table i;
+    with `team_payoffs` only the sum over agents has a meaning.
+
+    `team_table` holds the team's payoff for each joint action (A × … × A), `optimum` the highest of them for one env
+    step, `optimal_actions` (K × N) every joint action that earns it.
+    """
+
+    def __init__(
+        self,
+        *,
+        team_payoffs: Sequence[Any] | None = None,
+        local_payoffs: Sequence[Any] | None = None,
+        obs_dim: int,
+        horizon: int,
+    ) -> None:
+        for name, given in {"obs_dim": obs_dim, "horizon": horizon}.items():
+            if not (isinstance(given, int) and given >= 1):
+                raise UserError(
+                    f"{name} cannot be {given!r}.\n  valid: a whole number of at least 1\n  next: set env.{name}=1"
+                )
+        tables = parse_payoffs(team_payoffs, local_payoffs)
+        team = tables.sum(0)
+        self.team_table = team.to(torch.get_default_dtype())
+        self.optimum = float(team.max())
+        self.optimal_actions = (self.team_table == self.team_table.max()).nonzero()
+        self._rewards = tables.movedim(0, -1).to(self.team_table)  # A … A N
+        self.spec = EnvSpec(
+            n_agents=len(tables),
+            n_actions=len(self.team_table),
+            obs_dim=obs_dim,
+            state_dim=obs_dim,
+            horizon=horizon,
+            graph=graphs.complete(len(tables)),
+            local_rewards=local_payoffs is not None,
+        )
+
+    def reset(self, n: int, generator: torch.Generator) -> PayoffState:
+        return PayoffState(torch.zeros(n, dtype=torch.long, device=generator.device))
+
+    def observe(self, state: PayoffState) -> Observation:
+        n, device, spec = len(state.elapsed), state.elapsed.device, self.spec
+        return Observation(
+            obs=torch.ones((n, spec.n_agents, spec.obs_dim), device=device),
+            state=torch.ones((n, spec.state_dim), device=device),
+            avail_actions=torch.ones((n, spec.n_agents, spec.n_actions), dtype=torch.bool, device=device),
+        )
+
+    def step(
+        self,
+        state: PayoffState,
+        actions: Int[Tensor, "B N"],
+        generator: torch.Generator,  # noqa: ARG002 payoffs are certain
+    ) -> tuple[PayoffState, Timestep]:
+        self._rewards = self._rewards.to(actions.device)  # copied once, when the world moves to another device
+        elapsed = state.elapsed + 1
+        terminated = elapsed >= self.spec.horizon
+        return PayoffState(elapsed), Timestep(
+            rewards=self._rewards[actions.unbind(1)], terminated=terminated, truncated=torch.zeros_like(terminated)
+        )

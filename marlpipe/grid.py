@@ -1,0 +1,112 @@
+"""What a command line asks for: one composed config per run, checked before anything runs."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from marlpipe.build import build_algorithm, build_env, check_keys
+from marlpipe.configuration import groups
+from marlpipe.errors import UserError, unknown
+from marlpipe.naming import run_subfolder
+
+
+def planned_runs(overrides: Sequence[str], folder: Path, *, sweep: bool) -> list[DictConfig]:
+    """The config of every run. UserError for what does not exist, and for parts that do not go together.
+
+    Arms are built once, on the CPU, to see whether they can be; their seeds are taken as alike.
+    """
+    with composing(folder):
+        runs = [composed(arm, folder) for arm in (expanded(overrides, folder) if sweep else [list(overrides)])]
+    refusals: dict[str, str] = {}
+    for arm in {run_subfolder(run).rpartition("/")[0]: run for run in runs}.values():
+        try:
+            check_run(arm)
+        except UserError as error:
+            refusals[" ".join(arm.hydra.overrides.task)] = str(error)
+    if refusals:
+        told = "\n".join(f"- {arm}\n  {reason}" for arm, reason in refusals.items())
+        raise UserError(f"nothing was started, because {len(refusals)} of the arms cannot run:\n{told}")
+    return runs
+
+
+@contextmanager
+def composing(folder: Path) -> Iterator[None]:
+    """Hydra's compose API on our config folder."""
+    with initialize_config_dir(str(folder), version_base="1.3", job_name="marlpipe"):
+        yield
+
+
+def expanded(overrides: Sequence[str], folder: Path) -> list[list[str]]:
+    """The runs of a grid: every combination of swept values, an experiment's own sweep included."""
+    plain = [override for override in parsed(overrides) if not override.is_sweep_override()]
+    params = composed([override.input_line for override in plain], folder).hydra.sweeper.params or {}
+    given = {override.key_or_group for override in parsed(overrides)}
+    own = [f"{key}={value}" for key, value in params.items() if str(key) not in given]
+    batches = BasicSweeper.split_arguments(parsed([*own, *overrides]), max_batch_size=None)
+    return [list(arm) for batch in batches for arm in batch]
+
+
+def parsed(overrides: Sequence[str]) -> list[Override]:
+    """UserError for what is not of the form key=value."""
+    try:
+        return list(OverridesParser.create().parse_overrides(list(overrides)))
+    except HydraException as error:
+        raise UserError(
+            f"{error}\n  an override is key=value, group=option, or +key=value for a new key; see --help"
+        ) from error
+
+
+def composed(overrides: Sequence[str], folder: Path) -> DictConfig:
+    """One run's config. UserError with what is valid where a group, an option or a key does not exist."""
+    options = groups(folder)
+    typed = parsed(overrides)
+    for override in typed:
+        check_option(override, options)
+    try:
+        choices = [override.input_line for override in typed if override.key_or_group.split("@")[0] in options]
+        known = compose("train", choices, return_hydra_config=True)
+        for override in typed:
+            if override.key_or_group.split("@")[0] not in options and not override.is_add():
+                check_path(known, override.key_or_group)
+        return compose("train", list(overrides), return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(f"{error}\n  see --help for the groups, and --cfg job for the keys") from error
+
+
+def check_option(override: Override, options: dict[str, list[str]]) -> None:
+    """UserError for an option that its group does not have."""
+    group = override.key_or_group.split("@")[0]
+    value = override.value()
+    if group not in options or override.is_delete() or override.is_sweep_override():
+        return
+    for option in value if isinstance(value, list) else [value]:
+        if str(option) not in options[group] and "/" not in group:
+            raise unknown(f"{group}: the option", str(option), options[group])
+
+
+def check_path(config: DictConfig, path: str) -> None:
+    """UserError for a key that the config does not have, with those of the deepest node that exists."""
+    node: Any = config
+    for depth, key in enumerate(path.split(".")):
+        if not OmegaConf.is_dict(node) or key not in node:
+            above = ".".join(path.split(".")[:depth]) or "the config"
+            valid = [str(name) for name in node if not str(name).startswith("_")] if OmegaConf.is_dict(node) else []
+            raise unknown(f"{above}: the key", key, [name for name in valid if name != "hydra"])
+        node = node._get_node(key) if OmegaConf.is_missing(node, key) else node[key]
+
+
+def check_run(config: DictConfig) -> None:
+    """UserError if this run could not be built."""
+    if config.env_steps < 1:
+        raise UserError(f"env_steps={config.env_steps}: a run has at least one. Take 1 or more.")
+    check_keys(config)
+    build_algorithm(config, build_env(config))

@@ -1,0 +1,1 @@
+"""Run folders and what is written to them. Nothing here needs torch."""

@@ -1,0 +1,79 @@
+"""Files that are either whole or absent, and what to tell a person whose disk says no."""
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from marlpipe.errors import UserError
+
+NEXT_STEP = {
+    errno.ENOSPC: "The disk is full: free some space, then issue the same command again to go on from the checkpoint.",
+    errno.EDQUOT: "The disk quota is used up: free some space, then issue the same command again to go on.",
+    errno.EACCES: "This account may not write there: choose another folder or change its permissions.",
+    errno.EPERM: "This account may not write there: choose another folder or change its permissions.",
+    errno.EROFS: "That file system is read-only: choose another folder.",
+    errno.ENOTDIR: "A file stands where a folder is needed: move it away or choose another folder.",
+    errno.EEXIST: "A file stands where a folder is needed: move it away or choose another folder.",
+}
+
+
+@contextmanager
+def explained(doing: str, path: Path) -> Iterator[None]:
+    """Turns an `OSError` into a `UserError` that names the path and the next step.
+
+    Args:
+        doing: what was tried, as in "write".
+        path: what it was tried on.
+    """
+    try:
+        yield
+    except OSError as error:
+        step = NEXT_STEP.get(error.errno or 0, "Check that the path exists and can be used, then try again.")
+        raise UserError(f"cannot {doing} {path}: {error.strerror or error}\n  {step}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces a file at once: a reader sees the old text or the new one, never half of it.
+
+    Raises:
+        UserError: the folder cannot be written to, or the disk is full. The old file is untouched then.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    with explained("write", path):
+        try:
+            unfinished.write_text(text, encoding="utf-8")
+            os.replace(unfinished, path)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replaces a file by a value as indented JSON.
+
+    Raises:
+        UserError: as `write_text`.
+        ValueError: the value holds a NaN or an infinity, which JSON cannot say.
+    """
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file, or None where there is no such file.
+
+    Raises:
+        UserError: the file cannot be read or is not JSON.
+    """
+    with explained("read", path):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is not valid JSON: {error}\n  Restore the file, or remove it.") from error

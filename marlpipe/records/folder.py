@@ -1,0 +1,106 @@
+"""The run folder: all that is known of a run, in files that need no account and no server."""
+
+import math
+from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from marlpipe.records.files import explained, read_json, write_json
+from marlpipe.records.metrics import Row, append_row, read_rows, truncate_rows
+from marlpipe.records.status import Status
+
+
+class RunFolder:
+    """The files of one run, by name. Creating the object touches nothing; `create` makes the folder.
+
+    Every method raises `UserError`, with the path and the next step, where the disk refuses.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    def create(self) -> "RunFolder":
+        """Makes the folder and its checkpoint folder; what is there already stays."""
+        with explained("make the run folder", self.path):
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        return self
+
+    @property
+    def config(self) -> Path:
+        """The resolved task config."""
+        return self.path / "config.yaml"
+
+    @property
+    def run(self) -> Path:
+        """Who the run is: command, overrides, choices, seed, arm, versions, hardware."""
+        return self.path / "run.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def status_file(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def best_policy(self) -> Path:
+        return self.checkpoints / "best.pt"
+
+    @property
+    def console(self) -> Path:
+        """What the run printed, where it had no terminal of its own."""
+        return self.path / "console.log"
+
+    @property
+    def wandb(self) -> Path:
+        return self.path / "wandb"
+
+    @property
+    def wandb_id(self) -> Path:
+        return self.path / "wandb_id.txt"
+
+    @property
+    def status(self) -> Status:
+        """The status file's content; the initial status where there is none. Unknown keys are passed over."""
+        known = {field.name for field in fields(Status)}
+        stored = read_json(self.status_file) or {}
+        return Status(**{name: value for name, value in stored.items() if name in known})
+
+    def update_status(self, **changes: Any) -> Status:
+        """Replaces some fields of the status file, and its time, at once. NaN and infinities become null.
+
+        Raises:
+            TypeError: a change that is no field of `Status`.
+        """
+        status = replace(self.status, updated=datetime.now(UTC).isoformat(timespec="seconds"), **changes)
+        write_json(self.status_file, {name: _finite(value) for name, value in asdict(status).items()})
+        return status
+
+    def append_metrics(self, row: Row) -> None:
+        """Adds one row to the metrics, on the disk before this returns as far as a crash of the process goes."""
+        append_row(self.metrics, row)
+
+    def read_metrics(self) -> list[dict[str, float]]:
+        """All whole rows of the metrics, none where there is no file."""
+        return read_rows(self.metrics)
+
+    def truncate_metrics(self, env_steps: int) -> int:
+        """Drops the rows past `env_steps` (those of a checkpoint that is resumed) and returns how many."""
+        return truncate_rows(self.metrics, env_steps)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

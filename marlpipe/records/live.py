@@ -1,0 +1,130 @@
+"""A grid while it runs: a table that moves on a terminal, a line now and then everywhere else."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from marlpipe.records.durations import duration
+from marlpipe.records.folder import RunFolder
+from marlpipe.records.identity import identity
+from marlpipe.records.status import State, Status
+
+COLOURS: dict[State, str] = {
+    "queued": "dim",
+    "running": "cyan",
+    "finished": "green",
+    "failed": "bold red",
+    "interrupted": "yellow",
+}
+URGENCY: list[State] = ["running", "failed", "interrupted", "queued", "finished"]  # who stays when lines are short
+
+
+class GridDisplay:
+    """Shows the runs of some folders by reading their status files, whoever writes them.
+
+    Used as a context manager; `refresh`, called a few times per second, does all the work. Nothing is shown of a
+    folder that cannot be read: its `UserError` is raised.
+    """
+
+    def __init__(
+        self, *, folders: Sequence[RunFolder], console: Console | None = None, summary_every_s: float = 20.0
+    ) -> None:
+        self._folders = folders
+        self._console = console or Console()
+        self._summary_every_s = summary_every_s
+        self._summarised = time.monotonic()
+        self._states: dict[int, State] = {}
+        moves = self._console.is_terminal
+        self._live = Live(console=self._console, auto_refresh=False) if moves else None
+        self._told: list[State] = ["failed"] if moves else ["running", "finished", "failed", "interrupted"]
+
+    def __enter__(self) -> "GridDisplay":
+        if self._live:
+            self._live.start()
+        self._states = {number: folder.status.state for number, folder in enumerate(self._folders)}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.refresh()
+        if self._live:
+            self._live.stop()
+        else:
+            self._console.print(_summary(self._statuses()), soft_wrap=True)
+
+    def refresh(self) -> None:
+        """Reads the status files and shows what is new."""
+        statuses = self._statuses()
+        for number, status in enumerate(statuses):
+            if status.state != self._states[number] and status.state in self._told:
+                self._console.print(self._event(number, status), soft_wrap=True)
+            self._states[number] = status.state
+        if self._live:
+            self._live.update(Group(self._table(statuses), _summary(statuses)), refresh=True)
+        elif time.monotonic() - self._summarised >= self._summary_every_s:
+            self._summarised = time.monotonic()
+            self._console.print(_summary(statuses), soft_wrap=True)
+
+    def _statuses(self) -> list[Status]:
+        return [folder.status for folder in self._folders]
+
+    def _event(self, number: int, status: Status) -> Text:
+        who = identity(self._folders[number])
+        line = Text(f"{who.env} {who.label} seed={who.seed}: ")
+        line.append(status.state, style=COLOURS[status.state])
+        if status.state == "finished":
+            line.append(f" after {duration(status.wall_s)}, last evaluation return {_number(status.eval_return)}")
+        if status.reason:
+            line.append(f": {status.reason.splitlines()[0]}")
+        if status.state == "failed":
+            line.append(f" (see {self._folders[number].console})")
+        return line
+
+    def _table(self, statuses: Sequence[Status]) -> Table:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for heading in ("run", "seed", "state"):
+            table.add_column(heading, no_wrap=True)
+        for heading in ("env steps", "", "", "env steps/s", "return", "left"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        lines = max(1, self._console.height - 4)  # the heading, the summary, and room for the cursor
+        by_urgency = sorted(range(len(statuses)), key=lambda number: URGENCY.index(statuses[number].state))
+        for number in sorted(by_urgency[:lines]):
+            who, status = identity(self._folders[number]), statuses[number]
+            total = status.total_env_steps
+            table.add_row(
+                f"{who.env} {who.label}",
+                str(who.seed),
+                Text(status.state, style=COLOURS[status.state]),
+                f"{status.env_steps:,}" + (f"/{total:,}" if total else ""),
+                ProgressBar(total=total or 1, completed=status.env_steps, width=16),
+                f"{100 * status.env_steps / total:.0f} %" if total else "",
+                f"{status.env_steps_per_s:,.0f}" if status.env_steps_per_s else "–",
+                _number(status.eval_return),
+                duration(None if status.ended else status.eta_s),
+            )
+        return table
+
+
+def _summary(statuses: Sequence[Status]) -> Text:
+    counts = Counter(status.state for status in statuses)
+    told = ", ".join(f"{counts[state]} {state}" for state in COLOURS if counts[state])
+    speed = sum(status.env_steps_per_s or 0.0 for status in statuses if status.state == "running")
+    totals = [status.total_env_steps for status in statuses if status.total_env_steps]
+    line = Text(f"{len(statuses)} runs: {told}")
+    if speed > 0 and totals:
+        usual = sum(totals) / len(totals)  # a run that has not started has not said yet how long it is
+        open_steps = sum((s.total_env_steps or usual) - s.env_steps for s in statuses if not s.ended)
+        line.append(f"; {speed:,.0f} env steps/s, about {duration(open_steps / speed)} left")
+    return line
+
+
+def _number(value: float | int | None) -> str:
+    return "–" if value is None else f"{value:,.4g}"

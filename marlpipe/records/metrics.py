@@ -1,0 +1,65 @@
+"""The append-only log of a run: one JSON object per line, whatever happens to the process that writes it."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from marlpipe.errors import UserError
+from marlpipe.records.files import explained, write_text
+
+Row = Mapping[str, float | int]
+
+
+def append_row(path: Path, row: Row) -> None:
+    """Adds one row in one write, flushed to the operating system. NaN and infinities become null: the file stays JSON.
+
+    Raises:
+        UserError: the file cannot be written, or the disk is full.
+    """
+    finite = {name: value if math.isfinite(value) else None for name, value in row.items()}
+    line = json.dumps(finite, allow_nan=False) + "\n"
+    with explained("write", path), path.open("a", encoding="utf-8") as file:
+        file.write(line)
+
+
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """All rows, null read as NaN. A last line that a killed process left unfinished is passed over.
+
+    Raises:
+        UserError: an earlier line is not a JSON object, or the file cannot be read.
+    """
+    return [row for _, row in _rows(path)]
+
+
+def truncate_rows(path: Path, env_steps: int) -> int:
+    """Drops the rows past a checkpoint, and an unfinished last line, so that a resumed run writes them once only.
+
+    Args:
+        path: the log. Nothing happens where there is none.
+        env_steps: where the checkpoint was taken; rows up to and including it stay as they are, byte for byte.
+            A negative number empties the log.
+
+    Returns:
+        How many whole rows were dropped.
+    """
+    rows = list(_rows(path))
+    kept = [line for line, row in rows if row.get("env_steps", 0) <= env_steps]
+    if path.exists():
+        write_text(path, "".join(f"{line}\n" for line in kept))
+    return len(rows) - len(kept)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, float]]]:
+    with explained("read", path):
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    whole = text.split("\n")[:-1]  # a row ends in a newline: what follows the last one was cut off in the writing
+    for number, line in enumerate(whole, start=1):
+        try:
+            row = json.loads(line)
+            numbers = {name: math.nan if value is None else float(value) for name, value in row.items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"line {number} of {path} is not a row of metrics: {line[:60]!r}\n  Remove that line, then try again."
+            ) from error
+        yield line, numbers

@@ -1,0 +1,42 @@
+"""Acting: whole episodes of many copies of a world at once."""
+
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from marlpipe.exploration import epsilon_greedy
+from marlpipe.types import Env, EpisodeBatch
+
+
+class ActingAgent(Protocol):
+    """What acting needs of an agent network: decentralised utilities, moment by moment."""
+
+    def initial_memory(self, n: int) -> Tensor: ...
+
+    def step(
+        self, obs: Float[Tensor, "B N O"], last_actions: Int[Tensor, "B N"], memory: Tensor
+    ) -> tuple[Float[Tensor, "B N A"], Tensor]: ...
+
+
+@torch.no_grad()
+def rollout(env: Env[Any], agent: ActingAgent, n: int, epsilon: float, generator: torch.Generator) -> EpisodeBatch:
+    """`n` episodes side by side, ε-greedy, until the last of them ends; T is the longest one's length."""
+    world = env.reset(n, generator)
+    seen = env.observe(world)
+    memory = agent.initial_memory(n)
+    actions = torch.full(seen.avail_actions.shape[:2], env.spec.n_actions, device=seen.obs.device)
+    running = torch.ones(n, dtype=torch.bool, device=seen.obs.device)
+    moments, transitions = [seen], []
+    while running.any():
+        utilities, memory = agent.step(seen.obs, actions, memory)
+        actions = epsilon_greedy(utilities, seen.avail_actions, epsilon, generator)
+        world, (rewards, terminated, truncated) = env.step(world, actions, generator)
+        seen = env.observe(world)
+        transitions.append((actions, rewards * running.unsqueeze(-1), terminated & running, running))
+        moments.append(seen)
+        running = running & ~(terminated | truncated)
+    obs, state, avail_actions = (torch.stack(field, dim=1) for field in zip(*moments, strict=True))
+    taken, rewards, ends, valid = (torch.stack(field, dim=1) for field in zip(*transitions, strict=True))
+    return EpisodeBatch(obs, state, avail_actions, taken, rewards, ends, valid)

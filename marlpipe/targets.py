@@ -1,0 +1,62 @@
+"""The equations between utilities and a temporal-difference loss. Pure functions."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+def chosen(utilities: Float[Tensor, "B T N A"], actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T N"]:
+    """Each agent's utility of one action."""
+    return utilities.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+
+
+def greedy_actions(
+    utilities: Float[Tensor, "*batch N A"], avail_actions: Bool[Tensor, "*batch N A"]
+) -> Int[Tensor, "*batch N"]:
+    """Each agent's best available action: the decentralised policy."""
+    return utilities.masked_fill(~avail_actions, -torch.inf).argmax(-1)
+
+
+def one_step_targets(
+    rewards: Float[Tensor, "B T J"],
+    next_values: Float[Tensor, "B T1 J"],
+    terminated: Bool[Tensor, "B T"],
+    valid: Bool[Tensor, "B T"],
+    *,
+    discount: float,
+) -> Float[Tensor, "B T J"]:
+    """y_t = r_t + γ (1 − terminated_t) V_{t+1}; zero where not valid. `next_values` holds V_0 … V_T."""
+    target = rewards + discount * (~terminated).unsqueeze(-1) * next_values[:, 1:]
+    return target * valid.unsqueeze(-1)
+
+
+def lambda_targets(
+    rewards: Float[Tensor, "B T J"],
+    next_values: Float[Tensor, "B T1 J"],
+    terminated: Bool[Tensor, "B T"],
+    valid: Bool[Tensor, "B T"],
+    *,
+    discount: float,
+    trace_decay: float,
+) -> Float[Tensor, "B T J"]:
+    """TD(λ) without off-policy correction: G_t = r_t + γ (1 − terminated_t) [(1−λ) V_{t+1} + λ G_{t+1}].
+
+    The recursion starts at each episode's own end L with G_L = V_L, so a truncated episode of any length bootstraps
+    from its last observation. Zero where not valid.
+    """
+    continues = discount * (~terminated).unsqueeze(-1)
+    running = valid.unsqueeze(-1)
+    following = next_values[:, -1]
+    returns = []
+    for t in reversed(range(rewards.shape[1])):
+        following = rewards[:, t] + continues[:, t] * (
+            (1 - trace_decay) * next_values[:, t + 1] + trace_decay * following
+        )
+        returns.append(following * running[:, t])
+        following = torch.where(running[:, t], following, next_values[:, t])
+    return torch.stack(returns[::-1], dim=1)
+
+
+def masked_mean(x: Float[Tensor, "B T"], valid: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
+    """The mean over the steps that exist."""
+    return (x * valid).sum() / valid.sum().clamp(min=1)

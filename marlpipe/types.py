@@ -1,0 +1,114 @@
+"""The vocabulary: what environments, agents, mixers and algorithms hand to each other.
+
+Letters in all shapes: B episodes, T transitions, N agents, A actions, J blocks of the partition, O observation,
+S state, H hidden units. Environments are batched from birth: their tensors lead with B copies.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class EnvSpec:
+    """All that networks and partitions know of a world."""
+
+    n_agents: int
+    n_actions: int
+    obs_dim: int
+    state_dim: int
+    horizon: int  # the longest episode, in env steps
+    graph: Bool[Tensor, "N N"]  # who is coupled with whom: symmetric, no self-loops
+    local_rewards: bool  # False: only the sum over agents of `rewards` carries meaning
+
+
+class Observation(NamedTuple):
+    """What is seen of a world at one moment."""
+
+    obs: Float[Tensor, "B N O"]
+    state: Float[Tensor, "B S"]
+    avail_actions: Bool[Tensor, "B N A"]
+
+
+class Timestep(NamedTuple):
+    """What one step of a world brings. `terminated` cuts the bootstrap, `truncated` (a time limit) does not."""
+
+    rewards: Float[Tensor, "B N"]
+    terminated: Bool[Tensor, " B"]
+    truncated: Bool[Tensor, " B"]
+
+
+EnvState = TypeVar("EnvState")
+
+
+class Env(Protocol[EnvState]):
+    """A batched world whose state is a value: a NamedTuple of tensors with a leading dimension of copies.
+
+    A copy that has ended may be stepped on: what it returns then is never read.
+    """
+
+    spec: EnvSpec
+
+    def reset(self, n: int, generator: torch.Generator) -> EnvState: ...
+
+    def observe(self, state: EnvState) -> Observation: ...
+
+    def step(
+        self, state: EnvState, actions: Int[Tensor, "B N"], generator: torch.Generator
+    ) -> tuple[EnvState, Timestep]: ...
+
+
+class EpisodeBatch(NamedTuple):
+    """Whole episodes, padded to a common length. Steps at or past an episode's end have `valid` False."""
+
+    obs: Float[Tensor, "B T1 N O"]  # T1 = T+1: the last one is only bootstrapped from
+    state: Float[Tensor, "B T1 S"]
+    avail_actions: Bool[Tensor, "B T1 N A"]
+    actions: Int[Tensor, "B T N"]
+    rewards: Float[Tensor, "B T N"]  # the team reward is their sum
+    terminated: Bool[Tensor, "B T"]
+    valid: Bool[Tensor, "B T"]
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "EpisodeBatch":
+        return EpisodeBatch(*(change(field) for field in self))
+
+    @property
+    def lengths(self) -> Int[Tensor, " B"]:
+        """Executed transitions of each episode."""
+        return self.valid.sum(1)
+
+    @property
+    def filled(self) -> Bool[Tensor, "B T1"]:
+        """The moments that exist: one more than the transitions."""
+        return torch.cat([torch.ones_like(self.valid[:, :1]), self.valid], dim=1)
+
+    @property
+    def team_rewards(self) -> Float[Tensor, "B T"]:
+        return self.rewards.sum(-1)
+
+
+class Progress(NamedTuple):
+    """How far a run is, counted by the loader, and what its last rollout brought."""
+
+    env_steps: int
+    episodes: int
+    epsilon: float
+    train_return: float
+    train_length: float
+    updates_left: int  # gradient steps before the next rollout
+    finished: bool  # after this gradient step the run is over
+
+
+class TrainingBatch(NamedTuple):
+    """What one gradient step learns from."""
+
+    episodes: EpisodeBatch
+    progress: Progress
+
+
+Metrics = dict[str, Tensor]
+StateDict = dict[str, Any]

@@ -1,0 +1,73 @@
+"""The metrics log survives a killed writer and is cut back on resume."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from marlpipe.errors import UserError
+from marlpipe.records.folder import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path).create()
+    for env_steps in (0, 100, 200, 300):
+        folder.append_metrics({"env_steps": env_steps, "train/loss": env_steps / 1000})
+    return folder
+
+
+def test_rows_come_back_in_order(folder: RunFolder) -> None:
+    assert folder.read_metrics()[1] == {"env_steps": 100, "train/loss": 0.1}
+    assert [row["env_steps"] for row in folder.read_metrics()] == [0, 100, 200, 300]
+
+
+def test_no_file_no_rows(tmp_path: Path) -> None:
+    assert RunFolder(tmp_path / "new").read_metrics() == []
+    assert RunFolder(tmp_path / "new").truncate_metrics(0) == 0
+
+
+def test_each_row_is_on_the_disk_at_once(folder: RunFolder) -> None:
+    assert len(folder.metrics.read_text().splitlines()) == 4
+    folder.append_metrics({"env_steps": 400})
+    assert len(folder.metrics.read_text().splitlines()) == 5
+
+
+def test_nan_and_infinity_stay_valid_json(folder: RunFolder) -> None:
+    folder.append_metrics({"env_steps": 400, "train/loss": math.nan, "train/grad": -math.inf})
+
+    def no_constant(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    last = json.loads(folder.metrics.read_text().splitlines()[-1], parse_constant=no_constant)
+    assert last == {"env_steps": 400, "train/loss": None, "train/grad": None}
+    assert math.isnan(folder.read_metrics()[-1]["train/loss"])
+
+
+def test_an_unfinished_last_line_is_passed_over(folder: RunFolder) -> None:
+    with folder.metrics.open("a") as file:
+        file.write('{"env_steps": 400, "train/lo')
+    assert [row["env_steps"] for row in folder.read_metrics()] == [0, 100, 200, 300]
+
+
+def test_a_broken_line_in_the_middle_is_named(folder: RunFolder) -> None:
+    lines = folder.metrics.read_text().splitlines()
+    folder.metrics.write_text("\n".join([lines[0], "garbage", *lines[1:]]) + "\n")
+    with pytest.raises(UserError, match=r"line 2 of .*metrics\.jsonl"):
+        folder.read_metrics()
+
+
+def test_truncation_keeps_the_checkpoint_row_byte_for_byte(folder: RunFolder) -> None:
+    before = folder.metrics.read_bytes().splitlines(keepends=True)
+    with folder.metrics.open("a") as file:
+        file.write('{"env_steps": 400, "train/lo')
+    assert folder.truncate_metrics(200) == 1
+    assert folder.metrics.read_bytes() == b"".join(before[:3])
+    folder.append_metrics({"env_steps": 300})
+    assert [row["env_steps"] for row in folder.read_metrics()] == [0, 100, 200, 300]
+
+
+def test_truncation_to_nothing(folder: RunFolder) -> None:
+    assert folder.truncate_metrics(-1) == 4
+    assert folder.metrics.read_bytes() == b""
