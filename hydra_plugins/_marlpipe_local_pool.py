@@ -7,8 +7,9 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 
@@ -36,15 +37,27 @@ class RunPool:
 
     Args:
         processes: how many at once.
-        preload: modules to import once, before the first run is started; each run starts as a copy of that process.
+        preload: modules to import once; each run starts as a copy of the process that has imported them.
+        environment: of that process. Libraries read their number of threads from it when they are loaded.
         grace_s: seconds that runs get to save themselves after a Ctrl-C.
     """
 
-    def __init__(self, *, processes: int, preload: Sequence[str], grace_s: float) -> None:
+    def __init__(
+        self, *, processes: int, preload: Sequence[str], environment: Mapping[str, str], grace_s: float
+    ) -> None:
         self._processes = processes
         self._grace_s = grace_s
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
+        own = dict(os.environ)
+        os.environ.update(environment)
+        listening = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is not for a process that only imports
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.signal(signal.SIGINT, listening)
+            os.environ.clear()
+            os.environ.update(own)
         self._running: list[Running] = []
 
     def run(self, jobs: Sequence[Job], look: Callable[[], None]) -> list[float | int | None]:
@@ -72,7 +85,9 @@ class RunPool:
         except KeyboardInterrupt:
             self._stop(jobs, look)
             for number in waiting:
-                _mark_interrupted(jobs[number], "stopped by the user before it started")
+                folder = RunFolder(jobs[number].folder)
+                if not folder.status.ended:
+                    folder.update_status(state="interrupted", reason="stopped by the user before it started")
             raise
         finally:
             self._stop(jobs, lambda: None)  # nothing is left running, whatever went wrong here
@@ -118,14 +133,14 @@ def _conclude(run: Running, job: Job, *, stopped: bool) -> float | int | None:
     outcome = _received(run.channel)
     folder = RunFolder(job.folder)
     try:
-        if outcome is None and not stopped:
-            folder.update_status(state="failed", reason=_how_it_died(run.process.exitcode))
-        elif outcome is None or outcome.kind == "interrupted" or stopped:
-            _mark_interrupted(job, "stopped by the user")
-        elif outcome.kind == "raised" and folder.status.state not in ("failed", "interrupted"):
-            folder.update_status(state="failed", reason=outcome.reason)
-        elif outcome.kind == "returned" and not folder.status.ended:
+        if folder.status.ended:
+            pass  # the run has said so itself, and knows best
+        elif outcome is not None and outcome.kind == "returned":
             folder.update_status(state="finished")
+        elif stopped or (outcome is not None and outcome.kind == "interrupted"):
+            folder.update_status(state="interrupted", reason="stopped by the user")
+        else:
+            folder.update_status(state="failed", reason=outcome.reason if outcome else _how_it_died(run.process))
     except UserError as error:  # one folder that is lost must not end the grid
         log.error("%s", error)
     return outcome.value if outcome else None
@@ -139,13 +154,8 @@ def _received(channel: "Connection[Outcome, Outcome]") -> Outcome | None:
             return None
 
 
-def _mark_interrupted(job: Job, reason: str) -> None:
-    folder = RunFolder(job.folder)
-    if not folder.status.ended:
-        folder.update_status(state="interrupted", reason=reason)
-
-
-def _how_it_died(exitcode: int | None) -> str:
+def _how_it_died(process: ForkServerProcess) -> str:
+    exitcode = process.exitcode
     if exitcode is None or exitcode >= 0:
         return f"its process ended with exit code {exitcode} and said nothing"
     name = signal.Signals(-exitcode).name

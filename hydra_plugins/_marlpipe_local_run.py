@@ -40,6 +40,7 @@ class Outcome(NamedTuple):
 def work(job: Job, channel: "Connection[Outcome, Outcome]") -> None:
     """The whole life of a run's process; its outcome goes into `channel`."""
     os.setsid()  # a Ctrl-C at the terminal reaches the launcher only, which passes on exactly one
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(job.environment)
     _print_into(job.folder / "console.log")

@@ -63,23 +63,26 @@ class LocalLauncher(Launcher):
         setup_globals()
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
         _check_importable(self._task_function)
-        configs = [self._compose(overrides, initial_job_idx + n) for n, overrides in enumerate(job_overrides)]
-        folders = [_run_folder(config) for config in configs]
-        unique = dict(zip(folders, configs, strict=True))
         processes, threads = share_cores(
-            runs=len(unique), cores=cores(), processes=self._processes, threads=self._threads
+            runs=len(job_overrides), cores=cores(), processes=self._processes, threads=self._threads
         )
-        log.info("%d runs, %d at a time, %d threads each", len(unique), processes, threads)
         environment = {
             **os.environ,
             COMMAND_VARIABLE: command_line(),
             THREADS_VARIABLE: str(threads),
             "OMP_NUM_THREADS": str(threads),
         }
+        # the pool imports the run's code, and what a run's process needs before that, while the configs are composed
+        preload = [_marlpipe_local_run.__name__, self._task_function.__module__]
+        pool = RunPool(processes=processes, preload=preload, environment=environment, grace_s=self._grace_s)
+        configs = [self._compose(overrides, initial_job_idx + n) for n, overrides in enumerate(job_overrides)]
+        folders = [_run_folder(config) for config in configs]
+        unique = dict(zip(folders, configs, strict=True))
+        log.info("%d runs, %d at a time, %d threads each", len(unique), min(processes, len(unique)), threads)
         jobs = [
             Job(call=self._call(config), folder=folder, environment=environment) for folder, config in unique.items()
         ]
-        values = dict(zip(unique, self._run(jobs, processes), strict=True))
+        values = dict(zip(unique, _run(pool, jobs), strict=True))
         return [_job_return(config, values[folder]) for folder, config in zip(folders, configs, strict=True)]
 
     def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
@@ -93,20 +96,18 @@ class LocalLauncher(Launcher):
         call: bytes = cloudpickle.dumps((self._task_function, config, self._hydra_context, Singleton.get_state()))
         return call
 
-    def _run(self, jobs: Sequence[Job], processes: int) -> list[float | int | None]:
-        folders = [RunFolder(job.folder).create() for job in jobs]
-        for folder in folders:
-            if folder.status.state != "finished":  # a finished run knows itself whether anything is left to do
-                folder.update_status(state="queued", reason=None)
-        # the run's own code, and what its process needs before that
-        preload = [_marlpipe_local_run.__name__, self._task_function.__module__]
-        pool = RunPool(processes=processes, preload=preload, grace_s=self._grace_s)
-        try:
-            with GridDisplay(folders=folders) as display:
-                return pool.run(jobs, display.refresh)
-        except KeyboardInterrupt:
-            print("stopped. The same command goes on where the runs left off.", file=sys.stderr)
-            raise SystemExit(130) from None
+
+def _run(pool: RunPool, jobs: Sequence[Job]) -> list[float | int | None]:
+    folders = [RunFolder(job.folder).create() for job in jobs]
+    for folder in folders:
+        if folder.status.state != "finished":  # a finished run knows itself whether anything is left to do
+            folder.update_status(state="queued", reason=None)
+    try:
+        with GridDisplay(folders=folders) as display:
+            return pool.run(jobs, display.refresh)
+    except KeyboardInterrupt:
+        print("stopped. The same command goes on where the runs left off.", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 def share_cores(*, runs: int, cores: int, processes: int | None, threads: int | None) -> tuple[int, int]:

@@ -72,5 +72,5 @@ def _explained(error: Exception, node: DictConfig, group: str) -> UserError:
         return cause
     missing = OmegaConf.missing_keys(node)
     if missing:
-        return UserError(f"{group}: give a value for {', '.join(f'{group}.{key}' for key in sorted(missing))}.")
+        return UserError(f"give a value for {' and '.join(sorted(missing))}, as in {min(missing)}=…")
     return UserError(f"{group} cannot be built from {OmegaConf.to_container(node)}:\n  {cause}")

@@ -29,6 +29,11 @@ def main() -> None:
     except KeyboardInterrupt:
         console.print("marlpipe: stopped. The same command goes on where it left off.")
         sys.exit(130)
+    except Exception as error:
+        console.print(f"marlpipe: unexpected {type(error).__name__}: {error}", markup=False)
+        console.print("  Please report it with the traceback, which follows.")
+        console.print_exception()
+        sys.exit(1)
 
 
 def run(arguments: Sequence[str]) -> int:

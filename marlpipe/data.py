@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from lightning import LightningDataModule
 
-from marlpipe.errors import UserError
 from marlpipe.replay import Replay
 from marlpipe.rollout import ActingAgent, rollout
 from marlpipe.types import Env, EpisodeBatch, Progress, StateDict, TrainingBatch
@@ -40,10 +39,6 @@ class TrainingLoader:
         env_steps: int,
         generator: torch.Generator,
     ) -> None:
-        if batch_episodes > replay.capacity:
-            raise UserError(
-                f"profile.batch_episodes={batch_episodes} is more than profile.replay_episodes={replay.capacity} hold."
-            )
         self.env, self.agent, self.exploration, self.replay = env, agent, exploration, replay
         self.batch_episodes, self.recent = batch_episodes, round(recent_share * batch_episodes)
         self.recent_episodes, self.parallel_episodes = recent_episodes, parallel_episodes

@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from marlpipe.bounds import check_bounds
 from marlpipe.build import build_algorithm, build_env, check_keys
 from marlpipe.configuration import groups
 from marlpipe.errors import UserError, unknown
@@ -31,10 +32,13 @@ def planned_runs(overrides: Sequence[str], folder: Path, *, sweep: bool) -> list
         try:
             check_run(arm)
         except UserError as error:
-            refusals[" ".join(arm.hydra.overrides.task)] = str(error)
+            if not sweep:
+                raise
+            typed = [override for override in arm.hydra.overrides.task if not override.startswith("seed=")]
+            refusals[" ".join(typed)] = str(error)
     if refusals:
         told = "\n".join(f"- {arm}\n  {reason}" for arm, reason in refusals.items())
-        raise UserError(f"nothing was started, because {len(refusals)} of the arms cannot run:\n{told}")
+        raise UserError(f"nothing was started, because {len(refusals)} arms of the grid cannot run:\n{told}")
     return runs
 
 
@@ -97,7 +101,7 @@ def check_path(config: DictConfig, path: str) -> None:
     """UserError for a key that the config does not have, with those of the deepest node that exists."""
     node: Any = config
     for depth, key in enumerate(path.split(".")):
-        if not OmegaConf.is_dict(node) or key not in node:
+        if not OmegaConf.is_dict(node) or key not in list(node):
             above = ".".join(path.split(".")[:depth]) or "the config"
             valid = [str(name) for name in node if not str(name).startswith("_")] if OmegaConf.is_dict(node) else []
             raise unknown(f"{above}: the key", key, [name for name in valid if name != "hydra"])
@@ -106,7 +110,6 @@ def check_path(config: DictConfig, path: str) -> None:
 
 def check_run(config: DictConfig) -> None:
     """UserError if this run could not be built."""
-    if config.env_steps < 1:
-        raise UserError(f"env_steps={config.env_steps}: a run has at least one. Take 1 or more.")
     check_keys(config)
+    check_bounds(config)
     build_algorithm(config, build_env(config))

@@ -1,7 +1,7 @@
 """The LightningModule: what happens in one gradient step and in one evaluation."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -14,6 +14,7 @@ from marlpipe.targets import chosen
 from marlpipe.types import EpisodeBatch, Metrics, TrainingBatch
 
 
+@runtime_checkable
 class Algorithm(Protocol):
     """A loss with parameters. `agent` is what is executed."""
 

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from marlpipe.errors import UserError
 from marlpipe.types import EnvSpec, EpisodeBatch, StateDict
 
 
@@ -11,8 +10,6 @@ class Replay:
     """The last `capacity` episodes. Memory is touched only as it fills; actions are kept in one or two bytes."""
 
     def __init__(self, *, spec: EnvSpec, capacity: int, device: torch.device) -> None:
-        if capacity < 1:
-            raise UserError(f"profile.replay_episodes={capacity} holds nothing. Take at least the batch's episodes.")
         self.capacity, self.size, self.cursor = capacity, 0, 0
         steps, n, actions = spec.horizon, spec.n_agents, spec.n_actions
 

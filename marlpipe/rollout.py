@@ -1,6 +1,6 @@
 """Acting: whole episodes of many copies of a world at once."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -10,6 +10,7 @@ from marlpipe.exploration import epsilon_greedy
 from marlpipe.types import Env, EpisodeBatch
 
 
+@runtime_checkable
 class ActingAgent(Protocol):
     """What acting needs of an agent network: decentralised utilities, moment by moment."""
 

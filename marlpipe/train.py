@@ -1,5 +1,6 @@
 """The composition root of training: the pipeline of one run, in order."""
 
+import logging
 import os
 import sys
 import traceback
@@ -59,6 +60,7 @@ def train(config: DictConfig) -> None:
 
 def fit(config: DictConfig, folder: RunFolder, sinks: list[Sink]) -> None:
     """World, networks, loaders, learner, trainer: built in the order in which data flows, then run."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # our own lines say what it would
     keep_freed_memory()
     torch.set_num_threads(config.threads or int(os.environ.get("MARLPIPE_THREADS", cores())))
     seed_everything(config.seed, verbose=False)

@@ -6,7 +6,7 @@ S state, H hidden units. Environments are batched from birth: their tensors lead
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -45,6 +45,7 @@ class Timestep(NamedTuple):
 EnvState = TypeVar("EnvState")
 
 
+@runtime_checkable
 class Env(Protocol[EnvState]):
     """A batched world whose state is a value: a NamedTuple of tensors with a leading dimension of copies.
 

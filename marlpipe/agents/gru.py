@@ -7,7 +7,7 @@ first: `counts[t]` of them exist at moment t, and the first `counts[t+1]` of tho
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from marlpipe.layers import GroupedLinear
 
 
+@runtime_checkable
 class Cell(Protocol):
     """One moment: memory from features and memory."""
 

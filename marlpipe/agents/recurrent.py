@@ -40,7 +40,7 @@ class RecurrentAgent(nn.Module):
         order = filled.sum(1).argsort(descending=True, stable=True)
         moment, rank = filled[order].T.nonzero(as_tuple=True)
         episode = order[rank]
-        features = torch.relu(self.input(obs[episode, moment], last_actions[episode, moment]))  # (V,N,H)
+        features = self.input(obs[episode, moment], last_actions[episode, moment]).relu_()  # (V,N,H)
         memory = unroll(self.cell, features, filled.sum(0).tolist())
         utilities = self.output(memory)  # (V,N,A)
         padded = utilities.new_zeros(*filled.shape, *utilities.shape[1:])
@@ -50,7 +50,7 @@ class RecurrentAgent(nn.Module):
         self, obs: Float[Tensor, "B N O"], last_actions: Int[Tensor, "B N"], memory: Float[Tensor, "B N H"]
     ) -> tuple[Float[Tensor, "B N A"], Float[Tensor, "B N H"]]:
         """One moment of acting: utilities, and the memory to hand to the next moment."""
-        memory = self.cell(torch.relu(self.input(obs, last_actions)), memory)
+        memory = self.cell(self.input(obs, last_actions).relu_(), memory)
         return self.output(memory), memory
 
     def initial_memory(self, n: int) -> Float[Tensor, "B N H"]:

@@ -27,7 +27,8 @@ class Recorder(Callback):
         self.folder, self.sinks = folder, sinks
         self.every_env_steps, self.total_env_steps = every_env_steps, total_env_steps
         self.next_at, self.steps_in_row, self.sums = 0, 0, {}  # type: int, int, Metrics
-        self.earlier_s, self.started, self.started_at, self.told = 0.0, time.monotonic(), 0, -math.inf
+        self.earlier_s, self.earlier_env_steps = 0.0, 0
+        self.started, self.told = time.monotonic(), -math.inf
         self.eval_return: float | None = None
         self.progress: Progress | None = None
 
@@ -36,12 +37,9 @@ class Recorder(Callback):
         """Seconds of training, over all sessions of the run."""
         return self.earlier_s + time.monotonic() - self.started
 
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: TrainingBatch, batch_idx: int
-    ) -> None:
-        del trainer, pl_module, batch_idx
-        if self.progress is None:
-            self.started_at = batch.progress.env_steps
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        del trainer, pl_module
+        self.started = time.monotonic()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
@@ -90,7 +88,7 @@ class Recorder(Callback):
     def env_steps_per_s(self) -> float:
         """Of this session, acting, learning and evaluating together."""
         assert self.progress is not None
-        return (self.progress.env_steps - self.started_at) / max(time.monotonic() - self.started, 1e-9)
+        return (self.progress.env_steps - self.earlier_env_steps) / max(time.monotonic() - self.started, 1e-9)
 
     def tell(self) -> None:
         """The status file, for whoever watches."""
@@ -119,4 +117,5 @@ class Recorder(Callback):
     def load_state_dict(self, state_dict: StateDict) -> None:
         self.next_at, self.steps_in_row = state_dict["next_at"], state_dict["steps_in_row"]
         self.sums, self.earlier_s = state_dict["sums"], state_dict["wall_s"]
+        self.earlier_env_steps = state_dict["env_steps"]
         self.eval_return = state_dict["eval_return"]

@@ -1,7 +1,7 @@
 """A monotonicity method: all its halves in one object, so that invalid pairs cannot be written (LOMAQ §4.1, App. B)."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -14,6 +14,7 @@ from marlpipe.types import EnvSpec
 Activation = Callable[[Tensor], Tensor]
 
 
+@runtime_checkable
 class WeightedMixer(Protocol):
     """What a method must know of the mixer that it acts on."""
 

@@ -1,7 +1,7 @@
 """Terms that pull the gradients ∂F/∂U above zero (LOMAQ §4.1 and App. C)."""
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,6 +12,7 @@ from marlpipe.jacobian import jacobian
 from marlpipe.types import EnvSpec
 
 
+@runtime_checkable
 class Penalty(Protocol):
     """`loss_share` is the factor of the temporal-difference loss beside the penalty."""
 
@@ -38,9 +39,12 @@ class NoPenalty:
         return values.new_zeros(())
 
 
-def negative_slope(gradients: Float[Tensor, "B T J N"], valid: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """R = Σ ReLU(−∂F_J/∂U_i) / (steps · J), over the steps that exist."""
-    hinge = torch.relu(-gradients).sum(-1).mean(-1)
+def negative_slope(gradients: Float[Tensor, "B T K N"], valid: Bool[Tensor, "B T"], blocks: int) -> Float[Tensor, ""]:
+    """R = Σ ReLU(−∂F_K/∂U_i) / (steps · J), over the steps that exist, with J = `blocks` of the value's partition.
+
+    J stays where sums F_K of several blocks are enforced, so that enforcing less never costs more.
+    """
+    hinge = torch.relu(-gradients).sum((-2, -1)) / blocks
     return (hinge * valid).sum() / valid.sum().clamp(min=1)
 
 
@@ -71,8 +75,9 @@ class GradientPenalty:
     def __call__(
         self, values: Float[Tensor, "B T J"], utilities: Float[Tensor, "B T N"], valid: Bool[Tensor, "B T"]
     ) -> Float[Tensor, ""]:
-        enforced = values @ self.sums.T.to(values.device)
-        return self.coefficient * negative_slope(jacobian(enforced, utilities, create_graph=True), valid)
+        enforced = values @ self.sums.T.to(values)
+        gradients = jacobian(enforced, utilities, create_graph=True)
+        return self.coefficient * negative_slope(gradients, valid, blocks=values.shape[-1])
 
 
 def coarsening(fine: Float[Tensor, "J N"], coarse: Float[Tensor, "K N"]) -> Float[Tensor, "K J"]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -30,6 +30,7 @@ class ProjectionContext:
     optimal_values: Callable[[], Float[Tensor, "B T J"]] | None = None
 
 
+@runtime_checkable
 class Projection(Protocol):
     """`needs_optimal_values`: only an algorithm that learns the unrestricted Q* can use it."""
 

@@ -73,10 +73,11 @@ def to_range(
     the theory's E_μ[w] = 1 does, and has no upper bound. The largest logarithm is taken off first, so nothing overflows.
     """
     steps = valid.unsqueeze(-1).expand_as(log_raw)
-    largest = log_raw.masked_fill(~steps, -torch.inf).max()
+    log_raw = log_raw.masked_fill(~steps, -torch.inf)  # padding has no available action, so no probability either
+    largest = log_raw.max()
     if largest == -torch.inf:
         return torch.full_like(log_raw, min_weight)
-    raw = (log_raw - largest).exp() * steps
+    raw = (log_raw - largest).exp()
     if normalisation == "mean":
         return raw / raw[steps].mean() * (1 - min_weight) + min_weight
     scale = raw[steps].quantile(quantile) if normalisation == "quantile" else raw.max()

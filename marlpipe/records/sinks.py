@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from marlpipe.records.files import read_json
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.wandb import Mode, open_wandb
 
 
+@runtime_checkable
 class Sink(Protocol):
     """Takes rows of metrics, each with its `env_steps`."""
 

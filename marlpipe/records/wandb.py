@@ -32,11 +32,13 @@ class WandbSink:
 
     def log(self, row: Row) -> None:
         """Sends one row, which holds `env_steps`."""
-        self._guarded(lambda: self.run.log(dict(row)))
+        if not self._broken:
+            self._guarded(lambda: self.run.log(dict(row)))
 
     def summary(self, values: Mapping[str, Any]) -> None:
         """Sets the columns that the run has in W&B's table of runs."""
-        self._guarded(lambda: self.run.summary.update(dict(values)))
+        if not self._broken:
+            self._guarded(lambda: self.run.summary.update(dict(values)))
 
     def finish(self, exit_code: int = 0) -> None:
         """Sends what is left; anything but 0 marks the run as failed."""
@@ -45,8 +47,6 @@ class WandbSink:
             os.environ.pop(variable, None)
 
     def _guarded(self, act: Callable[[], object]) -> None:
-        if self._broken:
-            return
         try:
             act()
         except Exception as error:  # whatever W&B raises: the run's own files have all that is sent here

@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from marlpipe.errors import UserError
 
 IMPORTED_BY = os.getpid()
+IMPORTED_WITH = os.environ.get("OMP_NUM_THREADS")
 
 
 def folder() -> Path:
@@ -22,7 +23,9 @@ def task(config: Any) -> float | None:
     print(f"printing do={config.do} seed={config.seed}", flush=True)
     os.system("echo from a child process")
     (folder() / "began").write_text(repr(time.monotonic()))
-    (folder() / "threads").write_text(os.environ["MARLPIPE_THREADS"] + " " + os.environ["OMP_NUM_THREADS"])
+    (folder() / "threads").write_text(
+        f"{os.environ['MARLPIPE_THREADS']} {os.environ['OMP_NUM_THREADS']} {IMPORTED_WITH}"
+    )
     (folder() / "imported_by").write_text(f"{IMPORTED_BY} {os.getpid()}")
     (folder() / "command").write_text(os.environ["MARLPIPE_COMMAND"])
     match config.do:

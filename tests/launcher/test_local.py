@@ -95,7 +95,7 @@ def test_as_many_at_once_as_asked_and_threads_for_each(start: Start, tmp_path: P
     spans = [(float((path / "began").read_text()), float((path / "ended").read_text())) for path in runs]
     at_once = [sum(other[0] <= span[0] < other[1] for other in spans) for span in spans]
     assert max(at_once) == 2
-    assert {(path / "threads").read_text() for path in runs} == {"3 3"}
+    assert {(path / "threads").read_text() for path in runs} == {"3 3 3"}
 
 
 def test_the_task_is_imported_once_and_the_command_handed_down(start: Start, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_runs_stop_when_the_launcher_is_killed(start: Start, tmp_path: Path) -> 
     wait_for(run(tmp_path, "wait").path / "saved")
 
 
-def test_finished_runs_stay_finished_until_the_task_says_otherwise(start: Start, tmp_path: Path) -> None:
+def test_a_finished_run_stays_finished_and_others_are_queued_again(start: Start, tmp_path: Path) -> None:
     run(tmp_path, "raise").create().update_status(state="interrupted", env_steps=7, reason="stopped")
     run(tmp_path, "wait").create().update_status(state="finished", env_steps=9)
     application = start("do=wait,raise", "hydra.launcher.processes=1")
@@ -155,6 +155,9 @@ def test_finished_runs_stay_finished_until_the_task_says_otherwise(start: Start,
     assert (run(tmp_path, "raise").status.state, run(tmp_path, "raise").status.reason) == ("queued", None)
     assert run(tmp_path, "raise").status.env_steps == 7
     os.killpg(application.pid, signal.SIGINT)
+    application.communicate(timeout=30)
+    assert run(tmp_path, "wait").status.state == "finished"
+    assert run(tmp_path, "raise").status.state == "interrupted"
 
 
 @pytest.mark.parametrize(

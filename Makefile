@@ -1,0 +1,58 @@
+# `make` alone lists what there is. Everything runs in .venv, which is made on the first use and again whenever
+# requirements.lock or pyproject.toml change.
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format bench wheel clean
+
+help: ## What there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(INSTALLED) ## Install the locked packages and marlpipe itself into .venv
+
+run: ARGS = -m algo=qpro,wqmix,qmix env=cartpole seed=0,1,2
+run: $(INSTALLED) ## Train QPro, WQMIX and QMIX, three seeds each; or what you like: make run ARGS="algo=lomaq seed=1"
+	$(BIN)/python -m marlpipe $(ARGS)
+
+test: ARGS =
+test: lint ## Style, types and all tests; some of them: make test ARGS="-k cartpole"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal $(ARGS)
+
+lint: $(INSTALLED) ## Style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## Put the code into the one format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: ARGS =
+bench: $(INSTALLED) ## Time acting and updates, into benchmarks/results/; on one thread: make bench ARGS="--threads 1"
+	$(BIN)/python -m benchmarks.core $(ARGS)
+
+wheel: $(INSTALLED) ## Build dist/marlpipe-….whl
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean: ## Remove .venv, caches and builds; what you trained stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'marlpipe needs Python 3.11 or later with its venv module, and found none$(if $(PYTHON), in "$(PYTHON)").'; \
+		echo '  Debian and Ubuntu: sudo apt install python3-venv; macOS: brew install python; any system: python.org'; \
+		echo '  If it has a name or place of its own: make PYTHON=/path/to/python3.12 setup'; \
+		exit 1; } >&2
+	@echo 'Setting up .venv with $(PYTHON), once: $(shell grep -c == requirements.lock) packages, a dot for each. Minutes on a slow line.'
+	@$(PYTHON) -m venv .venv
+	@bash -o pipefail -c "$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.lock | \
+		while read -r word rest; do case \$$word in Collecting|Processing|Requirement) printf . ;; Installing) printf ' installing' ;; esac; done"
+	@echo
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo 'Ready: make run, make test, or .venv/bin/python -m marlpipe --help'

@@ -1,0 +1,1 @@
+"""How fast marlpipe is, beside what the machine could do at best."""

@@ -1,0 +1,105 @@
+"""`python -m benchmarks.core`: env steps per second of acting and seconds per update, beside their floors."""
+
+import argparse
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.timing import Times, interleaved
+from benchmarks.workloads import AGENTS, EPISODES, STEPS, UNITS, acting, gru_loop, matrix_products, update
+from marlpipe.memory import keep_freed_memory
+from marlpipe.records.files import explained, write_json
+from marlpipe.records.provenance import cores, git, hardware, versions
+
+RESULTS = Path(__file__).parent / "results"
+PARALLEL = (1, 32)  # episodes side by side
+ALGORITHMS = ("qmix", "lomaq")
+FLOORS = ("GRUCell loop", "matrix products")
+
+
+def main() -> None:
+    """Times everything, prints two tables and writes one JSON file."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.core", description=__doc__)
+    parser.add_argument("--threads", type=int, default=cores(), help="of torch (default: all cores)")
+    parser.add_argument("--rounds", type=int, default=7, help="counted repetitions (default: 7)")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file (default: %(default)s)")
+    asked = parser.parse_args()
+    if asked.threads < 1 or asked.rounds < 1:
+        parser.error("--threads and --rounds take 1 or more")
+    keep_freed_memory()
+    torch.set_num_threads(asked.threads)
+    load = os.getloadavg()[0]
+    console = Console(soft_wrap=True)
+    times = interleaved(
+        {
+            **{f"acting {n}": acting(n) for n in PARALLEL},
+            **{f"update {algo}": update(algo) for algo in ALGORITHMS},
+            FLOORS[0]: gru_loop(),
+            FLOORS[1]: matrix_products(),
+        },
+        track(range(asked.rounds), "timing", console=console, transient=True),
+    )
+    console.print(f"n = {AGENTS}, T = {STEPS}, full episodes, {UNITS} units, {asked.threads} threads")
+    console.print(acting_table(times), updates_table(times))
+    name = f"core-{datetime.now(UTC):%Y%m%d-%H%M%S}-threads{asked.threads}.json"
+    with explained("make the folder", asked.out):
+        asked.out.mkdir(parents=True, exist_ok=True)
+    write_json(asked.out / name, {**figures(times), "threads": asked.threads, "load_before": load, **machine()})
+    console.print(str(asked.out / name), style="dim", highlight=False)
+
+
+def acting_table(times: dict[str, Times]) -> Table:
+    """Env steps per second of all episodes together."""
+    table = Table(title="acting, env and network", title_justify="left", box=SIMPLE_HEAD)
+    for heading in ("parallel episodes", "env steps/s, median", "best"):
+        table.add_column(heading, justify="right")
+    for n in PARALLEL:
+        of_n = times[f"acting {n}"]
+        table.add_row(str(n), f"{n * STEPS / of_n.median:,.0f}", f"{n * STEPS / of_n.least:,.0f}")
+    return table
+
+
+def updates_table(times: dict[str, Times]) -> Table:
+    """Seconds per gradient step, and how many times a floor that is."""
+    table = Table(title=f"one update, batch of {EPISODES} episodes", title_justify="left", box=SIMPLE_HEAD)
+    for heading in ("", "s, median", "s, least", *(f"× {floor}" for floor in FLOORS)):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for name in (*(f"update {algo}" for algo in ALGORITHMS), *FLOORS):
+        ratios = [f"{times[name].ratio(times[floor]):.2f}" for floor in FLOORS]
+        table.add_row(name.removeprefix("update "), f"{times[name].median:.3f}", f"{times[name].least:.3f}", *ratios)
+    return table
+
+
+def figures(times: dict[str, Times]) -> dict[str, Any]:
+    """What was measured, with every repetition, so that another look at it needs no other run."""
+    return {
+        "size": {"n_agents": AGENTS, "time_limit": STEPS, "batch_episodes": EPISODES, "hidden": UNITS},
+        "acting_env_steps_per_s": {n: n * STEPS / times[f"acting {n}"].median for n in PARALLEL},
+        "update_s": {algo: times[f"update {algo}"].median for algo in ALGORITHMS},
+        "update_ratio": {
+            algo: {floor: times[f"update {algo}"].ratio(times[floor]) for floor in FLOORS} for algo in ALGORITHMS
+        },
+        "seconds": {name: of_name.seconds for name, of_name in times.items()},
+    }
+
+
+def machine() -> dict[str, Any]:
+    """On what, with what and of which code; the host's name is nobody's business."""
+    installed = versions()
+    return {
+        "hardware": {name: value for name, value in hardware().items() if name != "host"},
+        "versions": {name: installed[name] for name in ("marlpipe", "torch", "numpy", "lightning")},
+        "git": git(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What the numbers of a config may be, where no constructor of a part checks them."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from marlpipe.errors import UserError
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A number from `low` to `high`, both included."""
+
+    low: int | float
+    high: int | float = math.inf
+    whole: bool = True
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        return f"{kind} of at least {self.low:g}" if self.high == math.inf else f"{kind} from {self.low:g} to {self.high:g}"
+
+    def holds(self, value: Any) -> bool:
+        """Whether the value lies within."""
+        kinds = int if self.whole else (int, float)
+        return isinstance(value, kinds) and not isinstance(value, bool) and self.low <= value <= self.high
+
+
+BOUNDS = {
+    "seed": Bound(0, 2**20),
+    "env_steps": Bound(1),
+    "record_every_env_steps": Bound(1),
+    "checkpoint_minutes": Bound(0, whole=False),
+    "evaluation.every_env_steps": Bound(1),
+    "evaluation.episodes": Bound(1),
+    "replay.recent_share": Bound(0, 1, whole=False),
+    "replay.recent_episodes": Bound(1),
+    "profile.discount": Bound(0, 1, whole=False),
+    "profile.gradient_clip": Bound(0, whole=False),
+    "profile.batch_episodes": Bound(1),
+    "profile.replay_episodes": Bound(1),
+    "profile.epsilon_start": Bound(0, 1, whole=False),
+    "profile.epsilon_end": Bound(0, 1, whole=False),
+    "profile.epsilon_anneal_env_steps": Bound(0),
+    "profile.target_update_episodes": Bound(1),
+    "profile.parallel_episodes": Bound(1),
+    "profile.updates_per_rollout": Bound(1),
+    "profile.loss_factor": Bound(0, whole=False),
+    "profile.central_loss_factor": Bound(0, whole=False),
+    "agent.hidden": Bound(1),
+}
+
+
+def check_bounds(config: DictConfig) -> None:
+    """UserError for the first number that is out of its bounds, or does not fit another one."""
+    for path, bound in BOUNDS.items():
+        value = OmegaConf.select(config, path)
+        if not bound.holds(value):
+            raise UserError(f"{path}={value} is not possible.\n  valid: {bound}")
+    if config.threads is not None and not Bound(1).holds(config.threads):
+        raise UserError(f"threads={config.threads} is not possible.\n  valid: {Bound(1)}, or null for all cores")
+    profile = config.profile
+    if profile.batch_episodes > profile.replay_episodes:
+        raise UserError(
+            f"profile.batch_episodes={profile.batch_episodes} is more than the replay holds.\n"
+            f"  valid: at most profile.replay_episodes={profile.replay_episodes}, or a larger replay"
+        )

@@ -1,0 +1,239 @@
+"""What W&B really has of a run, read back from its offline file; and that it never takes a run down."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+from offline_log import history, records
+
+from marlpipe.records import wandb as sink_module
+from marlpipe.records.folder import RunFolder
+from marlpipe.records.wandb import WandbSink, logged_in, open_wandb
+
+KEY = "0" * 40
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for variable in [name for name in os.environ if name.startswith(("WANDB", "NETRC"))]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    wandb.teardown()
+    yield
+    wandb.teardown()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / "cartpole" / "qmix-1a2b" / "seed=0").create()
+
+
+def opened(folder: RunFolder, **changes: Any) -> WandbSink:
+    sink = maybe_opened(folder, **changes)
+    assert sink is not None
+    return sink
+
+
+def maybe_opened(folder: RunFolder, **changes: Any) -> WandbSink | None:
+    arguments: dict[str, Any] = {
+        "folder": folder,
+        "project": "study",
+        "group": "qmix-cartpole-1a2b",
+        "name": "qmix-cartpole-s0",
+        "config": {"algo": {"mixer": {"width": 32}}, "env": {"name": "cartpole"}},
+        "comparison": {"algo": "qmix", "env": "cartpole", "seed": 0},
+        "tags": ["debug"],
+    }
+    return open_wandb(**{**arguments, **changes})
+
+
+def close(sink: WandbSink, folder: RunFolder, *, exit_code: int = 0) -> None:
+    """Finishes a run and waits for its last record: W&B's own process writes it a few milliseconds later."""
+    before = len(of_kind(folder, "exit"))
+    sink.finish(exit_code=exit_code)
+    deadline = time.monotonic() + 10
+    while len(of_kind(folder, "exit")) == before:
+        assert time.monotonic() < deadline, "W&B did not write the end of the run"
+        time.sleep(0.01)
+
+
+def of_kind(folder: RunFolder, kind: str) -> list[Any]:
+    return [getattr(record, kind) for record in records(folder.wandb) if record.WhichOneof("record_type") == kind]
+
+
+def test_the_offline_file_holds_the_whole_run(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    sink = opened(folder)
+    for env_steps in (0, 100, 200):
+        sink.log({"env_steps": env_steps, "train/loss": 0.5, "eval/return_mean": env_steps / 10})
+    sink.summary({"final/return": 20.0})
+    close(sink, folder, exit_code=3)
+
+    rows = history(folder.wandb)
+    assert [(row["env_steps"], row["eval/return_mean"]) for row in rows] == [(0, 0.0), (100, 10.0), (200, 20.0)]
+    (run,) = of_kind(folder, "run")
+    assert (run.project, run.run_group, run.job_type, run.display_name) == (
+        "study",
+        "qmix-cartpole-1a2b",
+        "train",
+        "qmix-cartpole-s0",
+    )
+    assert list(run.tags) == ["debug"]
+    config = {item.key: json.loads(item.value_json) for item in run.config.update}
+    assert (config["algo"], config["env"], config["seed"]) == ("qmix", "cartpole", 0)
+    assert config["config"]["algo"]["mixer"]["width"] == 32
+    summary = {item.key: json.loads(item.value_json) for s in of_kind(folder, "summary") for item in s.update}
+    assert summary["final/return"] == 20.0
+    assert [exit_.exit_code for exit_ in of_kind(folder, "exit")] == [3]
+    assert capsys.readouterr().out == f"W&B offline: {folder.wandb}\n"
+
+
+def test_metrics_are_drawn_over_env_steps(folder: RunFolder) -> None:
+    close(opened(folder), folder)
+    defined = {metric.glob_name or metric.name: metric.step_metric for metric in of_kind(folder, "metric")}
+    assert defined == {
+        "env_steps": "",
+        **{f"{prefix}*": "env_steps" for prefix in ("train/", "eval/", "diag/", "perf/")},
+    }
+
+
+@pytest.mark.parametrize("prefixes", [("",), ("eval/", "eval/return"), ("a", "a")])
+def test_prefixes_that_overlap_are_refused(folder: RunFolder, prefixes: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="overlap"):
+        maybe_opened(folder, prefixes=prefixes)
+
+
+def test_a_resumed_run_is_the_same_run(folder: RunFolder) -> None:
+    first = opened(folder)
+    first.log({"env_steps": 0})
+    close(first, folder)
+    time.sleep(1.1)  # W&B names its folders by the second
+    second = opened(folder)
+    second.log({"env_steps": 100})
+    close(second, folder)
+    assert {run.run_id for run in of_kind(folder, "run")} == {folder.wandb_id.read_text().strip()}
+    assert [row["env_steps"] for row in history(folder.wandb)] == [0, 100]
+    assert folder.wandb_id.read_text().startswith("cartpole-qmix-1a2b-seed-0-")
+
+
+def test_a_folder_that_is_made_anew_is_another_run(folder: RunFolder) -> None:
+    opened(folder).finish()
+    first = folder.wandb_id.read_text()
+    folder.wandb_id.unlink()
+    opened(folder).finish()
+    assert folder.wandb_id.read_text() != first
+
+
+def test_runs_of_one_process_stay_apart(folder: RunFolder, tmp_path: Path) -> None:
+    other = RunFolder(tmp_path / "cartpole" / "vdn-3c4d" / "seed=0").create()
+    first, second = opened(folder), opened(other)
+    first.log({"env_steps": 1})
+    second.log({"env_steps": 2})
+    close(first, folder)
+    close(second, other)
+    assert [row["env_steps"] for row in history(folder.wandb)] == [1]
+    assert [row["env_steps"] for row in history(other.wandb)] == [2]
+
+
+def test_artifacts_are_staged_in_the_run_folder(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = opened(folder)
+    assert os.environ["WANDB_DATA_DIR"] == str(folder.wandb / "data")
+    sink.finish()
+    assert "WANDB_DATA_DIR" not in os.environ
+    monkeypatch.setenv("WANDB_DATA_DIR", "/chosen/by/the/user")
+    opened(folder).finish()
+    assert os.environ["WANDB_DATA_DIR"] == "/chosen/by/the/user"
+
+
+def test_a_killed_run_keeps_what_it_logged(folder: RunFolder) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from marlpipe.records.folder import RunFolder\n"
+        "from marlpipe.records.wandb import open_wandb\n"
+        "sink = open_wandb(folder=RunFolder(Path(sys.argv[1])), project='p', group='g', name='n', config={},\n"
+        "                  comparison={})\n"
+        "sink.log({'env_steps': 7}); time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder.path)], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 10  # W&B's own interval is 15 s
+    while not history(folder.wandb) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert [row["env_steps"] for row in history(folder.wandb)] == [7]
+
+
+def test_auto_is_online_only_with_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not logged_in()
+    assert sink_module._mode("auto") == "offline"
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    assert logged_in()
+    assert sink_module._mode("auto") == "online"
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert sink_module._mode("auto") == "offline"
+    assert sink_module._mode("online") == "online"
+
+
+def test_a_login_in_netrc_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", "http://wandb.example")
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine wandb.example\n  login user\n  password {KEY}\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert logged_in()
+
+
+def test_a_disabled_sink_is_none(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert maybe_opened(folder, mode="disabled") is None
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert maybe_opened(folder) is None
+    assert not folder.wandb.exists()
+
+
+def test_a_server_that_does_not_answer_means_offline(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # the port of "discard": nobody listens
+    monkeypatch.setattr(sink_module, "INIT_TIMEOUT_S", 2.0)
+    sink = opened(folder)
+    sink.log({"env_steps": 5})
+    close(sink, folder)
+    assert [row["env_steps"] for row in history(folder.wandb)] == [5]
+    assert {run.run_id for run in of_kind(folder, "run")} == {folder.wandb_id.read_text().strip()}
+    assert "W&B cannot start online" in capsys.readouterr().err
+
+
+def test_no_wandb_at_all_is_a_warning(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(**_: Any) -> None:
+        raise RuntimeError("no service")
+
+    monkeypatch.setattr(wandb, "init", broken)
+    assert maybe_opened(folder) is None
+    told = capsys.readouterr().err
+    assert told.count("W&B cannot start offline: no service") == 1
+    assert "going on without W&B" in told
+
+
+def test_a_sink_that_breaks_is_told_once(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sink = opened(folder)
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("pipe closed")
+
+    monkeypatch.setattr(sink.run, "log", broken)
+    sink.log({"env_steps": 1})
+    sink.log({"env_steps": 2})
+    assert capsys.readouterr().err.count("pipe closed") == 1
+    close(sink, folder, exit_code=1)
+    assert [exit_.exit_code for exit_ in of_kind(folder, "exit")] == [1]
