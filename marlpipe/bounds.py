@@ -19,7 +19,11 @@ class Bound:
 
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a number"
-        return f"{kind} of at least {self.low:g}" if self.high == math.inf else f"{kind} from {self.low:g} to {self.high:g}"
+        return (
+            f"{kind} of at least {self.low:g}"
+            if self.high == math.inf
+            else f"{kind} from {self.low:g} to {self.high:g}"
+        )
 
     def holds(self, value: Any) -> bool:
         """Whether the value lies within."""

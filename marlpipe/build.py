@@ -73,4 +73,5 @@ def _explained(error: Exception, node: DictConfig, group: str) -> UserError:
     missing = OmegaConf.missing_keys(node)
     if missing:
         return UserError(f"give a value for {' and '.join(sorted(missing))}, as in {min(missing)}=…")
-    return UserError(f"{group} cannot be built from {OmegaConf.to_container(node)}:\n  {cause}")
+    reason = str(cause)
+    return UserError(f"{group} cannot be built from {OmegaConf.to_container(node)}:\n  {reason}")

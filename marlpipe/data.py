@@ -1,4 +1,4 @@
-"""The loaders drive the world: training collects episodes and yields replay batches, evaluation yields greedy episodes."""
+"""The loaders drive the world: one collects episodes and yields replay batches, the other greedy episodes."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from lightning import LightningDataModule
 
+from marlpipe.agents.agent import Agent
 from marlpipe.replay import Replay
-from marlpipe.rollout import ActingAgent, rollout
+from marlpipe.rollout import rollout
 from marlpipe.types import Env, EpisodeBatch, Progress, StateDict, TrainingBatch
 
 
@@ -28,7 +29,7 @@ class TrainingLoader:
         self,
         *,
         env: Env[Any],
-        agent: ActingAgent,
+        agent: Agent,
         exploration: Callable[[int], float],
         replay: Replay,
         batch_episodes: int,
@@ -101,7 +102,7 @@ class EvaluationLoader:
     """One batch of greedy episodes by decentralised execution. Its randomness depends on seed and progress alone."""
 
     def __init__(
-        self, *, env: Env[Any], agent: ActingAgent, episodes: int, seed: int, device: torch.device, training: TrainingLoader
+        self, *, env: Env[Any], agent: Agent, episodes: int, seed: int, device: torch.device, training: TrainingLoader
     ) -> None:
         self.env, self.agent, self.episodes, self.training = env, agent, episodes, training
         self.seed, self.device = seed, device
@@ -110,7 +111,9 @@ class EvaluationLoader:
         return 1
 
     def __iter__(self) -> Iterator[EpisodeBatch]:
-        generator = torch.Generator(self.device).manual_seed(evaluation_seed(self.seed, self.training.progress.env_steps))
+        generator = torch.Generator(self.device).manual_seed(
+            evaluation_seed(self.seed, self.training.progress.env_steps)
+        )
         yield rollout(self.env, self.agent, self.episodes, 0.0, generator)
 
 

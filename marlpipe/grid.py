@@ -52,7 +52,7 @@ def composing(folder: Path) -> Iterator[None]:
 def expanded(overrides: Sequence[str], folder: Path) -> list[list[str]]:
     """The runs of a grid: every combination of swept values, an experiment's own sweep included."""
     plain = [override for override in parsed(overrides) if not override.is_sweep_override()]
-    params = composed([override.input_line for override in plain], folder).hydra.sweeper.params or {}
+    params = composed([str(override.input_line) for override in plain], folder).hydra.sweeper.params or {}
     given = {override.key_or_group for override in parsed(overrides)}
     own = [f"{key}={value}" for key, value in params.items() if str(key) not in given]
     batches = BasicSweeper.split_arguments(parsed([*own, *overrides]), max_batch_size=None)
@@ -76,7 +76,7 @@ def composed(overrides: Sequence[str], folder: Path) -> DictConfig:
     for override in typed:
         check_option(override, options)
     try:
-        choices = [override.input_line for override in typed if override.key_or_group.split("@")[0] in options]
+        choices = [str(override.input_line) for override in typed if override.key_or_group.split("@")[0] in options]
         known = compose("train", choices, return_hydra_config=True)
         for override in typed:
             if override.key_or_group.split("@")[0] not in options and not override.is_add():

@@ -19,4 +19,4 @@ class GroupedLinear(nn.Module):
     def forward(self, x: Float[Tensor, "*batch G I"]) -> Float[Tensor, "*batch G K"]:
         rows = x.flatten(end_dim=-3).transpose(0, 1)  # (G, batch, I)
         y = torch.baddbmm(self.bias.unsqueeze(1), rows, self.weight)
-        return y.transpose(0, 1).unflatten(0, x.shape[:-2])
+        return torch.unflatten(y.transpose(0, 1), 0, x.shape[:-2])

@@ -8,8 +8,10 @@ from jaxtyping import Float
 from lightning import LightningModule
 from torch import Tensor, nn
 
+from marlpipe.agents.agent import Agent
 from marlpipe.agents.inputs import last_actions
 from marlpipe.jacobian import violation_rate
+from marlpipe.mixers.mixer import Mixer
 from marlpipe.targets import chosen
 from marlpipe.types import EpisodeBatch, Metrics, TrainingBatch
 
@@ -18,8 +20,8 @@ from marlpipe.types import EpisodeBatch, Metrics, TrainingBatch
 class Algorithm(Protocol):
     """A loss with parameters. `agent` is what is executed."""
 
-    agent: nn.Module
-    mixer: nn.Module
+    agent: Agent
+    mixer: Mixer
 
     def loss(self, batch: EpisodeBatch) -> tuple[Float[Tensor, ""], Metrics]: ...
 

@@ -1,4 +1,4 @@
-"""Which folder a run lives in: named after its environment, algorithm and config, so that a command repeated meets it."""
+"""Which folder a run lives in: named after its world, algorithm and config, so that a repeated command finds it."""
 
 import hashlib
 import json
@@ -43,7 +43,7 @@ def grid_hash(folders: Sequence[Path]) -> str:
     return hashlib.sha256("\n".join(sorted(map(str, folders))).encode()).hexdigest()[:8]
 
 
-def arm_label(hydra: DictConfig) -> str:
+def arm_label(hydra: Any) -> str:
     """What the user typed beyond env and seed, and the algorithm first: `lomaq partition=pairs`."""
     typed = [str(override) for override in hydra.overrides.task]
     left_out = ("algo=", "env=", "seed=", "+experiment=", *INCIDENTAL)

@@ -1,28 +1,16 @@
 """Acting: whole episodes of many copies of a world at once."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
+from marlpipe.agents.agent import Agent
 from marlpipe.exploration import epsilon_greedy
 from marlpipe.types import Env, EpisodeBatch
 
 
-@runtime_checkable
-class ActingAgent(Protocol):
-    """What acting needs of an agent network: decentralised utilities, moment by moment."""
-
-    def initial_memory(self, n: int) -> Tensor: ...
-
-    def step(
-        self, obs: Float[Tensor, "B N O"], last_actions: Int[Tensor, "B N"], memory: Tensor
-    ) -> tuple[Float[Tensor, "B N A"], Tensor]: ...
-
-
 @torch.no_grad()
-def rollout(env: Env[Any], agent: ActingAgent, n: int, epsilon: float, generator: torch.Generator) -> EpisodeBatch:
+def rollout(env: Env[Any], agent: Agent, n: int, epsilon: float, generator: torch.Generator) -> EpisodeBatch:
     """`n` episodes side by side, ε-greedy, until the last of them ends; T is the longest one's length."""
     world = env.reset(n, generator)
     seen = env.observe(world)

@@ -64,7 +64,7 @@ def fit(config: DictConfig, folder: RunFolder, sinks: list[Sink]) -> None:
     keep_freed_memory()
     torch.set_num_threads(config.threads or int(os.environ.get("MARLPIPE_THREADS", cores())))
     seed_everything(config.seed, verbose=False)
-    profile = config.profile
+    profile, label = config.profile, arm_label(HydraConfig.get())
     trainer: Trainer = build_part(
         config,
         "trainer",
@@ -77,7 +77,7 @@ def fit(config: DictConfig, folder: RunFolder, sinks: list[Sink]) -> None:
                 total_env_steps=config.env_steps,
             ),
             BestPolicy(folder=folder),
-            EnvStepProgress(label=f"{arm_label(HydraConfig.get())} seed {config.seed}", total_env_steps=config.env_steps),
+            EnvStepProgress(label=f"{label} seed {config.seed}", total_env_steps=config.env_steps),
             Resumable(folder=folder, minutes=config.checkpoint_minutes),
         ],
         max_epochs=1,

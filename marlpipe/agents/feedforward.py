@@ -1,20 +1,18 @@
 """The memoryless agent for one-step games: Linear, ReLU, Linear, ReLU, Linear (WQMIX, LOMAQ payoff tests)."""
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from marlpipe.agents.agent import Agent
 from marlpipe.agents.inputs import AgentInput
 from marlpipe.layers import GroupedLinear
 from marlpipe.types import EnvSpec
 
 
-class FeedForwardAgent(nn.Module):
+class FeedForwardAgent(Agent):
     """Utilities from an agent's present observation alone."""
 
-    def __init__(
-        self, *, spec: EnvSpec, hidden: int, obs_last_action: bool, obs_agent_id: bool, shared: bool
-    ) -> None:
+    def __init__(self, *, spec: EnvSpec, hidden: int, obs_last_action: bool, obs_agent_id: bool, shared: bool) -> None:
         super().__init__()
         self.input = AgentInput(
             spec=spec, hidden=hidden, obs_last_action=obs_last_action, obs_agent_id=obs_agent_id, shared=shared

@@ -27,17 +27,22 @@ def unroll(cell: Cell, features: Float[Tensor, "V N H"], counts: Sequence[int]) 
     """The memory after each moment of packed sequences, from a memory of zeros; no work on what does not exist."""
     memory = torch.zeros_like(features[: counts[0]])
     moments = []
-    for moment in features.split(list(counts)):
+    for moment in torch.split(features, list(counts)):
         memory = cell(moment, memory[: len(moment)])
         moments.append(memory)
     return torch.cat(moments)
 
 
-class SharedGRU(nn.GRUCell):
+class SharedGRU(nn.Module):
     """One unit for all agents."""
 
+    def __init__(self, *, hidden: int) -> None:
+        super().__init__()
+        self.cell = nn.GRUCell(hidden, hidden)
+
     def forward(self, features: Float[Tensor, "V N H"], memory: Float[Tensor, "V N H"]) -> Float[Tensor, "V N H"]:
-        return super().forward(features.flatten(0, 1), memory.flatten(0, 1)).view_as(memory)
+        rows: Tensor = self.cell(features.flatten(0, 1), memory.flatten(0, 1))
+        return rows.view_as(memory)
 
 
 class IndependentGRU(nn.Module):

@@ -30,21 +30,14 @@ class AgentInput(nn.Module):
         self.weight = nn.Parameter(torch.empty(groups, width, hidden).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(groups, hidden).uniform_(-bound, bound))
 
-    def forward(
-        self, obs: Float[Tensor, "V N O"], last_actions: Int[Tensor, "V N"]
-    ) -> Float[Tensor, "V N H"]:
-        of_obs, of_action, of_id = self.weight.split(
-            [
-                self.spec.obs_dim,
-                self.obs_last_action * self.spec.n_actions,
-                self.obs_agent_id * self.spec.n_agents,
-            ],
-            dim=1,
-        )
-        offset = self.bias  # (1 or N, H)
+    def forward(self, obs: Float[Tensor, "V N O"], last_actions: Int[Tensor, "V N"]) -> Float[Tensor, "V N H"]:
+        widths = [self.spec.obs_dim, self.obs_last_action * self.spec.n_actions, self.obs_agent_id * self.spec.n_agents]
+        of_obs, of_action, of_id = torch.split(self.weight, widths, dim=1)
+        offset: Tensor = self.bias  # (1 or N, H)
         if self.obs_agent_id:
             index = torch.arange(self.spec.n_agents, device=obs.device)
             offset = offset + of_id[index % len(of_id), index]
+        features: Tensor
         if len(of_obs) == 1:
             features = obs @ of_obs[0] + offset
         else:

@@ -1,21 +1,19 @@
 """The recurrent agent of all value methods: Linear, ReLU, GRU, Linear (PyMARL; LOMAQ Table 1)."""
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from marlpipe.agents.agent import Agent
 from marlpipe.agents.gru import IndependentGRU, SharedGRU, unroll
 from marlpipe.agents.inputs import AgentInput
 from marlpipe.layers import GroupedLinear
 from marlpipe.types import EnvSpec
 
 
-class RecurrentAgent(nn.Module):
+class RecurrentAgent(Agent):
     """Utilities from an agent's own history, which the GRU summarises from the first moment of the episode on."""
 
-    def __init__(
-        self, *, spec: EnvSpec, hidden: int, obs_last_action: bool, obs_agent_id: bool, shared: bool
-    ) -> None:
+    def __init__(self, *, spec: EnvSpec, hidden: int, obs_last_action: bool, obs_agent_id: bool, shared: bool) -> None:
         super().__init__()
         self.n_agents, self.hidden = spec.n_agents, hidden
         self.input = AgentInput(
@@ -24,7 +22,7 @@ class RecurrentAgent(nn.Module):
         self.cell: SharedGRU | IndependentGRU
         self.output: nn.Module
         if shared:
-            self.cell = SharedGRU(hidden, hidden)
+            self.cell = SharedGRU(hidden=hidden)
             self.output = nn.Linear(hidden, spec.n_actions)
         else:
             self.cell = IndependentGRU(n_agents=spec.n_agents, hidden=hidden)
@@ -42,7 +40,7 @@ class RecurrentAgent(nn.Module):
         episode = order[rank]
         features = self.input(obs[episode, moment], last_actions[episode, moment]).relu_()  # (V,N,H)
         memory = unroll(self.cell, features, filled.sum(0).tolist())
-        utilities = self.output(memory)  # (V,N,A)
+        utilities: Tensor = self.output(memory)  # (V,N,A)
         padded = utilities.new_zeros(*filled.shape, *utilities.shape[1:])
         return padded.index_put((episode, moment), utilities)
 

@@ -1,5 +1,6 @@
 """Sums and means over blocks and steps that all losses share."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from jaxtyping import Bool, Float
@@ -9,6 +10,18 @@ from marlpipe.targets import masked_mean
 from marlpipe.types import Metrics
 
 
+def mixed(
+    mixer: Callable[[Tensor, Tensor], Tensor],
+    utilities: Float[Tensor, "B T N"],
+    state: Float[Tensor, "B T S"],
+    exists: Bool[Tensor, "B T"],
+) -> Float[Tensor, "B T J"]:
+    """A mixer's values at the moments that exist; zero elsewhere, where nothing is computed."""
+    values = mixer(utilities[exists].unsqueeze(0), state[exists].unsqueeze(0)).squeeze(0)  # (V,J)
+    padded = values.new_zeros(*exists.shape, values.shape[-1])
+    return padded.index_put((exists,), values)
+
+
 def block_loss(
     errors: Float[Tensor, "B T J"], valid: Bool[Tensor, "B T"], reduction: Literal["sum", "mean"]
 ) -> Float[Tensor, ""]:
@@ -16,9 +29,7 @@ def block_loss(
     return masked_mean(errors.sum(-1) if reduction == "sum" else errors.mean(-1), valid)
 
 
-def greedy_blocks(
-    is_greedy: Bool[Tensor, "B T N"], partition: Float[Tensor, "J N"]
-) -> Bool[Tensor, "B T J"]:
+def greedy_blocks(is_greedy: Bool[Tensor, "B T N"], partition: Float[Tensor, "J N"]) -> Bool[Tensor, "B T J"]:
     """Where all agents of a block acted greedily."""
     return (~is_greedy).to(partition) @ partition.T == 0
 

@@ -13,9 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from marlpipe.agents.agent import Agent
 from marlpipe.agents.inputs import last_actions
-from marlpipe.algos.blocks import block_loss, greedy_blocks, weight_metrics
+from marlpipe.algos.blocks import block_loss, greedy_blocks, mixed, weight_metrics
 from marlpipe.errors import UserError
+from marlpipe.mixers.mixer import Mixer
 from marlpipe.monotonicity.method import Monotonicity
 from marlpipe.projections.context import Projection, ProjectionContext
 from marlpipe.targets import chosen, greedy_actions
@@ -29,13 +31,15 @@ class FactorisedQ(nn.Module):
     reduction: `sum` over blocks, or their `mean` (independent learners).
     """
 
+    partition: Float[Tensor, "J N"]
+
     def __init__(
         self,
         *,
         spec: EnvSpec,
         partition: Float[Tensor, "J N"],
-        agent: Callable[..., nn.Module],
-        mixer: Callable[..., nn.Module],
+        agent: Callable[..., Agent],
+        mixer: Callable[..., Mixer],
         monotonicity: Monotonicity,
         projection: Projection,
         reward: Callable[[Tensor], Tensor],
@@ -64,12 +68,12 @@ class FactorisedQ(nn.Module):
 
         all_utilities = self.agent(batch.obs, acted, batch.filled)
         utilities = chosen(all_utilities[:, :-1], batch.actions)
-        values = self.mixer(utilities, state)
+        values = mixed(self.mixer, utilities, state, batch.valid)
 
         with torch.no_grad():
             greedy = greedy_actions(all_utilities, batch.avail_actions)
             next_utilities = chosen(self.target_agent(batch.obs, acted, batch.filled), greedy)
-            next_values = self.target_mixer(next_utilities, next_state)
+            next_values = mixed(self.target_mixer, next_utilities, next_state, batch.filled)
             targets = self.returns(self.reward(batch.rewards), next_values, batch.terminated, batch.valid)
             weights = self.projection(
                 ProjectionContext(

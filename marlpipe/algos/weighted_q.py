@@ -13,8 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from marlpipe.agents.agent import Agent
 from marlpipe.agents.inputs import last_actions
-from marlpipe.algos.blocks import block_loss, greedy_blocks, weight_metrics
+from marlpipe.algos.blocks import block_loss, greedy_blocks, mixed, weight_metrics
+from marlpipe.mixers.mixer import Mixer
 from marlpipe.monotonicity.method import Monotonicity
 from marlpipe.projections.context import Projection, ProjectionContext
 from marlpipe.targets import chosen, greedy_actions
@@ -27,13 +29,15 @@ class WeightedQ(nn.Module):
     central_mixer: the unrestricted mixer. central_loss_factor: c above. loss_factor: factor of the weighted error.
     """
 
+    partition: Float[Tensor, "J N"]
+
     def __init__(
         self,
         *,
         spec: EnvSpec,
         partition: Float[Tensor, "J N"],
-        agent: Callable[..., nn.Module],
-        mixer: Callable[..., nn.Module],
+        agent: Callable[..., Agent],
+        mixer: Callable[..., Mixer],
         monotonicity: Monotonicity,
         projection: Projection,
         reward: Callable[[Tensor], Tensor],
@@ -61,15 +65,17 @@ class WeightedQ(nn.Module):
 
         all_utilities = self.agent(batch.obs, acted, batch.filled)
         utilities = chosen(all_utilities[:, :-1], batch.actions)
-        values = self.mixer(utilities, state)
+        values = mixed(self.mixer, utilities, state, batch.valid)
 
         central_utilities = self.central_agent(batch.obs, acted, batch.filled)
-        optimal_values = self.central_mixer(chosen(central_utilities[:, :-1], batch.actions), state)
+        central_taken = chosen(central_utilities[:, :-1], batch.actions)
+        optimal_values = mixed(self.central_mixer, central_taken, state, batch.valid)
 
         with torch.no_grad():
             greedy = greedy_actions(all_utilities, batch.avail_actions)
             target_utilities = self.target_central_agent(batch.obs, acted, batch.filled)
-            greedy_optimal_values = self.target_central_mixer(chosen(target_utilities, greedy), next_state)
+            target_greedy = chosen(target_utilities, greedy)
+            greedy_optimal_values = mixed(self.target_central_mixer, target_greedy, next_state, batch.filled)
             targets = self.returns(self.reward(batch.rewards), greedy_optimal_values, batch.terminated, batch.valid)
             weights = self.projection(
                 ProjectionContext(
@@ -83,8 +89,11 @@ class WeightedQ(nn.Module):
                     reads=self.mixer.reads,
                     slopes=lambda: self.mixer.slopes(utilities.detach(), state),
                     greedy_optimal_values=greedy_optimal_values[:, :-1],
-                    optimal_values=lambda: self.target_central_mixer(
-                        chosen(target_utilities[:, :-1], batch.actions), state
+                    optimal_values=lambda: mixed(
+                        self.target_central_mixer,
+                        chosen(target_utilities[:, :-1], batch.actions),
+                        state,
+                        batch.valid,
                     ),
                 )
             )

@@ -1,10 +1,12 @@
 """Keeps the policy of the best evaluation: the agent network alone, which is what is executed."""
 
 import math
+from typing import cast
 
 import torch
 from lightning import Callback, LightningModule, Trainer
 
+from marlpipe.learner import Learner
 from marlpipe.records.files import explained
 from marlpipe.records.folder import RunFolder
 from marlpipe.types import StateDict
@@ -20,9 +22,10 @@ class BestPolicy(Callback):
         reached = float(trainer.callback_metrics["eval/return_mean"])
         if reached > self.best_return:
             self.best_return = reached
+            policy = cast(Learner, pl_module).algorithm.agent.state_dict()
             partial = self.folder.best_policy.with_suffix(".partial")
             with explained("write the best policy", self.folder.best_policy):
-                torch.save({"agent": pl_module.algorithm.agent.state_dict(), "return_mean": reached}, partial)
+                torch.save({"agent": policy, "return_mean": reached}, partial)
                 partial.replace(self.folder.best_policy)
 
     def state_dict(self) -> StateDict:

@@ -21,12 +21,11 @@ class Recorder(Callback):
     Metrics stay on their device until a row is written. `total_env_steps` is for the status file's time left.
     """
 
-    def __init__(
-        self, *, folder: RunFolder, sinks: Sequence[Sink], every_env_steps: int, total_env_steps: int
-    ) -> None:
+    def __init__(self, *, folder: RunFolder, sinks: Sequence[Sink], every_env_steps: int, total_env_steps: int) -> None:
         self.folder, self.sinks = folder, sinks
         self.every_env_steps, self.total_env_steps = every_env_steps, total_env_steps
-        self.next_at, self.steps_in_row, self.sums = 0, 0, {}  # type: int, int, Metrics
+        self.next_at, self.steps_in_row = 0, 0
+        self.sums: Metrics = {}
         self.earlier_s, self.earlier_env_steps = 0.0, 0
         self.started, self.told = time.monotonic(), -math.inf
         self.eval_return: float | None = None

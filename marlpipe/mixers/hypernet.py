@@ -1,13 +1,12 @@
 """The QMIX mixer: monotone in the utilities, its weights made from the state (Rashid et al. 2018, §4)."""
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from marlpipe.layers import GroupedLinear
+from marlpipe.mixers.mixer import Mixer
 from marlpipe.mixers.reading import gather_read, reading, scatter_read
 from marlpipe.monotonicity.method import Monotonicity
 from marlpipe.types import EnvSpec
@@ -26,19 +25,19 @@ class HyperNetwork(nn.Module):
         if self.hidden is None:
             features = state.unsqueeze(-2).expand(*state.shape[:-1], self.blocks, state.shape[-1])
         else:
-            features = torch.relu(self.hidden(state)).unflatten(-1, (self.blocks, -1))
-        return self.output(features)
+            features = torch.unflatten(torch.relu(self.hidden(state)), -1, (self.blocks, -1))
+        weights: Tensor = self.output(features)
+        return weights
 
 
-class HypernetMixer(nn.Module):
+class HypernetMixer(Mixer):
     """h = ELU(U W₁(s) + b₁(s)), F_J = h W₂(s) + V(s), one such network per block; biases are free.
 
     embed: hidden units of the mixing network. hypernet_hidden: hidden units of the networks that make W₁ and W₂.
     hops: which agents a block reads beside its own (LOMAQ's hypernetwork variant reads κ hops).
     """
 
-    weights: Literal["generated"] = "generated"
-    reads: Bool[Tensor, "J N"]
+    weights = "generated"
     index: Int[Tensor, "J K"]
     present: Bool[Tensor, "J K"]
 
@@ -55,11 +54,11 @@ class HypernetMixer(nn.Module):
         super().__init__()
         monotonicity.check(self)
         self.constrain, self.embed = monotonicity.constrain, embed
-        places = reading(partition, spec.graph, hops)
-        self.register_buffer("reads", places.matrix, persistent=False)
-        self.register_buffer("index", places.index, persistent=False)
-        self.register_buffer("present", places.present, persistent=False)
-        blocks, width = places.index.shape
+        read = reading(partition, spec.graph, hops)
+        self.register_buffer("reads", read.matrix, persistent=False)
+        self.register_buffer("index", read.places, persistent=False)
+        self.register_buffer("present", read.present, persistent=False)
+        blocks, width = read.places.shape
 
         def network(hidden: int | None, size: int) -> HyperNetwork:
             return HyperNetwork(blocks=blocks, state_dim=spec.state_dim, hidden=hidden, size=size)
@@ -72,7 +71,8 @@ class HypernetMixer(nn.Module):
     def forward(self, utilities: Float[Tensor, "B T N"], state: Float[Tensor, "B T S"]) -> Float[Tensor, "B T J"]:
         w1, w2 = self.mixing_weights(state)
         h = F.elu(self.preactivation(utilities, state, w1))
-        return (h * w2).sum(-1) + self.v(state).squeeze(-1)
+        v: Tensor = self.v(state).squeeze(-1)
+        return (h * w2).sum(-1) + v
 
     def slopes(self, utilities: Float[Tensor, "B T N"], state: Float[Tensor, "B T S"]) -> Float[Tensor, "B T J N"]:
         """∂F_J/∂U_i in closed form: Σ_m W₁_im ELU′(z_m) W₂_m, with ELU′(z) = 1 for z > 0 and e^z below."""
@@ -85,7 +85,7 @@ class HypernetMixer(nn.Module):
         self, state: Float[Tensor, "B T S"]
     ) -> tuple[Float[Tensor, "B T J K E"], Float[Tensor, "B T J E"]]:
         """W₁(s) and W₂(s), non-negative where the monotonicity method makes them so."""
-        w1 = self.constrain(self.w1(state)).unflatten(-1, (-1, self.embed))
+        w1 = torch.unflatten(self.constrain(self.w1(state)), -1, (-1, self.embed))
         return w1, self.constrain(self.w2(state))
 
     def preactivation(
@@ -96,7 +96,8 @@ class HypernetMixer(nn.Module):
     ) -> Float[Tensor, "B T J E"]:
         """z = U W₁(s) + b₁(s)."""
         read = gather_read(utilities, self.index, self.present)
-        return (read.unsqueeze(-2) @ w1).squeeze(-2) + self.b1(state)
+        b1: Tensor = self.b1(state)
+        return (read.unsqueeze(-2) @ w1).squeeze(-2) + b1
 
     def monotone_weights(self) -> list[nn.Parameter]:
         return []

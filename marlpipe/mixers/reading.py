@@ -10,9 +10,9 @@ from marlpipe.graphs import neighbourhoods
 
 
 class Reading(NamedTuple):
-    """Block J reads agents `index[J]` where `present[J]`: ascending, padded to the largest set, K places wide."""
+    """Block J reads agents `places[J]` where `present[J]`: ascending, padded to the largest set, K places wide."""
 
-    index: Int[Tensor, "J K"]
+    places: Int[Tensor, "J K"]
     present: Bool[Tensor, "J K"]
     matrix: Bool[Tensor, "J N"]
 

@@ -1,19 +1,17 @@
 """Sums of utilities: VDN on the full partition (Sunehag et al. 2018), independent learners on singletons."""
 
-from typing import Literal
-
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
+from marlpipe.mixers.mixer import Mixer
 from marlpipe.monotonicity.method import Monotonicity
 from marlpipe.types import EnvSpec
 
 
-class SumMixer(nn.Module):
+class SumMixer(Mixer):
     """F_J = Σ_{i∈J} U_i."""
 
-    weights: Literal["fixed"] = "fixed"
-    reads: Bool[Tensor, "J N"]
+    weights = "fixed"
 
     def __init__(self, *, spec: EnvSpec, partition: Float[Tensor, "J N"], monotonicity: Monotonicity) -> None:
         super().__init__()

@@ -1,5 +1,7 @@
 """The central mixer behind Q*: any function of chosen utilities and state (Weighted QMIX, Rashid et al. 2020, §4)."""
 
+import itertools
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -17,7 +19,7 @@ class UnrestrictedMixer(nn.Module):
         super().__init__()
         blocks = len(partition)
         sizes = [spec.n_agents + spec.state_dim] + [hidden] * layers
-        affine = [nn.Linear(i, o) for i, o in zip(sizes, sizes[1:], strict=False)]
+        affine = [nn.Linear(i, o) for i, o in itertools.pairwise(sizes)]
         self.mlp = nn.Sequential(*(part for layer in affine for part in (layer, nn.ReLU())), nn.Linear(hidden, blocks))
         self.v = nn.Sequential(nn.Linear(spec.state_dim, hidden), nn.ReLU(), nn.Linear(hidden, blocks))
 

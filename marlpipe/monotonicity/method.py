@@ -1,7 +1,7 @@
 """A monotonicity method: all its halves in one object, so that invalid pairs cannot be written (LOMAQ §4.1, App. B)."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -18,7 +18,8 @@ Activation = Callable[[Tensor], Tensor]
 class WeightedMixer(Protocol):
     """What a method must know of the mixer that it acts on."""
 
-    weights: Literal["fixed", "parameters", "generated"]  # generated: made from the state by a hypernetwork
+    @property
+    def weights(self) -> str: ...
 
     def monotone_weights(self) -> Iterable[nn.Parameter]: ...
 

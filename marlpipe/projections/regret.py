@@ -70,7 +70,7 @@ def to_range(
     """Raw weights mapped to [w_min, 1]: w = w_min + (1 − w_min) min(1, E / scale).
 
     The scale is the batch's largest raw weight (max) or a `quantile` of them; `mean` divides by the mean instead, as
-    the theory's E_μ[w] = 1 does, and has no upper bound. The largest logarithm is taken off first, so nothing overflows.
+    the theory's E_μ[w] = 1 does, and has no upper bound. The largest logarithm is taken off first: nothing overflows.
     """
     steps = valid.unsqueeze(-1).expand_as(log_raw)
     log_raw = log_raw.masked_fill(~steps, -torch.inf)  # padding has no available action, so no probability either

@@ -1,0 +1,26 @@
+"""What all agent networks are."""
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+
+class Agent(nn.Module, ABC):
+    """From what each agent has seen to a utility per action, for whole episodes and moment by moment."""
+
+    @abstractmethod
+    def forward(
+        self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B T N A"]:
+        """Utilities of whole episodes; zero where `filled` is False, where nothing is computed."""
+
+    @abstractmethod
+    def step(
+        self, obs: Float[Tensor, "B N O"], last_actions: Int[Tensor, "B N"], memory: Float[Tensor, "B *memory_shape"]
+    ) -> tuple[Float[Tensor, "B N A"], Float[Tensor, "B *memory_shape"]]:
+        """One moment of acting: utilities, and the memory to hand to the next moment."""
+
+    @abstractmethod
+    def initial_memory(self, n: int) -> Float[Tensor, "B *memory_shape"]:
+        """The memory at the start of `n` episodes."""

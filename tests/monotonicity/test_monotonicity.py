@@ -1,0 +1,194 @@
+"""Penalties on negative slopes, projections after a step, and what does not go together."""
+
+from typing import Any
+
+import pytest
+import torch
+from composition import build
+from synthetic import make_spec
+from torch import Tensor
+
+from marlpipe import partitions
+from marlpipe.errors import UserError
+from marlpipe.monotonicity.penalties import GradientPenalty, NoPenalty, coarsening
+
+SPEC = make_spec(n_agents=4)
+SINGLETONS, FULL, PAIRS = torch.eye(4), torch.ones(1, 4), torch.tensor([[1.0, 1, 0, 0], [0, 0, 1, 1]])
+VALID = torch.tensor([[True, True, True], [True, False, False]])
+
+
+def penalty(partition: Tensor = SINGLETONS, **options: Any) -> GradientPenalty:
+    return GradientPenalty(SPEC, partition, **{"coefficient": 1.0, "form": "additive", "enforced": None, **options})
+
+
+def linear(matrix: Tensor, enforced: Any = None, valid: Tensor = VALID) -> float:
+    """The penalty on F = M U, whose slopes are M."""
+    utilities = torch.randn(2, 3, 4, requires_grad=True)
+    return float(penalty(enforced=enforced)(utilities @ matrix.T, utilities, valid).detach())
+
+
+def pairs(spec: Any) -> Tensor:
+    return partitions.blocks(spec, size=2)
+
+
+def test_a_monotone_value_costs_nothing() -> None:
+    for enforced in (None, partitions.full, pairs):
+        assert linear(torch.rand(4, 4), enforced) == 0.0
+
+
+@pytest.mark.parametrize("enforced", [None, partitions.full, pairs])
+def test_a_falling_value_costs(enforced: Any) -> None:
+    """F = −U has four slopes of −1 at each step, over four blocks."""
+    assert linear(-torch.eye(4), enforced) == pytest.approx(1.0)
+
+
+def test_slopes_are_summed_over_agents_and_averaged_over_blocks() -> None:
+    matrix = torch.tensor([[-1.0, 2, 0, -3], [0, -0.5, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]])
+    assert linear(matrix) == pytest.approx((1 + 3 + 0.5) / 4)
+    # sums over columns: 0, 2.5, 2, −2 in full; over pairs −1, 1.5, 1, −3 and 1, 1, 1, 1
+    assert linear(matrix, partitions.full) == pytest.approx(2 / 4)
+    assert linear(matrix, pairs) == pytest.approx((1 + 3) / 4)
+
+
+def test_enforcing_less_never_costs_more() -> None:
+    for seed in range(20):
+        torch.manual_seed(seed)
+        matrix = torch.randn(4, 4)
+        full, two, all_four = (linear(matrix, enforced) for enforced in (partitions.full, pairs, None))
+        assert full <= two + 1e-6
+        assert two <= all_four + 1e-6
+
+
+def test_the_penalty_is_over_the_steps_that_exist() -> None:
+    """F = U³/3 − c·U falls where U² < c; only such steps cost, and only valid ones."""
+    utilities = torch.zeros(2, 3, 4)
+    utilities[0, 1:] = 2.0
+    utilities[1, 1:] = 0.5  # not valid
+    utilities.requires_grad_()
+    values = utilities**3 / 3 - utilities
+    # slope −1 for all four agents at the valid (0, 0) and (1, 0); 3 at (0, 1), (0, 2); of four valid steps
+    assert penalty()(values, utilities, VALID).item() == pytest.approx((1.0 + 1.0) / 4)
+
+
+def test_the_penalty_can_be_learned_from() -> None:
+    algorithm = build("algo=lomaq", "monotonicity=soft", spec=SPEC)
+    optimizer = torch.optim.Adam(algorithm.mixer.parameters(), lr=0.02)
+    utilities = torch.randn(8, 4, 4, dtype=torch.float64, requires_grad=True)
+    valid, state = torch.ones(8, 4, dtype=torch.bool), torch.zeros(8, 4, 6).double()
+    costs = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        cost = algorithm.monotonicity.penalty(algorithm.mixer(utilities, state), utilities, valid)
+        cost.backward()
+        optimizer.step()
+        costs.append(float(cost.detach()))
+    assert costs[0] > 0.01
+    assert costs[-1] < 0.1 * costs[0]
+
+
+@pytest.mark.parametrize(("form", "share"), [("convex", 0.75), ("additive", 1.0)])
+def test_convex_and_additive_forms(form: Any, share: float) -> None:
+    method = penalty(coefficient=0.25, form=form)
+    utilities = torch.randn(2, 3, 4, requires_grad=True)
+    assert method.loss_share == share
+    assert method(-utilities, utilities, VALID).item() == pytest.approx(0.25)
+
+
+def test_a_convex_coefficient_is_a_share() -> None:
+    with pytest.raises(UserError, match=r"coefficient=1\.5.*\n?.*additive"):
+        penalty(coefficient=1.5, form="convex")
+    assert penalty(coefficient=1.5, form="additive").loss_share == 1.0
+
+
+def test_no_penalty() -> None:
+    method = NoPenalty(SPEC, SINGLETONS)
+    utilities = torch.randn(2, 3, 4)
+    assert method.loss_share == 1.0
+    assert method(-utilities, utilities, VALID).item() == 0.0
+
+
+def test_a_coarsening_names_the_parts_of_each_block() -> None:
+    assert coarsening(SINGLETONS, PAIRS).tolist() == PAIRS.tolist()
+    assert coarsening(PAIRS, FULL).tolist() == [[1.0, 1.0]]
+    assert coarsening(PAIRS, PAIRS).tolist() == torch.eye(2).tolist()
+
+
+@pytest.mark.parametrize("fine", [FULL, torch.tensor([[1.0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1]])])
+def test_what_is_enforced_must_be_coarser(fine: Tensor) -> None:
+    with pytest.raises(UserError, match="must lie inside one enforced block"):
+        penalty(fine, enforced=pairs)
+
+
+def test_the_configs_partition_can_be_enforced() -> None:
+    algorithm = build("algo=lomaq", "monotonicity=soft", "+partition@monotonicity.penalty.enforced=full", spec=SPEC)
+    assert algorithm.monotonicity.penalty.sums.tolist() == [[1.0, 1.0, 1.0, 1.0]]
+
+
+@pytest.mark.parametrize("project_biases", [False, True])
+def test_projecting_clamps_weights_and_biases_where_asked(project_biases: bool) -> None:
+    algorithm = build(
+        "algo=lomaq", "monotonicity=projected", f"monotonicity.project_biases={project_biases}", spec=SPEC
+    )
+    mixer = algorithm.mixer
+    with torch.no_grad():
+        for parameter in mixer.parameters():
+            parameter.copy_(torch.randn_like(parameter))
+    before = {name: parameter.clone() for name, parameter in mixer.named_parameters()}
+    utilities_network = [parameter.clone() for parameter in algorithm.agent.parameters()]
+    algorithm.after_step()
+    for name, parameter in mixer.named_parameters():
+        clamped = project_biases or name.startswith("theta")
+        assert torch.equal(parameter, before[name].clamp(min=0) if clamped else before[name]), name
+        assert (before[name] < 0).any()
+    assert all(torch.equal(a, b) for a, b in zip(utilities_network, algorithm.agent.parameters(), strict=True))
+
+
+def test_a_projected_weight_recovers_from_zero_and_a_rectified_one_does_not() -> None:
+    """What distinguishes LOMAQ's Algorithm 3 from rectifying in the forward pass."""
+    recovered = {}
+    for method in ("projected", "hard"):
+        algorithm = build("algo=lomaq", f"monotonicity={method}", "mixer.hops=0", spec=SPEC)
+        mixer, generator = algorithm.mixer, torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for theta in mixer.theta:
+                theta.abs_()
+            mixer.theta[0][:, :, 0] = 0.0
+        optimizer = torch.optim.SGD(mixer.parameters(), lr=1e-6)
+        for _ in range(3):
+            utilities = torch.rand(4, 4, 4, generator=generator).double()
+            optimizer.zero_grad()
+            (-mixer(utilities, torch.zeros(4, 4, 6).double()).sum()).backward()  # larger weights are better
+            optimizer.step()
+            algorithm.after_step()
+        recovered[method] = bool((mixer.theta[0][:, :, 0] > 0).all())
+    assert recovered == {"projected": True, "hard": False}
+
+
+@pytest.mark.parametrize("project_biases", [False, True])
+def test_a_projected_mixer_is_monotone_from_the_start(project_biases: bool) -> None:
+    algorithm = build(
+        "algo=lomaq", "monotonicity=projected", f"monotonicity.project_biases={project_biases}", spec=SPEC
+    )
+    for mixer in (algorithm.mixer, algorithm.target_mixer):
+        slopes = mixer.slopes(torch.randn(20, 5, 4).double(), torch.zeros(20, 5, 6).double())
+        assert (slopes >= 0).all()
+        assert (slopes > 0).any()
+
+
+@pytest.mark.parametrize("method", ["hard", "abs", "softplus", "soft", "none"])
+def test_the_others_leave_parameters_alone_after_a_step(method: str) -> None:
+    algorithm = build("algo=lomaq", f"monotonicity={method}", spec=SPEC)
+    before = [parameter.clone() for parameter in algorithm.mixer.parameters()]
+    algorithm.after_step()
+    assert all(torch.equal(a, b) for a, b in zip(before, algorithm.mixer.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("method", ["hard", "abs", "softplus", "soft", "projected"])
+def test_a_sum_has_no_weights_to_act_on(method: str) -> None:
+    with pytest.raises(UserError, match=r"SumMixer has none.*\n.*monotonicity=none"):
+        build("algo=vdn", f"monotonicity={method}", spec=SPEC)
+
+
+def test_generated_weights_cannot_be_projected() -> None:
+    with pytest.raises(UserError, match=r"HypernetMixer are generated.*\n.*monotonicity=hard"):
+        build("algo=qmix", "monotonicity=projected", spec=SPEC)
