@@ -55,9 +55,10 @@ def check_keys(config: DictConfig, path: str = "") -> None:
     if "_target_" in config:
         takes = inspect.signature(get_object(config._target_)).parameters
         open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values())
-        for key in config:
-            if not str(key).startswith("_") and key not in takes and not open_ended:
-                raise unknown(f"{path}: the key", str(key), takes)
+        for given in config:
+            key = str(given)
+            if not key.startswith("_") and key not in takes and not open_ended:
+                raise unknown(f"{path}: the key", key, takes)
     for key in config:
         if not OmegaConf.is_missing(config, key) and OmegaConf.is_dict(config[key]) and key != "hydra":
             check_keys(config[key], f"{path}.{key}" if path else str(key))

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -12,8 +11,8 @@ from rich.console import Console
 from marlpipe.analysis.report import report
 from marlpipe.configuration import config_folder
 from marlpipe.errors import UserError
-from marlpipe.grid import planned_runs
-from marlpipe.naming import grid_hash, register_resolvers, run_folder
+from marlpipe.grid import planned_folders
+from marlpipe.naming import grid_hash, register_resolvers
 from marlpipe.records.folder import RunFolder
 from marlpipe.train import train
 
@@ -29,6 +28,9 @@ def main() -> None:
     except KeyboardInterrupt:
         console.print("marlpipe: stopped. The same command goes on where it left off.")
         sys.exit(130)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception as error:
         console.print(f"marlpipe: unexpected {type(error).__name__}: {error}", markup=False)
         console.print("  Please report it with the traceback, which follows.")
@@ -45,11 +47,10 @@ def run(arguments: Sequence[str]) -> int:
     if asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion:
         application()
         return 0
-    runs = planned_runs(asked.overrides, config_folder(), sweep=asked.multirun)
-    folders = list(dict.fromkeys(run_folder(config) for config in runs))
+    folders = list(dict.fromkeys(planned_folders(asked.overrides, config_folder(), sweep=asked.multirun)))
     for folder in folders:
         RunFolder(folder).create()
     application()
-    out = folders[0] / "figures" if len(folders) == 1 else Path(runs[0].paths.runs) / "reports" / grid_hash(folders)
+    out = folders[0] / "figures" if len(folders) == 1 else folders[0].parents[2] / "reports" / grid_hash(folders)
     report(folders, out)
     return int(any(RunFolder(folder).status.state != "finished" for folder in folders))

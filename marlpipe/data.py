@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy
 import torch
 from lightning import LightningDataModule
 
@@ -118,8 +119,8 @@ class EvaluationLoader:
 
 
 def evaluation_seed(seed: int, env_steps: int) -> int:
-    """A seed of its own for each evaluation of each run."""
-    return (seed + 1) * 2**40 + env_steps
+    """A seed of its own for each evaluation of each run, in 32 bits: torch's CPU generator ignores all others."""
+    return int(numpy.random.SeedSequence((seed, env_steps)).generate_state(1)[0])
 
 
 class EpisodeData(LightningDataModule):

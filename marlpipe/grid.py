@@ -1,4 +1,4 @@
-"""What a command line asks for: one composed config per run, checked before anything runs."""
+"""What a command line asks for, checked before anything runs."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,29 +17,38 @@ from marlpipe.bounds import check_bounds
 from marlpipe.build import build_algorithm, build_env, check_keys
 from marlpipe.configuration import groups
 from marlpipe.errors import UserError, unknown
-from marlpipe.naming import run_subfolder
+from marlpipe.naming import run_folder
 
 
-def planned_runs(overrides: Sequence[str], folder: Path, *, sweep: bool) -> list[DictConfig]:
-    """The config of every run. UserError for what does not exist, and for parts that do not go together.
+def planned_folders(overrides: Sequence[str], folder: Path, *, sweep: bool) -> list[Path]:
+    """The folder of every run that a command line asks for, in its order.
 
-    Arms are built once, on the CPU, to see whether they can be; their seeds are taken as alike.
+    Each arm is composed and built once, on the CPU, to see whether it can be; its seeds are taken as alike. UserError
+    for what does not exist, and for parts that do not go together.
     """
     with composing(folder):
-        runs = [composed(arm, folder) for arm in (expanded(overrides, folder) if sweep else [list(overrides)])]
+        runs = expanded(overrides, folder) if sweep else [list(overrides)]
+        arms: dict[tuple[str, ...], list[str]] = {}
+        for run in runs:
+            seeds = [override for override in run if override.startswith("seed=")]
+            arms.setdefault(tuple(o for o in run if o not in seeds), []).extend(seeds or [""])
+        configs = [composed([*arm, *filter(None, seeds[:1])], folder) for arm, seeds in arms.items()]
     refusals: dict[str, str] = {}
-    for arm in {run_subfolder(run).rpartition("/")[0]: run for run in runs}.values():
+    for arm, config in zip(arms, configs, strict=True):
         try:
-            check_run(arm)
+            check_run(config)
         except UserError as error:
             if not sweep:
                 raise
-            typed = [override for override in arm.hydra.overrides.task if not override.startswith("seed=")]
-            refusals[" ".join(typed)] = str(error)
+            refusals[" ".join(arm)] = str(error)
     if refusals:
         told = "\n".join(f"- {arm}\n  {reason}" for arm, reason in refusals.items())
         raise UserError(f"nothing was started, because {len(refusals)} arms of the grid cannot run:\n{told}")
-    return runs
+    return [
+        run_folder(config).with_name(seed or f"seed={config.seed}")
+        for (config, seeds) in zip(configs, arms.values(), strict=True)
+        for seed in seeds
+    ]
 
 
 @contextmanager
@@ -76,13 +85,13 @@ def composed(overrides: Sequence[str], folder: Path) -> DictConfig:
     for override in typed:
         check_option(override, options)
     try:
-        choices = [str(override.input_line) for override in typed if override.key_or_group.split("@")[0] in options]
-        known = compose("train", choices, return_hydra_config=True)
-        for override in typed:
-            if override.key_or_group.split("@")[0] not in options and not override.is_add():
-                check_path(known, override.key_or_group)
         return compose("train", list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
+        choices = [override for override in typed if override.key_or_group.split("@")[0] in options]
+        known = compose("train", [str(choice.input_line) for choice in choices], return_hydra_config=True)
+        for override in typed:
+            if override not in choices and not override.is_add():
+                check_path(known, override.key_or_group)
         raise UserError(f"{error}\n  see --help for the groups, and --cfg job for the keys") from error
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+PARTS = ("agent", "partition", "monotonicity", "mixer", "reward", "projection", "loss", "replay", "exploration")
 # what a run's results do not depend on
 INCIDENTAL = {"hydra", "seed", "paths", "logger", "threads", "checkpoint_minutes"}
 
@@ -44,11 +45,9 @@ def grid_hash(folders: Sequence[Path]) -> str:
 
 
 def arm_label(hydra: Any) -> str:
-    """What the user typed beyond env and seed, and the algorithm first: `lomaq partition=pairs`."""
-    typed = [str(override) for override in hydra.overrides.task]
-    left_out = ("algo=", "env=", "seed=", "+experiment=", *INCIDENTAL)
-    extra = [override for override in typed if not override.startswith(left_out)]
-    return " ".join([hydra.runtime.choices.algo, *extra])
+    """The algorithm, and the parts that the user exchanged in it: `lomaq partition=pairs`."""
+    typed = [str(override).lstrip("+") for override in hydra.overrides.task]
+    return " ".join([hydra.runtime.choices.algo, *(override for override in typed if override.startswith(PARTS))])
 
 
 def register_resolvers() -> None:

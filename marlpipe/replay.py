@@ -56,9 +56,10 @@ class Replay:
         )
 
     def state_dict(self) -> StateDict:
-        """Plain tensors and numbers; only the filled part."""
-        filled = {name: field[: self.size] for name, field in self.episodes._asdict().items()}
-        return {"size": self.size, "cursor": self.cursor, "episodes": filled}
+        """Plain tensors and numbers; only the filled part, copied since saving a view saves all that is behind it."""
+        whole = self.size == self.capacity
+        held = self.episodes if whole else self.episodes.map(lambda field: field[: self.size].clone())
+        return {"size": self.size, "cursor": self.cursor, "episodes": held._asdict()}
 
     def load_state_dict(self, state: StateDict) -> None:
         self.size, self.cursor = state["size"], state["cursor"]

@@ -23,7 +23,7 @@ def rollout(env: Env[Any], agent: Agent, n: int, epsilon: float, generator: torc
         actions = epsilon_greedy(utilities, seen.avail_actions, epsilon, generator)
         world, (rewards, terminated, truncated) = env.step(world, actions, generator)
         seen = env.observe(world)
-        transitions.append((actions, rewards * running.unsqueeze(-1), terminated & running, running))
+        transitions.append((actions, rewards.masked_fill(~running.unsqueeze(-1), 0), terminated & running, running))
         moments.append(seen)
         running = running & ~(terminated | truncated)
     obs, state, avail_actions = (torch.stack(field, dim=1) for field in zip(*moments, strict=True))

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import traceback
+import warnings
 from pathlib import Path
 
 import torch
@@ -61,6 +62,7 @@ def train(config: DictConfig) -> None:
 def fit(config: DictConfig, folder: RunFolder, sinks: list[Sink]) -> None:
     """World, networks, loaders, learner, trainer: built in the order in which data flows, then run."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # our own lines say what it would
+    warnings.filterwarnings("ignore", message=".*LeafSpec", module="lightning")  # its own use of torch, not ours
     keep_freed_memory()
     torch.set_num_threads(config.threads or int(os.environ.get("MARLPIPE_THREADS", cores())))
     seed_everything(config.seed, verbose=False)

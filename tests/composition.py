@@ -4,12 +4,13 @@ from functools import cache
 from typing import Any
 
 import torch
+from hydra import compose as hydra_compose
 from omegaconf import DictConfig
 from synthetic import RaggedWorld
 
 from marlpipe.build import build_algorithm
 from marlpipe.configuration import config_folder
-from marlpipe.grid import composed, composing
+from marlpipe.grid import composing
 from marlpipe.naming import register_resolvers
 from marlpipe.types import EnvSpec
 
@@ -25,7 +26,7 @@ class World(RaggedWorld):
 def compose(*overrides: str) -> DictConfig:
     register_resolvers()
     with composing(config_folder()):
-        return composed(list(overrides), config_folder())
+        return hydra_compose("train", list(overrides), return_hydra_config=True)
 
 
 def build(*overrides: str, spec: EnvSpec, seed: int = 0) -> Any:

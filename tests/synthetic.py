@@ -131,6 +131,6 @@ class RaggedWorld:
     def step(self, state: RaggedState, actions: Tensor, generator: torch.Generator) -> tuple[RaggedState, Timestep]:
         noise = torch.rand(actions.shape, generator=generator)
         rewards = actions + noise
-        rewards[state.elapsed >= state.length] = 1e6
+        rewards[state.elapsed >= state.length] = torch.nan
         over = state.elapsed + 1 >= state.length
         return state._replace(elapsed=state.elapsed + 1), Timestep(rewards, over & ~state.cut, over & state.cut)

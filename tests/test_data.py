@@ -224,8 +224,8 @@ def test_evaluation_depends_on_seed_and_progress_alone() -> None:
 
 def test_evaluation_seeds_do_not_meet() -> None:
     seeds = [evaluation_seed(seed, steps) for seed in range(20) for steps in range(0, 4_000_000, 100_000)]
-    assert len(set(seeds)) == len(seeds)
-    assert all(seed >= 2**40 for seed in seeds)  # none is a training seed
+    assert len({seed % 2**32 for seed in seeds}) == len(seeds)  # torch's CPU generator ignores higher bits
+    assert not set(seeds) & set(range(1000))  # none is a training seed
 
 
 def test_the_data_module_hands_out_both() -> None:

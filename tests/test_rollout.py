@@ -98,7 +98,7 @@ def test_without_exploration_the_best_available_action_is_taken() -> None:
         for b in range(COPIES):
             for n in range(2):
                 choices = [a for a in range(3) if a != t % 3]
-                best = max(choices, key=lambda a: float(utilities[b, n, a]))  # noqa: B023
+                best = max(choices, key=lambda a: float(utilities[b, n, a]))
                 if batch.valid[b, t]:
                     assert int(batch.actions[b, t, n]) == best
 

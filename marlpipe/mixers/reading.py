@@ -42,16 +42,16 @@ def scatter_read(
 
 
 def translation_groups(places: Reading, partition: Float[Tensor, "J N"]) -> Int[Tensor, " J"]:
-    """Blocks that read at the same positions relative to their first agent form one group (parameter sharing).
+    """Blocks that own and read the same positions relative to their first agent form one group (parameter sharing).
 
     On a line with singletons and κ hops this gives the κ outermost agents at either end groups of their own and one
     group to all between them, as LOMAQ's code shares them.
     """
-    groups: dict[tuple[int, ...], int] = {}
+    groups: dict[tuple[tuple[int, ...], ...], int] = {}
     of_block = []
     for read, own in zip(places.matrix, partition, strict=True):
         first = int(own.argmax())
-        offsets = tuple((read.nonzero().flatten() - first).tolist())
+        offsets = tuple(tuple((agents.nonzero().flatten() - first).tolist()) for agents in (own, read))
         of_block.append(groups.setdefault(offsets, len(groups)))
     return torch.tensor(of_block)
 

@@ -235,6 +235,21 @@ def test_a_block_is_paid_the_sum_of_its_agents() -> None:
     torch.testing.assert_close(targets, coarse_rewards(batch.rewards)[ends.expand(-1, -1, 2)])
 
 
+@pytest.mark.parametrize("algo", ["qmix", "lomaq", "iql"])
+def test_projection_weights_multiply_the_squared_errors(algo: str) -> None:
+    """Optimistic weighting without Q*, also per block: α where the value is not below its target."""
+    algorithm, batch = scrambled(algo, ONE_STEP, "projection=optimistic", "projection.alpha=0.25"), ragged()
+    weight = algorithm.projection
+    seen = recorded(algorithm)
+    algorithm.loss(batch)
+    context = seen["context"]
+    errors = (context.values - context.targets) ** 2
+    weighted = torch.where(context.values < context.targets, 1.0, 0.25) * errors
+    per_step = weighted.mean(-1) if algo == "iql" else weighted.sum(-1)
+    algorithm.projection = weight
+    torch.testing.assert_close(algorithm.loss(batch)[0].detach(), per_step[batch.valid].mean(), atol=1e-7, rtol=1e-7)
+
+
 @pytest.mark.parametrize("coefficient", [0.5, 0.2])
 @pytest.mark.parametrize("form", ["convex", "additive"])
 def test_the_soft_penalty_is_beside_the_loss(form: str, coefficient: float) -> None:

@@ -196,6 +196,14 @@ def test_private_networks_share_nothing() -> None:
     assert translation_groups(read, torch.eye(5)).tolist() == [0, 1, 1, 1, 2]
 
 
+def test_blocks_of_different_sizes_share_nothing() -> None:
+    """Couples {0, 1} and {2, 3}; the first is one block, the second two, and {2} reads what {0, 1} does."""
+    graph = torch.zeros(4, 4, dtype=torch.bool)
+    graph[0, 1] = graph[1, 0] = graph[2, 3] = graph[3, 2] = True
+    partition = torch.tensor([[1.0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    assert translation_groups(reading(partition, graph, 1), partition).tolist() == [0, 1, 2]
+
+
 def test_reading_is_ascending_and_padded() -> None:
     read = reading(torch.eye(4), graphs.line(4), 1)
     agents = [places[present].tolist() for places, present in zip(read.places, read.present, strict=True)]

@@ -1,0 +1,122 @@
+"""What wins over what, what is refused, and what an arm of a grid may know of the others."""
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from marlpipe.configuration import config_folder, groups
+from marlpipe.errors import UserError
+from marlpipe.grid import composed, composing, planned_folders
+from marlpipe.naming import arm_hash, register_resolvers, run_folder, run_subfolder
+
+FOLDER = config_folder()
+OPTIONS = groups(FOLDER)
+
+
+@pytest.fixture(autouse=True)
+def _resolvers() -> None:
+    register_resolvers()
+
+
+def compose(*overrides: str) -> DictConfig:
+    with composing(FOLDER):
+        return composed(list(overrides), FOLDER)
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        (group, name)
+        for group in OPTIONS
+        if "/" not in group and group not in ("hydra", "experiment")
+        for name in OPTIONS[group]
+    ],
+)
+def test_every_option_composes(group: str, name: str) -> None:
+    extra = ["partition.blocks=[[0,1,2]]"] if name == "explicit" else []
+    config = compose(f"{group}={name}", *extra)
+    assert OmegaConf.to_container(config.get(group, config.loss), resolve=True)
+
+
+@pytest.mark.parametrize("name", OPTIONS["experiment"])
+def test_every_experiment_plans_runs_that_can_be_built(name: str) -> None:
+    assert len(planned_folders([f"+experiment={name}"], FOLDER, sweep=True)) > 1
+
+
+def test_the_preset_selects_parts_and_the_command_line_wins_in_any_order() -> None:
+    assert compose("algo=lomaq").partition._target_.endswith("singletons")
+    for order in (["algo=lomaq", "partition=full"], ["partition=full", "algo=lomaq"]):
+        config = compose(*order)
+        assert config.partition._target_.endswith("full")
+        assert config.mixer._target_.endswith("MonotoneMixer")
+
+
+def test_an_experiment_wins_over_the_preset_and_the_command_line_over_the_experiment() -> None:
+    config = compose("+experiment=lomaq/fig5_cartpole")
+    assert (config.env.n_agents, config.profile.batch_episodes, config.evaluation.episodes) == (15, 50, 20)
+    config = compose("+experiment=lomaq/fig5_cartpole", "profile=quick", "env.n_agents=4")
+    assert (config.env.n_agents, config.profile.batch_episodes) == (4, 32)
+
+
+def test_the_arms_of_a_grid_share_their_profile() -> None:
+    profiles = [OmegaConf.to_container(compose(f"algo={algo}").profile, resolve=True) for algo in OPTIONS["algo"]]
+    assert all(profile == profiles[0] for profile in profiles)
+
+
+def test_no_key_leaks_from_one_arm_into_another() -> None:
+    grid = planned_folders(["algo=qpro,qmix,ow_qmix", "seed=1,2"], FOLDER, sweep=True)
+    alone = [compose(f"algo={algo}", f"seed={seed}") for algo in ("qpro", "qmix", "ow_qmix") for seed in (1, 2)]
+    assert grid == [run_folder(config) for config in alone]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["algo=qmx"], ["'qmx'", "Did you mean 'qmix'", "lomaq"]),
+        (["projection.alpha=0.5"], ["projection", "'alpha'"]),
+        (["mixer.embd=8"], ["mixer", "'embd'", "Did you mean 'embed'"]),
+        (["+mixer.embd=8"], ["mixer", "'embd'", "Did you mean 'embed'"]),
+        (["profle=lomaq"], ["'profle'", "Did you mean 'profile'"]),
+        (["env.n_agents=0"], ["n_agents", "0", "at least 1"]),
+        (["env_steps=0"], ["env_steps=0", "at least 1"]),
+        (["profile.batch_episodes=5000"], ["profile.replay_episodes=1000"]),
+        (["partition=explicit"], ["partition.blocks"]),
+        (["partition=explicit", "partition.blocks=[[0,2]]"], ["missing: [1]"]),
+        (["algo"], ["key=value"]),
+        (["seed=x"], ["seed=x", "whole number"]),
+        (["evaluation.episodes=1.5"], ["evaluation.episodes=1.5", "whole number"]),
+        (["threads=0"], ["threads=0", "null"]),
+    ],
+)
+def test_bad_input_names_itself_and_what_is_valid(overrides: list[str], told: list[str]) -> None:
+    with pytest.raises(UserError) as error:
+        planned_folders(overrides, FOLDER, sweep=False)
+    assert all(part in str(error.value) for part in told), str(error.value)
+
+
+def test_a_grid_with_an_impossible_arm_is_refused_whole_and_names_the_arm() -> None:
+    with pytest.raises(UserError) as error:
+        planned_folders(["algo=vdn,qmix", "monotonicity=abs", "seed=0,1"], FOLDER, sweep=True)
+    assert "1 arms" in str(error.value)
+    assert "algo=vdn monotonicity=abs" in str(error.value)
+    assert "algo=qmix" not in str(error.value)
+
+
+def test_a_grid_over_a_key_that_one_arm_lacks_is_refused_before_it_starts() -> None:
+    with pytest.raises(UserError, match="'alpha'"):
+        planned_folders(["algo=ow_qmix,qmix", "projection.alpha=0.1,0.5"], FOLDER, sweep=True)
+
+
+def test_a_folder_is_named_by_what_determines_the_results() -> None:
+    base = compose("algo=qmix", "seed=3")
+    assert run_subfolder(base).startswith("cartpole/qmix-")
+    assert run_subfolder(base).endswith("/seed=3")
+    assert str(run_folder(base)).startswith("multirun/")
+    same = [compose("algo=qmix", *more) for more in (["seed=4"], ["logger=none"], ["threads=1"], ["paths.runs=x"])]
+    assert {arm_hash(config) for config in same} == {arm_hash(base)}
+    other = [compose("algo=qmix", *more) for more in (["env_steps=9"], ["mixer.embed=8"], ["profile.discount=0.9"])]
+    assert arm_hash(base) not in {arm_hash(config) for config in other}
+
+
+def test_a_grid_expands_to_every_combination_once() -> None:
+    runs = planned_folders(["algo=qmix,vdn", "seed=0,1,2"], FOLDER, sweep=True)
+    assert len(set(runs)) == 6

@@ -1,0 +1,128 @@
+"""Every algo × partition × monotonicity × world builds and makes a finite gradient step, or is refused with a reason.
+
+The options are read from conf/: a new file is a new case.
+"""
+
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from marlpipe.build import build_algorithm, build_env
+from marlpipe.configuration import config_folder, groups
+from marlpipe.errors import UserError
+from marlpipe.grid import composed, composing
+from marlpipe.naming import register_resolvers
+from marlpipe.rollout import rollout
+
+OPTIONS = groups(config_folder())
+WORLDS = {
+    "cartpole": ["env=cartpole", "env.n_agents=4", "env.time_limit=6"],
+    "payoff": ["env=payoff_lomaq"],
+}
+# what has no meaning, and a word of the reason that is given
+FIXED = {"iql", "iql_local", "vdn"}
+NEEDS_WEIGHTS = {"hard", "abs", "softplus", "soft", "projected"}
+GENERATED = {"qmix", "ow_qmix", "cw_qmix", "wqmix", "qpro"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _resolvers() -> None:
+    register_resolvers()
+
+
+def option(group: str, name: str) -> DictConfig:
+    """The node that `group=name` puts into the config."""
+    node = OmegaConf.load(config_folder() / group / f"{name}.yaml")
+    assert isinstance(node, DictConfig)
+    return node
+
+
+def partition_node(name: str, n_agents: int) -> DictConfig:
+    node = option("partition", name)
+    if OmegaConf.missing_keys(node):
+        return OmegaConf.merge(node, {"blocks": [list(range(n_agents - 1)), [n_agents - 1]]})
+    return node
+
+
+def refusal(algo: str, monotonicity: str) -> str | None:
+    if algo in FIXED and monotonicity in NEEDS_WEIGHTS:
+        return "monotone by construction"
+    if algo in GENERATED and monotonicity == "projected":
+        return "generated"
+    return None
+
+
+def gradient_step(config: DictConfig) -> tuple[float, Any]:
+    env = build_env(config)
+    algorithm = build_algorithm(config, env)
+    batch = rollout(env, algorithm.agent, 3, 1.0, torch.Generator().manual_seed(0))
+    optimizer = torch.optim.SGD(algorithm.parameters(), lr=1e-3)
+    loss, metrics = algorithm.loss(batch)
+    loss.backward()
+    optimizer.step()
+    algorithm.after_step()
+    assert all(torch.isfinite(value) for value in metrics.values())
+    assert all(torch.isfinite(parameter).all() for parameter in algorithm.parameters())
+    assert any(p.grad is not None and p.grad.any() for p in algorithm.agent.parameters())
+    return float(loss.detach()), algorithm
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("algo", OPTIONS["algo"])
+def test_combinations(algo: str, world: str) -> None:
+    torch.manual_seed(0)
+    with composing(config_folder()):
+        base = composed([f"algo={algo}", *WORLDS[world]], config_folder())
+    n_agents = build_env(base).spec.n_agents
+    for partition in OPTIONS["partition"]:
+        for monotonicity in OPTIONS["monotonicity"]:
+            config = OmegaConf.create({key: base[key] for key in base if key != "hydra"})
+            config.partition = partition_node(partition, n_agents)
+            config.monotonicity = option("monotonicity", monotonicity)
+            reason = refusal(algo, monotonicity)
+            where = f"{algo} {partition} {monotonicity} {world}"
+            if reason is None:
+                loss, _ = gradient_step(config)
+                assert torch.isfinite(torch.tensor(loss)), where
+            else:
+                with pytest.raises(UserError, match=reason):
+                    build_algorithm(config, build_env(config))
+
+
+@pytest.mark.parametrize("projection", OPTIONS["projection"])
+@pytest.mark.parametrize("algo", OPTIONS["algo"])
+def test_projection_weights_in_every_algorithm(algo: str, projection: str) -> None:
+    """QPro's weights in LOMAQ's blocks are one override; weights that need Q* are refused where there is none."""
+    needs_optimal_values = projection in ("central", "qpro")
+    with composing(config_folder()):
+        plain = composed([f"algo={algo}", f"projection={projection}", *WORLDS["cartpole"]], config_folder())
+        weighted = composed(
+            [f"algo={algo}", f"projection={projection}", "loss=weighted_q", *WORLDS["cartpole"]], config_folder()
+        )
+    gradient_step(weighted)
+    if needs_optimal_values and "factorised_q" in plain.loss._target_:
+        with pytest.raises(UserError, match=r"unrestricted Q\*"):
+            build_algorithm(plain, build_env(plain))
+    else:
+        gradient_step(plain)
+
+
+def test_local_rewards_are_refused_in_a_world_that_pays_the_team() -> None:
+    with composing(config_folder()):
+        config = composed(["algo=lomaq", "env=payoff"], config_folder())
+    with pytest.raises(UserError, match="reward=local"):
+        build_algorithm(config, build_env(config))
+
+
+@pytest.mark.parametrize("enforced", ["full", "pairs"])
+def test_a_penalty_enforces_a_coarser_partition_by_one_override(enforced: str) -> None:
+    with composing(config_folder()):
+        config = composed(
+            ["algo=lomaq", "monotonicity=soft", f"+partition@monotonicity.penalty.enforced={enforced}"]
+            + WORLDS["cartpole"],
+            config_folder(),
+        )
+    _, algorithm = gradient_step(config)
+    assert algorithm.monotonicity.penalty.sums.shape == ({"full": 1, "pairs": 2}[enforced], 4)
