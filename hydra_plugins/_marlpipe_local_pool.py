@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
@@ -78,7 +78,8 @@ class RunPool:
         try:
             while waiting or self._running:
                 while waiting and len(self._running) < self._processes:
-                    self._start(jobs, waiting.popleft())
+                    with _lost_alone():
+                        self._start(jobs, waiting.popleft())
                 look()
                 for run in self._ended(LOOK_EVERY_S):
                     values[run.number] = _conclude(run, jobs[run.number], stopped=False)
@@ -86,19 +87,20 @@ class RunPool:
             self._stop(jobs, look)
             for number in waiting:
                 folder = RunFolder(jobs[number].folder)
-                if not folder.status.ended:
-                    folder.update_status(state="interrupted", reason="stopped by the user before it started")
+                with _lost_alone():
+                    if not folder.status.ended:
+                        folder.update_status(state="interrupted", reason="stopped by the user before it started")
             raise
         finally:
             self._stop(jobs, lambda: None)  # nothing is left running, whatever went wrong here
         return values
 
     def _start(self, jobs: Sequence[Job], number: int) -> None:
-        receive, send = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=work, args=(jobs[number], send), name=f"run-{number}")
         folder = RunFolder(jobs[number].folder)
         if folder.status.state != "finished":
             folder.update_status(state="running")
+        receive, send = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=work, args=(jobs[number], send), name=f"run-{number}")
         process.start()
         send.close()
         self._running.append(Running(number=number, process=process, channel=receive))
@@ -132,7 +134,7 @@ def _conclude(run: Running, job: Job, *, stopped: bool) -> float | int | None:
     run.process.join()
     outcome = _received(run.channel)
     folder = RunFolder(job.folder)
-    try:
+    with _lost_alone():
         if folder.status.ended:
             pass  # the run has said so itself, and knows best
         elif outcome is not None and outcome.kind == "returned":
@@ -141,9 +143,16 @@ def _conclude(run: Running, job: Job, *, stopped: bool) -> float | int | None:
             folder.update_status(state="interrupted", reason="stopped by the user")
         else:
             folder.update_status(state="failed", reason=outcome.reason if outcome else _how_it_died(run.process))
-    except UserError as error:  # one folder that is lost must not end the grid
-        log.error("%s", error)
     return outcome.value if outcome else None
+
+
+@contextlib.contextmanager
+def _lost_alone() -> Iterator[None]:
+    """One folder that is lost must not end the grid."""
+    try:
+        yield
+    except UserError as error:
+        log.error("%s", error)
 
 
 def _received(channel: "Connection[Outcome, Outcome]") -> Outcome | None:

@@ -1,5 +1,6 @@
 """One run of a local grid, seen from inside its own process."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -46,8 +47,9 @@ def work(job: Job, channel: "Connection[Outcome, Outcome]") -> None:
     _print_into(job.folder / "console.log")
     threading.Thread(target=_end_with_the_launcher, daemon=True).start()
     outcome = _outcome(job)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     channel.send(outcome)
 
 
@@ -61,11 +63,15 @@ def _outcome(job: Job) -> Outcome:
             return Outcome("returned")
         return Outcome("raised", reason=f"exited with {exit_.code}")
     except UserError as error:
-        print(error, file=sys.stderr)
-        return Outcome("raised", reason=str(error)[:LONGEST_REASON])
+        return _raised(str(error), str(error))
     except BaseException as error:
-        traceback.print_exc()
-        return Outcome("raised", reason=f"{type(error).__name__}: {error}"[:LONGEST_REASON])
+        return _raised(f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _raised(reason: str, told: str) -> Outcome:
+    with contextlib.suppress(OSError):  # a full disk may be what is told
+        print(told, file=sys.stderr)
+    return Outcome("raised", reason=reason[:LONGEST_REASON])
 
 
 def _run(job: Job) -> float | int | None:

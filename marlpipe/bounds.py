@@ -19,11 +19,7 @@ class Bound:
 
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a number"
-        return (
-            f"{kind} of at least {self.low:g}"
-            if self.high == math.inf
-            else f"{kind} from {self.low:g} to {self.high:g}"
-        )
+        return f"{kind} of at least {self.low}" if self.high == math.inf else f"{kind} from {self.low} to {self.high}"
 
     def holds(self, value: Any) -> bool:
         """Whether the value lies within."""
@@ -56,12 +52,16 @@ BOUNDS = {
 }
 
 
+def check_bound(path: str, value: Any) -> None:
+    """UserError if the value of a key is out of its bounds."""
+    if not BOUNDS[path].holds(value):
+        raise UserError(f"{path}={value} is not possible.\n  valid: {BOUNDS[path]}")
+
+
 def check_bounds(config: DictConfig) -> None:
     """UserError for the first number that is out of its bounds, or does not fit another one."""
-    for path, bound in BOUNDS.items():
-        value = OmegaConf.select(config, path)
-        if not bound.holds(value):
-            raise UserError(f"{path}={value} is not possible.\n  valid: {bound}")
+    for path in BOUNDS:
+        check_bound(path, OmegaConf.select(config, path))
     if config.threads is not None and not Bound(1).holds(config.threads):
         raise UserError(f"threads={config.threads} is not possible.\n  valid: {Bound(1)}, or null for all cores")
     profile = config.profile
@@ -69,4 +69,16 @@ def check_bounds(config: DictConfig) -> None:
         raise UserError(
             f"profile.batch_episodes={profile.batch_episodes} is more than the replay holds.\n"
             f"  valid: at most profile.replay_episodes={profile.replay_episodes}, or a larger replay"
+        )
+    if profile.parallel_episodes > profile.replay_episodes:
+        raise UserError(
+            f"profile.parallel_episodes={profile.parallel_episodes} is more than the replay holds.\n"
+            f"  valid: at most profile.replay_episodes={profile.replay_episodes}, or a larger replay"
+        )
+    replay, recent = config.replay, round(config.replay.recent_share * profile.batch_episodes)
+    if replay.recent_episodes < recent:
+        raise UserError(
+            f"replay.recent_episodes={replay.recent_episodes} is less than the {recent} episodes of a batch that are "
+            f"drawn from them, replay.recent_share={replay.recent_share} of profile.batch_episodes="
+            f"{profile.batch_episodes}.\n  valid: at least {recent}, or a smaller replay.recent_share"
         )

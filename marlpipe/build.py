@@ -59,9 +59,9 @@ def check_keys(config: DictConfig, path: str = "") -> None:
             key = str(given)
             if not key.startswith("_") and key not in takes and not open_ended:
                 raise unknown(f"{path}: the key", key, takes)
-    for key in config:
-        if not OmegaConf.is_missing(config, key) and OmegaConf.is_dict(config[key]) and key != "hydra":
-            check_keys(config[key], f"{path}.{key}" if path else str(key))
+    for part in config:
+        if not OmegaConf.is_missing(config, part) and OmegaConf.is_dict(config[part]) and part != "hydra":
+            check_keys(config[part], ".".join(filter(None, (path, str(part)))))
 
 
 def _explained(error: Exception, node: DictConfig, group: str) -> UserError:

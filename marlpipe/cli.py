@@ -13,12 +13,15 @@ from marlpipe.configuration import config_folder
 from marlpipe.errors import UserError
 from marlpipe.grid import planned_folders
 from marlpipe.naming import grid_hash, register_resolvers
+from marlpipe.records.files import explained_inside
 from marlpipe.records.folder import RunFolder
 from marlpipe.train import train
 
 
 def main() -> None:
-    """Runs the command line and exits: 0 if all went well, 1 if a run failed, 2 for bad input, 130 after Ctrl-C."""
+    """Runs the command line and exits: 0 if all went well, 1 if a run failed, 130 after Ctrl-C, and 2 for what the
+    user has to mend first, such as bad input or a full disk.
+    """
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         sys.exit(run(sys.argv[1:]))
@@ -50,7 +53,8 @@ def run(arguments: Sequence[str]) -> int:
     folders = list(dict.fromkeys(planned_folders(asked.overrides, config_folder(), sweep=asked.multirun)))
     for folder in folders:
         RunFolder(folder).create()
-    application()
+    with explained_inside(folders[0].absolute().parents[2]):  # Hydra writes there too
+        application()
     out = folders[0] / "figures" if len(folders) == 1 else folders[0].parents[2] / "reports" / grid_hash(folders)
-    report(folders, out)
+    report([folder for folder in folders if folder.is_dir()], out)
     return int(any(RunFolder(folder).status.state != "finished" for folder in folders))

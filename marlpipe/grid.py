@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from marlpipe.bounds import check_bounds
+from marlpipe.bounds import check_bound, check_bounds
 from marlpipe.build import build_algorithm, build_env, check_keys
 from marlpipe.configuration import groups
 from marlpipe.errors import UserError, unknown
@@ -23,8 +23,8 @@ from marlpipe.naming import run_folder
 def planned_folders(overrides: Sequence[str], folder: Path, *, sweep: bool) -> list[Path]:
     """The folder of every run that a command line asks for, in its order.
 
-    Each arm is composed and built once, on the CPU, to see whether it can be; its seeds are taken as alike. UserError
-    for what does not exist, and for parts that do not go together.
+    Each arm is composed and built once, on the CPU and with its first seed, to see whether it can be. UserError for
+    what does not exist, and for parts that do not go together.
     """
     with composing(folder):
         runs = expanded(overrides, folder) if sweep else [list(overrides)]
@@ -33,21 +33,24 @@ def planned_folders(overrides: Sequence[str], folder: Path, *, sweep: bool) -> l
             seeds = [override for override in run if override.startswith("seed=")]
             arms.setdefault(tuple(o for o in run if o not in seeds), []).extend(seeds or [""])
         configs = [composed([*arm, *filter(None, seeds[:1])], folder) for arm, seeds in arms.items()]
+        seeds_of = [[seed.value() for seed in parsed(list(filter(None, seeds)))] for seeds in arms.values()]
     refusals: dict[str, str] = {}
-    for arm, config in zip(arms, configs, strict=True):
+    for arm, config, values in zip(arms, configs, seeds_of, strict=True):
         try:
             check_run(config)
+            for seed in values:
+                check_bound("seed", seed)
         except UserError as error:
             if not sweep:
                 raise
-            refusals[" ".join(arm)] = str(error)
+            refusals[" ".join(arm) or "the defaults"] = str(error)
     if refusals:
         told = "\n".join(f"- {arm}\n  {reason}" for arm, reason in refusals.items())
         raise UserError(f"nothing was started, because {len(refusals)} arms of the grid cannot run:\n{told}")
     return [
-        run_folder(config).with_name(seed or f"seed={config.seed}")
-        for (config, seeds) in zip(configs, arms.values(), strict=True)
-        for seed in seeds
+        run_folder(config).with_name(f"seed={seed}")
+        for config, values in zip(configs, seeds_of, strict=True)
+        for seed in values or [config.seed]
     ]
 
 
@@ -70,12 +73,19 @@ def expanded(overrides: Sequence[str], folder: Path) -> list[list[str]]:
 
 def parsed(overrides: Sequence[str]) -> list[Override]:
     """UserError for what is not of the form key=value."""
-    try:
-        return list(OverridesParser.create().parse_overrides(list(overrides)))
-    except HydraException as error:
-        raise UserError(
-            f"{error}\n  an override is key=value, group=option, or +key=value for a new key; see --help"
-        ) from error
+    parser = OverridesParser.create()
+    typed = []
+    for override in overrides:
+        try:
+            typed.append(parser.parse_override(override))
+        except HydraException as error:
+            key, _, value = override.partition("=")
+            raise UserError(
+                f"'{override}' is no override: {str(error).splitlines()[0]}\n"
+                "  valid: key=value, group=option, or +key=value for a new key; see --help"
+                + (f"\n  a value with = in it needs quotes: '{key}=\"{value}\"'" if "=" in value else "")
+            ) from error
+    return typed
 
 
 def composed(overrides: Sequence[str], folder: Path) -> DictConfig:

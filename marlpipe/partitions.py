@@ -22,7 +22,7 @@ def explicit(spec: EnvSpec, *, blocks: Sequence[Sequence[int]]) -> Float[Tensor,
         for agent in block:
             if not 0 <= agent < spec.n_agents:
                 raise UserError(f"partition: agent {agent} does not exist.\n  valid: 0 to {spec.n_agents - 1}")
-            row[agent] = 1
+            row[agent] += 1
     if not len(blocks) or not matrix.sum(1).all():
         raise UserError(f"partition: a block of {list(blocks)} is empty. Remove it, or name its agents.")
     count = matrix.sum(0)
@@ -31,7 +31,7 @@ def explicit(spec: EnvSpec, *, blocks: Sequence[Sequence[int]]) -> Float[Tensor,
         doubled = (count > 1).nonzero().flatten().tolist()
         raise UserError(
             f"partition: each of the agents 0 to {spec.n_agents - 1} belongs to exactly one block; "
-            f"missing: {missing}, in several blocks: {doubled}.\n  given: {[list(block) for block in blocks]}"
+            f"missing: {missing}, named more than once: {doubled}.\n  given: {[list(block) for block in blocks]}"
         )
     return matrix
 

@@ -27,7 +27,11 @@ class Replay:
         )
 
     def add(self, batch: EpisodeBatch) -> None:
-        """Append episodes, over the oldest ones once the ring is full. What lies past their end is zeroed."""
+        """Append episodes, over the oldest ones once the ring is full.
+
+        Nothing of those is left: what lies past the longest new episode is zeroed. Past the end of a shorter one, the
+        padding of `batch` is kept, with `valid` False.
+        """
         rows = (self.cursor + torch.arange(len(batch.valid), device=batch.valid.device)) % self.capacity
         for kept, new in zip(self.episodes, batch, strict=True):
             kept[rows, : new.shape[1]] = new.to(kept.dtype)

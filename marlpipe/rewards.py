@@ -25,7 +25,7 @@ class LocalReward:
         if not spec.local_rewards:
             raise UserError(
                 "reward=local needs a world that pays each agent, and this one has a team reward only.\n"
-                "  valid: reward=team, or an env with local rewards (cartpole, payoff_lomaq)"
+                "  valid: reward=team, or an env that pays each agent (its spec says `local_rewards`)"
             )
         self.partition = partition
 

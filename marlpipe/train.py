@@ -18,12 +18,13 @@ from marlpipe.callbacks.cadence import EvaluationCadence
 from marlpipe.callbacks.progress import EnvStepProgress
 from marlpipe.callbacks.recorder import Recorder
 from marlpipe.callbacks.resumable import Resumable
+from marlpipe.callbacks.saving import WholeCheckpoints
 from marlpipe.data import EpisodeData, EvaluationLoader, TrainingLoader
 from marlpipe.errors import Interrupted, UserError
 from marlpipe.learner import Learner
 from marlpipe.memory import keep_freed_memory
 from marlpipe.naming import arm_hash, arm_label, register_resolvers
-from marlpipe.records.files import write_json, write_text
+from marlpipe.records.files import explained_inside, write_json, write_text
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.provenance import cores, provenance
 from marlpipe.records.sinks import Sink
@@ -42,19 +43,22 @@ def train(config: DictConfig) -> None:
         state="running", reason=None, total_env_steps=config.env_steps, pid=os.getpid(), host=os.uname().nodename
     )
     try:
-        write_identity(folder, config)
-        plain = OmegaConf.to_container(config, resolve=True)
-        with build_part(config, "logger", folder=folder, config=plain) as sinks:
-            fit(config, folder, sinks)
-    except (KeyboardInterrupt, Interrupted) as stop:
-        folder.update_status(state="interrupted", reason=str(stop) or "stopped by Ctrl-C")
+        with explained_inside(folder.path):
+            write_identity(folder, config)
+            plain = OmegaConf.to_container(config, resolve=True)
+            with build_part(config, "logger", folder=folder, config=plain) as sinks:
+                fit(config, folder, sinks)
+    except Interrupted as stop:
+        folder.conclude("interrupted", str(stop))
+        raise KeyboardInterrupt from stop
+    except (KeyboardInterrupt, SystemExit) as stop:  # Lightning makes the one into the other
+        folder.conclude("interrupted", "stopped at once")
         raise KeyboardInterrupt from stop
     except UserError as error:
-        folder.update_status(state="failed", reason=str(error))
+        folder.conclude("failed", str(error))
         raise
     except Exception as error:
-        folder.update_status(state="failed", reason=f"{type(error).__name__}: {error}")
-        write_text(folder.path / "error.log", traceback.format_exc())
+        folder.conclude("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
         raise
     folder.update_status(state="finished", eta_s=0.0)
 
@@ -82,6 +86,7 @@ def fit(config: DictConfig, folder: RunFolder, sinks: list[Sink]) -> None:
             EnvStepProgress(label=f"{label} seed {config.seed}", total_env_steps=config.env_steps),
             Resumable(folder=folder, minutes=config.checkpoint_minutes),
         ],
+        plugins=[WholeCheckpoints()],
         max_epochs=1,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,

@@ -54,9 +54,10 @@ def test_explicit_blocks_in_the_given_order() -> None:
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [
-        ([[0, 1], [3]], r"missing: \[2, 4\], in several blocks: \[\]"),
-        ([[0, 1], [1, 2, 3], [3, 4]], r"missing: \[\], in several blocks: \[1, 3\]"),
+        ([[0, 1], [3]], r"missing: \[2, 4\], named more than once: \[\]"),
+        ([[0, 1], [1, 2, 3], [3, 4]], r"missing: \[\], named more than once: \[1, 3\]"),
         ([[0, 0, 1], [2]], r"missing: \[3, 4\]"),
+        ([[0, 0, 1], [2, 3, 4]], r"missing: \[\], named more than once: \[0\]"),
         ([[0, 1, 2, 3, 5]], "agent 5 does not exist.\n  valid: 0 to 4"),
         ([[0, 1, 2, 3, -1]], "agent -1 does not exist"),
         ([[0, 1, 2, 3, 4], []], "is empty"),

@@ -110,6 +110,31 @@ def test_stopped_and_resumed_equals_uninterrupted(
 
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+def test_a_second_ctrl_c_ends_at_once_and_the_run_goes_on_from_its_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening = signal.getsignal(signal.SIGINT)
+    train(task(tmp_path / "whole"))
+    folder = RunFolder(tmp_path / "stopped")
+    step = Learner.training_step
+
+    def interrupted(self: Learner, batch: Any, batch_idx: int) -> dict[str, Any]:
+        if self.trainer.global_step == 9:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "training_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(task(folder.path, "checkpoint_minutes=0.0"))
+    assert (folder.status.state, folder.status.reason) == ("interrupted", "stopped at once")
+    assert signal.getsignal(signal.SIGINT) == listening
+    train(task(folder.path))
+    assert rows(folder.path) == rows(tmp_path / "whole")
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
 def test_a_finished_run_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train(task(tmp_path))
     written = (tmp_path / "metrics.jsonl").stat().st_mtime_ns

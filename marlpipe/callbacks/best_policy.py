@@ -3,11 +3,10 @@
 import math
 from typing import cast
 
-import torch
 from lightning import Callback, LightningModule, Trainer
 
+from marlpipe.callbacks.saving import save
 from marlpipe.learner import Learner
-from marlpipe.records.files import explained
 from marlpipe.records.folder import RunFolder
 from marlpipe.types import StateDict
 
@@ -23,10 +22,7 @@ class BestPolicy(Callback):
         if reached > self.best_return:
             self.best_return = reached
             policy = cast(Learner, pl_module).algorithm.agent.state_dict()
-            partial = self.folder.best_policy.with_suffix(".partial")
-            with explained("write the best policy", self.folder.best_policy):
-                torch.save({"agent": policy, "return_mean": reached}, partial)
-                partial.replace(self.folder.best_policy)
+            save({"agent": policy, "return_mean": reached}, self.folder.best_policy)
 
     def state_dict(self) -> StateDict:
         return {"best_return": self.best_return}

@@ -11,7 +11,6 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from marlpipe.errors import Interrupted
-from marlpipe.records.files import explained
 from marlpipe.records.folder import RunFolder
 
 
@@ -57,16 +56,21 @@ class Resumable(Checkpoint):
         """Saves, and raises `Interrupted` if the run was asked to stop."""
         if self.asked is None and time.monotonic() - self.saved_at < 60 * self.minutes:
             return
-        partial = self.folder.last_checkpoint.with_suffix(".partial")
-        with explained("write the checkpoint", self.folder.last_checkpoint):
-            trainer.save_checkpoint(partial)
-            partial.replace(self.folder.last_checkpoint)
+        trainer.save_checkpoint(self.folder.last_checkpoint)
         self.saved_at = time.monotonic()
         if self.asked is not None:
             raise Interrupted(f"stopped by {self.asked.name}")
 
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        del trainer, pl_module, exception
+        self.listen_no_more()
+
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         del trainer, pl_module, stage
+        self.listen_no_more()
+
+    def listen_no_more(self) -> None:
+        """Whoever listened to the signals before does so again."""
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
         self.handlers = {}

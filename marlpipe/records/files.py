@@ -4,7 +4,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,32 @@ def explained(doing: str, path: Path) -> Iterator[None]:
         raise UserError(f"cannot {doing} {path}: {error.strerror or error}\n  {step}") from error
 
 
+@contextmanager
+def explained_inside(folder: Path) -> Iterator[None]:
+    """As `explained`, for the code of others: only errors that are about a full disk, or about a file in the folder."""
+    try:
+        yield
+    except OSError as error:
+        file = Path(str(error.filename or folder))
+        if error.errno not in NEXT_STEP or not file.is_relative_to(folder):
+            raise
+        with explained("write", file):
+            raise
+
+
+@contextmanager
+def replacing(path: Path, unfinished: Path) -> Iterator[None]:
+    """Puts what is written to `unfinished` into the place of `path`, or removes it where the disk refuses."""
+    with explained("write", path):
+        try:
+            yield
+            unfinished.replace(path)
+        except OSError:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
+
+
 def write_text(path: Path, text: str) -> None:
     """Replaces a file at once: a reader sees the old text or the new one, never half of it.
 
@@ -43,13 +69,8 @@ def write_text(path: Path, text: str) -> None:
         UserError: the folder cannot be written to, or the disk is full. The old file is untouched then.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with explained("write", path):
-        try:
-            unfinished.write_text(text, encoding="utf-8")
-            os.replace(unfinished, path)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
+    with replacing(path, unfinished):
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -71,7 +92,7 @@ def read_json(path: Path) -> Any:
     with explained("read", path):
         try:
             text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
     try:
         return json.loads(text)

@@ -1,14 +1,16 @@
 """The run folder: all that is known of a run, in files that need no account and no server."""
 
 import math
+from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from marlpipe.records.files import explained, read_json, write_json
+from marlpipe.errors import UserError
+from marlpipe.records.files import explained, read_json, write_json, write_text
 from marlpipe.records.metrics import Row, append_row, read_rows, truncate_rows
-from marlpipe.records.status import Status
+from marlpipe.records.status import State, Status
 
 
 class RunFolder:
@@ -88,6 +90,17 @@ class RunFolder:
         status = replace(self.status, updated=datetime.now(UTC).isoformat(timespec="seconds"), **changes)
         write_json(self.status_file, {name: _finite(value) for name, value in asdict(status).items()})
         return status
+
+    def conclude(self, state: State, reason: str, log: str | None = None) -> None:
+        """Says how a run that did not finish has ended, as far as the disk allows: its own error must not hide that.
+
+        Args:
+            log: for `error.log`, what only a programmer reads.
+        """
+        with suppress(UserError):
+            self.update_status(state=state, reason=reason)
+            if log is not None:
+                write_text(self.path / "error.log", log)
 
     def append_metrics(self, row: Row) -> None:
         """Adds one row to the metrics, on the disk before this returns as far as a crash of the process goes."""

@@ -42,7 +42,6 @@ def wandb_sink(
         name=f"{told['label']} {choices['env']} seed {told['seed']}",
         config=config,
         comparison={**comparison, "seed": told["seed"], "arm": told["arm"], "label": told["label"]},
-        prefixes=("train/", "eval/", "rollout/", "time/"),
     )
     if sink is None:
         yield []

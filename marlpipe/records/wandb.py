@@ -16,7 +16,7 @@ from marlpipe.records.metrics import Row
 
 Mode = Literal["auto", "online", "offline", "disabled"]
 
-PREFIXES = ("train/", "eval/", "diag/", "perf/")  # of the metrics that are drawn over env steps
+PREFIXES = ("train/", "eval/", "rollout/", "time/")  # of the metrics that are drawn over env steps
 FLUSH_S = 1.0  # W&B's own 15 s lose all of a run that is killed within them
 INIT_TIMEOUT_S = 30.0
 FINISH_TIMEOUT_S = 120.0  # a node that lost its network must not wait for ever; the data is in the folder

@@ -79,8 +79,18 @@ def test_no_key_leaks_from_one_arm_into_another() -> None:
         (["env.n_agents=0"], ["n_agents", "0", "at least 1"]),
         (["env_steps=0"], ["env_steps=0", "at least 1"]),
         (["profile.batch_episodes=5000"], ["profile.replay_episodes=1000"]),
+        (
+            ["profile.parallel_episodes=9", "profile.replay_episodes=8", "profile.batch_episodes=4"],
+            ["profile.parallel_episodes=9", "profile.replay_episodes=8"],
+        ),
+        (
+            ["replay=fast", "replay.recent_share=0.5", "replay.recent_episodes=15"],
+            ["replay.recent_episodes=15", "replay.recent_share=0.5", "profile.batch_episodes=32", "at least 16"],
+        ),
         (["partition=explicit"], ["partition.blocks"]),
         (["partition=explicit", "partition.blocks=[[0,2]]"], ["missing: [1]"]),
+        (["partition=explicit", "partition.blocks=[[0,0],[1,2]]"], ["named more than once: [0]"]),
+        (["paths.runs=/a/b=c"], ["paths.runs=/a/b=c", """'paths.runs="/a/b=c"'"""]),
         (["algo"], ["key=value"]),
         (["seed=x"], ["seed=x", "whole number"]),
         (["evaluation.episodes=1.5"], ["evaluation.episodes=1.5", "whole number"]),
@@ -99,6 +109,15 @@ def test_a_grid_with_an_impossible_arm_is_refused_whole_and_names_the_arm() -> N
     assert "1 arms" in str(error.value)
     assert "algo=vdn monotonicity=abs" in str(error.value)
     assert "algo=qmix" not in str(error.value)
+
+
+def test_every_seed_of_a_grid_is_checked() -> None:
+    with pytest.raises(UserError, match=r"(?s)seed=-1 is not possible.*from 0 to 1048576"):
+        planned_folders(["algo=vdn,qmix", "seed=0,-1"], FOLDER, sweep=True)
+
+
+def test_a_seed_is_named_by_its_value() -> None:
+    assert planned_folders(["seed=1_000"], FOLDER, sweep=True)[0].name == "seed=1000"
 
 
 def test_a_grid_over_a_key_that_one_arm_lacks_is_refused_before_it_starts() -> None:

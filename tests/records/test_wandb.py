@@ -100,7 +100,7 @@ def test_metrics_are_drawn_over_env_steps(folder: RunFolder) -> None:
     defined = {metric.glob_name or metric.name: metric.step_metric for metric in of_kind(folder, "metric")}
     assert defined == {
         "env_steps": "",
-        **{f"{prefix}*": "env_steps" for prefix in ("train/", "eval/", "diag/", "perf/")},
+        **{f"{prefix}*": "env_steps" for prefix in ("train/", "eval/", "rollout/", "time/")},
     }
 
 
