@@ -41,6 +41,11 @@ def report(
     runs = find_runs(folders)
     arms = by_env(runs)
     comparisons = {env: compare(env_arms) for env, env_arms in arms.items()}
+    shown = console or Console()
+    if console is None and not shown.is_terminal:
+        shown = Console(width=FILE_WIDTH)
+    for env, summaries in comparisons.items():
+        shown.print(comparison_table(env, summaries))
     with explained("make the folder", out):
         out.mkdir(parents=True, exist_ok=True)
     written = [out / "table.csv"]
@@ -49,11 +54,6 @@ def report(
         figure = out / f"{re.sub(r'[^A-Za-z0-9_.=-]+', '_', env) or 'env'}.png"
         if learning_curves(env, env_arms, figure, (references or {}).get(env)):
             written.append(figure)
-    shown = console or Console()
-    if console is None and not shown.is_terminal:
-        shown = Console(width=FILE_WIDTH)
-    for env, summaries in comparisons.items():
-        shown.print(comparison_table(env, summaries))
     for path in written:
         shown.print(str(path), style="dim", soft_wrap=True, highlight=False)
     return runs

@@ -83,6 +83,17 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def overwrite_json(path: Path, value: Any) -> None:
+    """Writes into a file that exists, which a small file's block has room for even on a full disk; not at once.
+
+    Raises:
+        OSError: the disk refuses this too.
+    """
+    with path.open("r+", encoding="utf-8") as file:
+        file.write(json.dumps(value, indent=2) + "\n")
+        file.truncate()
+
+
 def read_json(path: Path) -> Any:
     """The value in a JSON file, or None where there is no such file.
 

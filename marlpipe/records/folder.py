@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from marlpipe.errors import UserError
-from marlpipe.records.files import explained, read_json, write_json, write_text
+from marlpipe.records.files import explained, overwrite_json, read_json, write_json, write_text
 from marlpipe.records.metrics import Row, append_row, read_rows, truncate_rows
 from marlpipe.records.status import State, Status
 
@@ -97,9 +97,13 @@ class RunFolder:
         Args:
             log: for `error.log`, what only a programmer reads.
         """
-        with suppress(UserError):
+        try:
             self.update_status(state=state, reason=reason)
-            if log is not None:
+        except UserError:  # no room for a new file beside the old one: write into that
+            with suppress(OSError):
+                overwrite_json(self.status_file, {**asdict(self.status), "state": state, "reason": reason})
+        if log is not None:
+            with suppress(UserError):
                 write_text(self.path / "error.log", log)
 
     def append_metrics(self, row: Row) -> None:
