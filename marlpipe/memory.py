@@ -8,7 +8,7 @@ LARGEST_KEPT = 2**30  # bytes
 
 
 def keep_freed_memory() -> None:
-    """Each update frees about as much as the next one needs; with glibc, page faults cost a fifth of it or more."""
+    """Each update frees about as much as the next one needs; glibc would give it back and fault it in page by page."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
