@@ -25,7 +25,7 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")),
 LONGEST_FILE = 260  # lines: one idea per file
 
 TIERS = [
-    {"types", "errors", "graphs", "layers", "jacobian", "memory", "records"},
+    {"types", "errors", "graphs", "layers", "jacobian", "memory", "scene", "records"},
     {
         *("envs", "agents", "mixers", "partitions", "monotonicity"),
         *("projections", "rewards", "exploration", "targets"),
