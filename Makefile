@@ -32,7 +32,8 @@ format: $(INSTALLED) ## Put the code into the one format
 	$(BIN)/ruff format .
 
 bench: ARGS =
-bench: $(INSTALLED) ## Time acting and updates, into benchmarks/results/; on one thread: make bench ARGS="--threads 1"
+bench: $(INSTALLED) ## Time worlds, acting and updates, into benchmarks/results/; on one thread: make bench ARGS="--threads 1"
+	$(BIN)/python -m benchmarks.envs $(ARGS)
 	$(BIN)/python -m benchmarks.core $(ARGS)
 
 wheel: $(INSTALLED) ## Build dist/marlpipe-….whl

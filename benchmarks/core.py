@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.machine import RESULTS, record
 from benchmarks.timing import Times, interleaved
 from benchmarks.workloads import AGENTS, EPISODES, STEPS, UNITS, acting, gru_loop, matrix_products, update
 from marlpipe.memory import keep_freed_memory
-from marlpipe.records.files import explained, write_json
-from marlpipe.records.provenance import cores, git, hardware, versions
+from marlpipe.records.provenance import cores
 
-RESULTS = Path(__file__).parent / "results"
 PARALLEL = (1, 32)  # episodes side by side
 ALGORITHMS = ("qmix", "lomaq")
 FLOORS = ("GRUCell loop", "matrix products")
@@ -48,11 +46,8 @@ def main() -> None:
     )
     console.print(f"n = {AGENTS}, T = {STEPS}, full episodes, {UNITS} units, {asked.threads} threads")
     console.print(acting_table(times), updates_table(times))
-    name = f"core-{datetime.now(UTC):%Y%m%d-%H%M%S}-threads{asked.threads}.json"
-    with explained("make the folder", asked.out):
-        asked.out.mkdir(parents=True, exist_ok=True)
-    write_json(asked.out / name, {**figures(times), "threads": asked.threads, "load_before": load, **machine()})
-    console.print(str(asked.out / name), style="dim", highlight=False)
+    file = record(asked.out, "core", figures(times), threads=asked.threads, load_before=load)
+    console.print(str(file), style="dim", highlight=False)
 
 
 def acting_table(times: dict[str, Times]) -> Table:
@@ -87,17 +82,6 @@ def figures(times: dict[str, Times]) -> dict[str, Any]:
             algo: {floor: times[f"update {algo}"].ratio(times[floor]) for floor in FLOORS} for algo in ALGORITHMS
         },
         "seconds": {name: of_name.seconds for name, of_name in times.items()},
-    }
-
-
-def machine() -> dict[str, Any]:
-    """On what, with what and of which code; the host's name is nobody's business."""
-    installed = versions()
-    return {
-        "hardware": {name: value for name, value in hardware().items() if name != "host"},
-        "versions": {name: installed[name] for name in ("marlpipe", "torch", "numpy", "lightning")},
-        "git": git(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 

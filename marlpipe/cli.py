@@ -1,16 +1,14 @@
 """The command line: `python -m marlpipe` trains one run, `python -m marlpipe -m` a grid."""
 
 import os
-import sys
 from collections.abc import Sequence
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from rich.console import Console
 
 from marlpipe.analysis.report import report
 from marlpipe.configuration import config_folder
-from marlpipe.errors import UserError
+from marlpipe.endings import ending
 from marlpipe.grid import planned_folders
 from marlpipe.naming import grid_hash, register_resolvers
 from marlpipe.records.files import explained_inside
@@ -19,26 +17,8 @@ from marlpipe.train import train
 
 
 def main() -> None:
-    """Runs the command line and exits: 0 if all went well, 1 if a run failed, 130 after Ctrl-C, and 2 for what the
-    user has to mend first, such as bad input or a full disk.
-    """
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    try:
-        sys.exit(run(sys.argv[1:]))
-    except UserError as error:
-        console.print(f"marlpipe: {error}", markup=False)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        console.print("marlpipe: stopped. The same command goes on where it left off.")
-        sys.exit(130)
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except Exception as error:
-        console.print(f"marlpipe: unexpected {type(error).__name__}: {error}", markup=False)
-        console.print("  Please report it with the traceback, which follows.")
-        console.print_exception()
-        sys.exit(1)
+    """Runs the command line and exits, as `ending` says."""
+    ending(run, stopped="The same command goes on where it left off.")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -6,7 +6,8 @@ The paper prints no constants: these are those of the authors' code, which pushe
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from math import inf, radians
+from itertools import pairwise
+from math import cos, inf, radians, sin
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from marlpipe import graphs
 from marlpipe.errors import UserError, unknown
+from marlpipe.scene import Box, Label, Line, Scene, Shape
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 GRAVITY = 9.8  # m/s²
@@ -24,6 +26,9 @@ TOTAL_MASS = 1.0 + POLE_MASS  # kg, cart and pole
 HALF_LENGTH = 0.5  # m, from the joint to the middle of the pole
 TIME_STEP = 0.02  # s
 FALLEN_ANGLE = radians(12)
+
+CART = 0.4, 0.24  # width and height as drawn, in m
+UPRIGHT, FALLEN, SPRING, GROUND = "#2f5d8a", "#d03030", "#8a8a8a", "#404040"
 
 # Is the episode over, given who had fallen before the step? As in the authors' code, asked before the carts move: one
 # more step, which pays 0, follows the last fall.
@@ -80,6 +85,26 @@ def accelerations(
     angular_acceleration = torch.addcmul(GRAVITY * sine, thrust, cosine, value=-1) / lever
     recoil = POLE_MASS * HALF_LENGTH / TOTAL_MASS
     return torch.addcmul(thrust, angular_acceleration, cosine, value=-recoil), angular_acceleration
+
+
+def spring(start: float, end: float) -> Line:
+    """A zigzag between two places on the track, at half the height of a cart."""
+    coil = [(0.3 + 0.4 * turn / 9, 0.06 * (-1) ** turn) for turn in range(10)]
+    points = [(0.0, 0.0), (0.27, 0.0), *coil, (0.73, 0.0), (1.0, 0.0)]
+    return Line([(start + share * (end - start), CART[1] / 2 + swing) for share, swing in points], SPRING, 1)
+
+
+def pole(x: float, angle: float, colour: str) -> Line:
+    """A pole of its true length and lean on a cart."""
+    tip = x + 2 * HALF_LENGTH * sin(angle), CART[1] + 2 * HALF_LENGTH * cos(angle)
+    return Line(((x, CART[1]), tip), colour, 4)
+
+
+def push(x: float, way: int) -> Line:
+    """An arrow on a cart, to the left (−1) or to the right (1)."""
+    tail, tip, barb, middle = x - 0.12 * way, x + 0.12 * way, x + 0.04 * way, CART[1] / 2
+    head = ((tip, middle), (barb, middle + 0.06), (tip, middle), (barb, middle - 0.06))
+    return Line(((tail, middle), *head), "white", 1.5)
 
 
 @cache
@@ -178,3 +203,21 @@ class CartPole:
         over, late = TERMINATIONS[self.termination](fallen), after.elapsed >= self.time_limit
         terminated = over | late if self.time_limit_is_terminal else over
         return after, Timestep(rewards=standing, terminated=terminated, truncated=late & ~terminated)
+
+    def scene(self, state: CartPoleState, copy: int, actions: Int[Tensor, " N"] | None = None) -> Scene:
+        """As in LOMAQ's Figure 3: springs between the carts, the fallen in red, arrows where the carts are pushed."""
+        fallen = has_fallen(state.x, state.angle, self.cart_distance)[copy].tolist()
+        x, angle = state.x[copy].tolist(), state.angle[copy].tolist()
+        pushes = [None] * len(x) if actions is None else (2 * actions - 1).tolist()
+        left, right = -self.cart_distance, len(x) * self.cart_distance
+        ends = [left, *x, right] if self.edge_springs else x
+        colours = [FALLEN if down else UPRIGHT for down in fallen]
+        told = f"{len(x) - sum(fallen)} of {len(x)} stand, env step {int(state.elapsed[copy])}"
+        shapes: list[Shape] = [Line(((left, 0), (right, 0)), GROUND, 2)]
+        shapes += [Line(((end, 0), (end, 2 * CART[1])), GROUND, 4) for end in (left, right)]
+        shapes += [spring(*pair) for pair in pairwise(ends) if self.spring]
+        shapes += [Box((at - CART[0] / 2, 0), *CART, colour) for at, colour in zip(x, colours, strict=True)]
+        shapes += [pole(*one) for one in zip(x, angle, colours, strict=True)]
+        shapes += [push(at, way) for at, way, down in zip(x, pushes, fallen, strict=True) if way and not down]
+        shapes += [Label(((left + right) / 2, 1.5), told)]
+        return Scene((left - 0.3, right + 0.3), (-0.1, 1.7), shapes)

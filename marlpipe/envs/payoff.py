@@ -5,6 +5,7 @@ QTRAN, WQMIX and QPLEX use others to show what a monotone mixer cannot.
 """
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +14,10 @@ from torch import Tensor
 
 from marlpipe import graphs
 from marlpipe.errors import UserError
+from marlpipe.scene import Box, Label, Line, Point, Scene, Shape
 from marlpipe.types import EnvSpec, Observation, Timestep
+
+TAKEN, OPTIMAL = "#d55e00", "#b8860b"
 
 
 class PayoffState(NamedTuple):
@@ -60,6 +64,17 @@ def _not_a_table(name: str, reason: str) -> UserError:
         f"  next: give every row of env.{name} the same length, as in env.{name}="
         + ("[[1,0],[0,1]]" if name == "team_payoffs" else "[[[1,0],[0,1]],[[0,1],[1,0]]]")
     )
+
+
+def shade(share: float) -> str:
+    """From white for the lowest payoff, share 0, to blue for the highest, share 1."""
+    return "#" + "".join(f"{round(255 + share * (full - 255)):02x}" for full in (0x6B, 0xAE, 0xD6))
+
+
+def frame(corner: Point) -> Line:
+    """A line just inside a cell that is 1 wide and high, from its lower left corner."""
+    inside = [(0.04, 0.04), (0.96, 0.04), (0.96, 0.96), (0.04, 0.96), (0.04, 0.04)]
+    return Line([(corner[0] + across, corner[1] + up) for across, up in inside], TAKEN, 4)
 
 
 class PayoffGame:
@@ -124,3 +139,42 @@ class PayoffGame:
         return PayoffState(elapsed), Timestep(
             rewards=self._rewards[actions.unbind(1)], terminated=terminated, truncated=torch.zeros_like(terminated)
         )
+
+    def scene(self, state: PayoffState, copy: int, actions: Int[Tensor, " N"] | None = None) -> Scene:
+        """The table of the team's payoffs: agent 0 chooses the row, agent 1 the column, the joint action is framed.
+
+        Of three agents and more it is the slice that the others' actions select, their first ones after the last step.
+        """
+        spec, rows = self.spec, self.spec.n_actions
+        columns = rows if spec.n_agents > 1 else 1
+        joint = [0] * spec.n_agents if actions is None else actions.tolist()
+        size, margin = min(14.0, 90 / rows), rows / 3  # so that small and large tables have margins of one width
+        shapes: list[Shape] = []
+        for row, column in product(range(rows), range(columns)):
+            cell = [row, column, *joint[2:]][: spec.n_agents]
+            shapes += self._cell(cell, (column, rows - 1 - row), size)
+        if actions is not None:
+            shapes += [frame((joint[1] if columns > 1 else 0, rows - 1 - joint[0]))]
+        shapes += [Label((-0.15 * margin, rows - 0.5 - row), str(row), size=size) for row in range(rows)]
+        shapes += [Label((-0.6 * margin, rows / 2), "agent 0")]
+        if columns > 1:
+            shapes += [Label((column + 0.5, rows + 0.15 * margin), str(column), size=size) for column in range(columns)]
+            shapes += [Label((columns / 2, rows + 0.45 * margin), "agent 1")]
+        others = "".join(f", agent {agent} takes {joint[agent]}" for agent in range(2, spec.n_agents))
+        told = f"env step {int(state.elapsed[copy])} of {spec.horizon}{others}"
+        shapes += [Label((columns / 2, -0.2 * margin), told)]
+        return Scene((-margin, columns + 0.4 * margin), (-0.4 * margin, rows + 0.65 * margin), shapes)
+
+    def _cell(self, joint_action: list[int], corner: Point, size: float) -> list[Shape]:
+        """The team's payoff, with a star if it is the optimum, above the agents' own payoffs where they have such."""
+        (x, y), index = corner, tuple(joint_action)
+        lowest = float(self.team_table.min())
+        share = (float(self.team_table[index]) - lowest) / ((self.optimum - lowest) or 1)
+        shapes: list[Shape] = [Box(corner, 1, 1, shade(share), "#808080")]
+        shapes += [Label((x + 0.5, y + 0.5), f"{float(self.team_table[index]):.3g}", size=size)]
+        if self.spec.local_rewards:
+            own = ", ".join(f"{payoff:.3g}" for payoff in self._rewards[index].tolist())
+            shapes += [Label((x + 0.5, y + 0.2), f"({own})", "#404040", 0.7 * size)]
+        if joint_action in self.optimal_actions.tolist():
+            shapes += [Label((x + 0.85, y + 0.85), "★", OPTIMAL, size)]
+        return shapes

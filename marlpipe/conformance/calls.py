@@ -1,0 +1,112 @@
+"""The calls of a world, held to what its spec says."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from marlpipe.conformance.comparing import at_one_moment, differences, label
+from marlpipe.conformance.failure import Broken, Failure, described, layout, refuse
+from marlpipe.types import Env, Observation, Timestep
+
+RETURN = "calls return"
+SHAPES = "shapes, types and device are those of the spec"
+ARGUMENTS = "arguments are left as they were"
+
+Layouts = dict[str, str]  # by field, what `described` should say
+
+
+def is_value(state: Any) -> bool:
+    """Whether a state is meant as a value: a NamedTuple, whose fields can be copied and cut into copies.
+
+    Any other state is a token, which only the world itself can read, such as the handle of a simulator.
+    """
+    return isinstance(state, tuple) and hasattr(state, "_fields")
+
+
+def copied(state: Any) -> Any:
+    """A value with memory of its own; a token as it is."""
+    return type(state)(*(field.clone() for field in state)) if is_value(state) else state
+
+
+@dataclass(frozen=True)
+class Calls:
+    """A world whose calls raise `Broken` for an exception, a wrong shape, or an argument that was changed in place."""
+
+    env: Env[Any]
+    device: torch.device
+
+    def reset(self, n: int, generator: torch.Generator) -> Any:
+        with _returning("reset", "a state", n, 0):
+            state = self.env.reset(n, generator)
+        refuse(SHAPES, self._state_misfits(state, n, 0))
+        return state
+
+    def observe(self, state: Any, n: int, env_step: int) -> Observation:
+        before = copied(state)
+        with _returning("observe", "an Observation", n, env_step):
+            seen = Observation(*self.env.observe(state))
+        refuse(SHAPES, _misfits(seen, self._observation(n), env_step))
+        refuse(ARGUMENTS, _changes(before, state, env_step))
+        return seen
+
+    def step(self, state: Any, actions: Tensor, generator: torch.Generator, env_step: int) -> tuple[Any, Timestep]:
+        before, taken, n = copied(state), actions.clone(), len(actions)
+        with _returning("step", "a state and a Timestep", n, env_step):
+            after, timestep = self.env.step(state, actions, generator)
+            timestep = Timestep(*timestep)
+        refuse(SHAPES, self._state_misfits(after, n, env_step))
+        refuse(SHAPES, _misfits(timestep, self._timestep(n), env_step))
+        refuse(ARGUMENTS, _changes(before, state, env_step))
+        if not torch.equal(actions, taken):
+            raise Broken(ARGUMENTS, [Failure("actions", "the actions that were given", "others, in place", env_step)])
+        return after, timestep
+
+    def _observation(self, n: int) -> Layouts:
+        spec, number = self.env.spec, torch.get_default_dtype()
+        return {
+            "obs": layout(number, (n, spec.n_agents, spec.obs_dim), self.device),
+            "state": layout(number, (n, spec.state_dim), self.device),
+            "avail_actions": layout(torch.bool, (n, spec.n_agents, spec.n_actions), self.device),
+        }
+
+    def _timestep(self, n: int) -> Layouts:
+        return {
+            "rewards": layout(torch.get_default_dtype(), (n, self.env.spec.n_agents), self.device),
+            "terminated": layout(torch.bool, (n,), self.device),
+            "truncated": layout(torch.bool, (n,), self.device),
+        }
+
+    def _state_misfits(self, state: Any, n: int, env_step: int) -> Iterator[Failure]:
+        if is_value(state):
+            for name, field in state._asdict().items():
+                leads = isinstance(field, Tensor) and field.shape[:1] == (n,) and field.device == self.device
+                if not leads:
+                    expected = f"a tensor whose first dimension is {n} copies, on {self.device}"
+                    yield Failure(label(state, name), expected, described(field), env_step)
+
+
+@contextmanager
+def _returning(call: str, what: str, n: int, env_step: int) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        first_line = str(error).strip().partition("\n")[0]
+        came = f"{type(error).__name__}: {first_line}"
+        raise Broken(RETURN, [Failure(f"{call}()", f"{what} of {n} copies", came, env_step)]) from error
+
+
+def _misfits(given: Observation | Timestep, layouts: Layouts, env_step: int) -> Iterator[Failure]:
+    for name, field in given._asdict().items():
+        if described(field) != layouts[name]:
+            yield Failure(name, layouts[name], described(field), env_step)
+
+
+def _changes(given: Any, state: Any, env_step: int) -> Iterator[Failure]:
+    if is_value(state):
+        everywhere = torch.ones((1, len(given[0])), dtype=torch.bool, device=given[0].device)
+        came, expected = at_one_moment(state), at_one_moment(given)
+        yield from differences(came, expected, everywhere, env_step=env_step, same_as="as it was given")

@@ -1,0 +1,136 @@
+"""From a name to a world of PettingZoo's parallel API (Terry et al. 2021), or to the reason why there is none.
+
+Only what is called here needs the package, so that everything else works without it.
+"""
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from marlpipe.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from pettingzoo import ParallelEnv
+
+    World = ParallelEnv[str, Any, int]
+
+NAMES = (
+    "  valid: a name of PettingZoo's own, as sisl/pursuit-v5, a module with a parallel_env, as mpe2.simple_spread_v3, "
+    "or module:function\n"
+)
+
+
+class Source(NamedTuple):
+    """Where copies of a world come from."""
+
+    name: str  # PettingZoo's own, as sisl/pursuit-v5, a module with a parallel_env, or module:function
+    arguments: Mapping[str, Any]  # what it is called with
+
+    def make(self, **more: Any) -> "World":
+        """A new copy. UserError if it cannot be made, or is not of the parallel API."""
+        called = creator(self.name)
+        from pettingzoo import ParallelEnv
+
+        try:
+            world = called(**{**self.arguments, **more})
+        except Exception as error:
+            raise UserError(
+                f"{self.name} cannot be made: {type(error).__name__}: {error}\n"
+                f"  given: {dict(self.arguments)}\n"
+                "  next: give it what it takes, as in 'env.arguments={max_cycles: 25}', or install what it needs"
+            ) from error
+        if not isinstance(world, ParallelEnv):
+            raise not_parallel(self.name)
+        if not getattr(world, "possible_agents", None):
+            raise UserError(
+                f"{self.name} does not say who may take part in it: it has no possible_agents.\n"
+                "  valid: a world whose agents are known beforehand\n"
+                "  next: set possible_agents in its __init__"
+            )
+        return world
+
+
+def creator(name: str) -> Callable[..., Any]:
+    """What makes the world of that name. UserError if there is nothing."""
+    if importlib.util.find_spec("pettingzoo") is None:
+        raise UserError("worlds of PettingZoo need the package.\n  next: pip install 'marlpipe[pettingzoo]'")
+    if "/" in name:
+        return registered(name)
+    module_name, _, function = name.partition(":")
+    module = imported(module_name)
+    if function:
+        if not callable(getattr(module, function, None)):
+            raise unknown(f"{module_name}: the function", function, public_functions(module))
+    elif not hasattr(module, "parallel_env"):
+        raise not_parallel(name) if hasattr(module, "env") else no_world(module)
+    made: Callable[..., Any] = getattr(module, function or "parallel_env")
+    return made
+
+
+def registered(name: str) -> Callable[..., Any]:
+    """PettingZoo's own world of that name, as it is registered: sisl/pursuit-v5."""
+    import pettingzoo
+    from pettingzoo.env_registry.exceptions import PettingZooRegistryError
+
+    for kind in ("parallel", "aec"):
+        try:
+            pettingzoo.spec(kind, name)
+        except PettingZooRegistryError:
+            continue
+        if kind == "aec":
+            raise not_parallel(name)
+        return partial(pettingzoo.make, kind, name)
+    raise unknown("env.name", name, pettingzoo.parallel_registry)
+
+
+def imported(name: str) -> ModuleType:
+    """The module of that name. UserError that tells a wrong name from a package that is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or name
+        package, _, last = missing.rpartition(".")
+        if not f"{name}.".startswith(f"{missing}."):
+            raise UserError(
+                f"env.name: {name} needs {missing}, which is not installed.\n  next: pip install {missing}"
+            ) from error
+        if package:
+            raise unknown("env.name: the module", f"{package}.{last}", siblings(package)) from error
+        raise UserError(
+            f"env.name: there is no module {name}.\n{NAMES}"
+            f"  next: install the package that has it, as in pip install {missing}, or mend the name"
+        ) from error
+    except Exception as error:
+        raise UserError(
+            f"env.name: {name or 'an empty name'} cannot be imported: {type(error).__name__}: {error}\n{NAMES}"
+            "  next: mend the name or the module"
+        ) from error
+
+
+def siblings(package: str) -> list[str]:
+    """The public modules of a package."""
+    folders = getattr(importlib.import_module(package), "__path__", [])
+    return [f"{package}.{found.name}" for found in pkgutil.iter_modules(folders) if not found.name.startswith("_")]
+
+
+def public_functions(module: ModuleType) -> list[str]:
+    return [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+
+
+def no_world(module: ModuleType) -> UserError:
+    return UserError(
+        f"env.name: {module.__name__} has no parallel_env.\n{NAMES}"
+        f"  next: say which function makes the world, as in env.name={module.__name__}:make_world"
+    )
+
+
+def not_parallel(name: str) -> UserError:
+    return UserError(
+        f"{name} is not a world of PettingZoo's parallel API, where all agents act at once.\n{NAMES}"
+        "  next: if its agents act in turn (AEC) but none sees the others' moves of the same round, name a function "
+        "that returns pettingzoo.utils.aec_to_parallel(env)"
+    )

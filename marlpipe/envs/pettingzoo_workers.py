@@ -1,0 +1,127 @@
+"""Copies of a world of PettingZoo in processes of their own, each of which has a share of them."""
+
+import os
+import signal
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, Pipe
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, UInt8
+from numpy import ndarray
+
+from marlpipe.envs.pettingzoo_copies import Copies, Moment
+from marlpipe.envs.pettingzoo_import import Source
+from marlpipe.errors import UserError
+
+PATIENCE_S = 5.0  # for a worker that has nothing more to do
+
+
+class Workers:
+    """Does what `Copies` does: copy i lives in worker i modulo `count`, and nothing depends on how many there are.
+
+    Workers end with us, however we end, because their pipe does. They have a session of their own: a Ctrl-C in our
+    terminal does not reach them.
+    """
+
+    def __init__(self, count: int, source: Source, *, horizon: int, rebuild: bool) -> None:
+        self.count, self.source, self.n = count, source, 0
+        self.pipes, self.processes = list[Connection](), list[subprocess.Popen[bytes]]()
+        self.end = weakref.finalize(self, _end, self.pipes, self.processes)
+        for worker in range(count):
+            pipe, theirs = Pipe()
+            with theirs:
+                self.processes.append(_start(theirs.fileno()))
+            self.pipes.append(pipe)
+            pipe.send((source, {"horizon": horizon, "rebuild": rebuild, "first": worker, "stride": count}))
+
+    def reset(self, seeds: Sequence[int]) -> Moment:
+        self.n = len(seeds)
+        return self._together("reset", seeds)
+
+    def step(self, actions: Int[ndarray, "B N"]) -> Moment:
+        return self._together("step", actions)
+
+    def picture(self, copy: int) -> UInt8[ndarray, "H W 3"]:
+        worker, own = copy % self.count, copy // self.count
+        self._send(worker, "picture", own)
+        picture: UInt8[ndarray, "H W 3"] = _raised(self._receive(worker))
+        return picture
+
+    def _together(self, method: str, given: Any) -> Moment:
+        """One message to each worker that has copies, then one answer from each."""
+        busy = range(min(self.count, len(given)))
+        for worker in busy:
+            self._send(worker, method, given[worker :: self.count])
+        answers = [self._receive(worker) for worker in busy]
+        return interleaved([_raised(answer) for answer in answers])
+
+    def _send(self, worker: int, method: str, given: Any) -> None:
+        with suppress(BrokenPipeError):  # told when its answer is missing
+            self.pipes[worker].send((method, given))
+
+    def _receive(self, worker: int) -> Any:
+        try:
+            return self.pipes[worker].recv()
+        except (EOFError, ConnectionResetError) as error:
+            status = self.processes[worker].wait()
+            copies = ", ".join(map(str, range(worker, self.n, self.count)))
+            raise UserError(
+                f"{self.source.name} ended its process, with exit status {status}, in one of the copies {copies}.\n"
+                "  next: read what it wrote above; env.workers=0 runs it in this process"
+            ) from error
+
+
+def interleaved(shares: Sequence[Moment]) -> Moment:
+    """The copies of all workers in their order: copy i is one of worker i modulo their number."""
+    n, count = sum(len(share.terminated) for share in shares), len(shares)
+
+    def whole(parts: Sequence[ndarray]) -> ndarray:
+        merged = np.empty((n, *parts[0].shape[1:]), dtype=parts[0].dtype)
+        for worker, part in enumerate(parts):
+            merged[worker::count] = part
+        return merged
+
+    return Moment(*map(whole, zip(*shares, strict=True)))
+
+
+def _raised(answer: Any) -> Any:
+    if isinstance(answer, UserError):
+        raise answer
+    return answer
+
+
+def _start(descriptor: int) -> "subprocess.Popen[bytes]":
+    """A process that serves at the other end of a pipe, with one thread, and imports from where we import."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"from {__name__} import serve; serve({descriptor})"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
+        pass_fds=[descriptor],
+        start_new_session=True,
+    )
+
+
+def _end(pipes: Sequence[Connection], processes: "Sequence[subprocess.Popen[bytes]]") -> None:
+    for pipe in pipes:
+        pipe.close()
+    for process in processes:
+        try:
+            process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def serve(descriptor: int) -> None:
+    """A worker's life: copies, and their answers until the pipe closes. SIGTERM is for us to heed, not for it."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with suppress(EOFError, ConnectionError), Connection(descriptor) as pipe:
+        source, options = pipe.recv()
+        copies: Copies | UserError = _or_reason(lambda: Copies(source, **options))
+        while True:
+            method, given = pipe.recv()
+            pipe.send(_or_reason(lambda: getattr(copies, method)(given)))  # noqa: B023 called at once

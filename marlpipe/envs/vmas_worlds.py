@@ -1,0 +1,182 @@
+"""The scenarios of VMAS, a vectorised simulator of robots in the plane (Bettini et al. 2022, arXiv 2207.03530).
+
+VMAS is an optional extra under the GPL-3: it is imported, as it is, when the first world of it is built.
+"""
+
+import importlib
+import random
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from marlpipe import graphs
+from marlpipe.envs.vmas_scenes import scene
+from marlpipe.errors import UserError, unknown
+from marlpipe.scene import Scene
+from marlpipe.types import EnvSpec, Observation, Timestep
+
+
+class VmasState(NamedTuple):
+    """What is seen at one moment. All else is in the simulator, which goes on in place: only the newest state steps."""
+
+    simulator: Any  # vmas.simulator.environment.Environment: one for each reset
+    elapsed: Int[Tensor, " B"]  # env steps since the reset
+    obs: Float[Tensor, "B N O"]
+    positions: Float[Tensor, "B E 2"]  # of the E entities, in m
+    angles: Float[Tensor, "B E"]  # rad
+    visible: Bool[Tensor, "B E"]
+
+
+def import_vmas() -> Any:
+    """The package, without the notice that the gym beneath it prints about itself. UserError where it is missing."""
+    with suppress(ImportError):
+        importlib.import_module("gym_notices.notices").notices.clear()
+    try:
+        return importlib.import_module("vmas")
+    except ImportError as error:
+        raise UserError(
+            f"env=vmas needs the package vmas, which cannot be imported: {error}.\n  next: pip install 'marlpipe[vmas]'"
+        ) from error
+
+
+@contextmanager
+def drawing_from(generator: torch.Generator) -> Iterator[None]:
+    """All that VMAS draws inside follows from one seed of the generator; nobody else's randomness is touched.
+
+    VMAS uses the process-wide generators of torch, numpy and Python. On the CPU it swaps their states for its own
+    `vmas_random_state` during each call, on a GPU it does not.
+    """
+    device = generator.device
+    seed = int(torch.randint(2**31, (), generator=generator, device=device))
+    importlib.import_module("vmas.simulator.environment").Environment.vmas_random_state[:] = (
+        torch.Generator().manual_seed(seed).get_state(),
+        numpy.random.RandomState(seed).get_state(),
+        random.Random(seed).getstate(),
+    )
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng([device] if on_gpu else []):
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+def flat(seen: Any) -> Float[Tensor, "B O"]:
+    """An agent's observation as one vector: some scenarios give it in named parts."""
+    return torch.cat([flat(part) for part in seen.values()], dim=-1) if isinstance(seen, Mapping) else seen
+
+
+@dataclass(kw_only=True, eq=False)
+class VmasWorld:
+    """A scenario with discrete actions: of each thing that an agent controls none, least or most, and all combinations.
+
+    A scenario with communication has a factor more, for the word that is said. Where agents have fewer actions or
+    observe less than others, actions are not available and observations end in zeros. The world's state is all that
+    the agents observe. Agent i is paid r_i / N, so that the team's reward is the mean over agents: as in BenchMARL's
+    figures, also where the scenario pays all agents the same. An episode ends when the scenario says so, or after
+    `horizon` env steps.
+    """
+
+    scenario: str  # its name, as in vmas.scenarios, vmas.mpe_scenarios and vmas.debug_scenarios
+    arguments: Mapping[str, Any]  # of the scenario
+    horizon: int  # env steps
+    local_rewards: bool  # may the agents learn from what they are paid themselves?
+    time_limit_is_terminal: bool
+    spec: EnvSpec = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.horizon, int) and self.horizon >= 1):
+            raise UserError(
+                f"horizon cannot be {self.horizon!r}.\n  valid: a whole number of at least 1\n  next: set env.horizon=1"
+            )
+        vmas = import_vmas()
+        scenarios = {*vmas.scenarios, *vmas.mpe_scenarios, *vmas.debug_scenarios}
+        if self.scenario not in scenarios:
+            raise unknown("env.scenario: the scenario", self.scenario, scenarios)
+        module = importlib.import_module("vmas.scenarios").load(f"{self.scenario}.py")
+        self._scenario = module.Scenario
+        # All scenarios take their arguments one by one off `kwargs`; nothing else lists them.
+        takes = re.findall(r'kwargs\.pop\(\s*"(\w+)"', Path(module.__file__).read_text(encoding="utf-8"))
+        for name in self.arguments:
+            if name not in takes:
+                raise unknown(f"env.arguments: the argument of {self.scenario}", name, takes)
+        with drawing_from(torch.Generator().manual_seed(0)):
+            try:
+                simulator = self._simulator(1, torch.device("cpu"))
+            except Exception as error:  # whatever is raised, the arguments are the cause
+                raise UserError(
+                    f"the scenario {self.scenario} cannot be built with {dict(self.arguments)}: {error}\n"
+                    f"  valid: values that it can work with of {', '.join(takes)}\n"
+                    "  next: mend env.arguments, or leave one out for its default"
+                ) from error
+            widths = [flat(seen).shape[1] for seen in simulator.reset()]
+        self._n_actions = torch.tensor([space.n for space in simulator.action_space])
+        self.spec = EnvSpec(
+            n_agents=len(widths),
+            n_actions=int(self._n_actions.max()),
+            obs_dim=max(widths),
+            state_dim=max(widths) * len(widths),
+            horizon=self.horizon,
+            graph=graphs.complete(len(widths)),
+            local_rewards=self.local_rewards,
+        )
+
+    def _simulator(self, n: int, device: torch.device) -> Any:
+        return import_vmas().make_env(
+            self._scenario(), num_envs=n, device=device, continuous_actions=False, **self.arguments
+        )
+
+    def _moment(self, simulator: Any, observations: list[Any], elapsed: Int[Tensor, " B"]) -> VmasState:
+        seen = [flat(observation) for observation in observations]
+        entities = simulator.world.entities
+        return VmasState(
+            simulator=simulator,
+            elapsed=elapsed,
+            obs=torch.stack([F.pad(own, (0, self.spec.obs_dim - own.shape[1])) for own in seen], dim=1),
+            positions=torch.stack([entity.state.pos for entity in entities], dim=1),
+            angles=torch.cat([entity.state.rot for entity in entities], dim=1),
+            visible=torch.stack([entity.is_rendering for entity in entities], dim=1),
+        )
+
+    def reset(self, n: int, generator: torch.Generator) -> VmasState:
+        """A new simulator: it costs about one env step, and nothing of earlier episodes can be left in it."""
+        with drawing_from(generator):
+            simulator = self._simulator(n, generator.device)
+            observations = simulator.reset()
+        return self._moment(simulator, observations, torch.zeros(n, dtype=torch.long, device=generator.device))
+
+    def observe(self, state: VmasState) -> Observation:
+        n, device = len(state.elapsed), state.elapsed.device
+        self._n_actions = self._n_actions.to(device)  # copied once, when the world moves to another device
+        avail_actions = torch.arange(self.spec.n_actions, device=device) < self._n_actions.unsqueeze(1)
+        return Observation(state.obs, state.obs.flatten(1), avail_actions.expand(n, -1, -1))
+
+    def step(
+        self, state: VmasState, actions: Int[Tensor, "B N"], generator: torch.Generator
+    ) -> tuple[VmasState, Timestep]:
+        """ValueError for a state that was stepped from before."""
+        simulator = state.simulator
+        if (simulator.steps != state.elapsed).any():
+            raise ValueError("a VMAS world goes on from its newest state only: reset it to start again")
+        with drawing_from(generator):
+            observations, rewards, done, _ = simulator.step(list(actions.unsqueeze(2).unbind(1)))
+        after = self._moment(simulator, observations, state.elapsed + 1)
+        over, late = done.bool(), after.elapsed >= self.horizon
+        terminated = over | late if self.time_limit_is_terminal else over
+        shares = torch.stack(rewards, dim=1) / len(rewards)
+        return after, Timestep(rewards=shares, terminated=terminated, truncated=late & ~terminated)
+
+    def scene(self, state: VmasState, copy: int, actions: Int[Tensor, " N"] | None = None) -> Scene:
+        """The entities, with the number of the action that each agent takes."""
+        taken = [] if actions is None else actions.tolist()
+        places, angles, visible = (field[copy].tolist() for field in (state.positions, state.angles, state.visible))
+        return scene(state.simulator, copy, places, angles, visible, taken)

@@ -1,0 +1,47 @@
+"""Every world of conf/env acts and learns: a rollout and a gradient step with QMIX, and with LOMAQ where it pays agents."""
+
+import pytest
+import torch
+from omegaconf import DictConfig
+
+from marlpipe.build import build_algorithm, build_env
+from marlpipe.configuration import config_folder, groups
+from marlpipe.grid import composed, composing
+from marlpipe.naming import register_resolvers
+from marlpipe.rollout import rollout
+
+SMALL = {  # what a world has no value for by itself, and what makes it short
+    "pettingzoo": ["env.name=mpe2.simple_spread_v3"],
+    "knights_archers_zombies": ["env.horizon=5"],
+    "vmas": ["env.scenario=simple_spread", "env.horizon=5"],
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _resolvers() -> None:
+    register_resolvers()
+
+
+def config(*overrides: str) -> DictConfig:
+    with composing(config_folder()):
+        return composed(list(overrides), config_folder())
+
+
+@pytest.mark.parametrize("algo", ["qmix", "lomaq"])
+@pytest.mark.parametrize("world", groups(config_folder())["env"])
+def test_worlds(world: str, algo: str) -> None:
+    torch.manual_seed(0)
+    run = config(f"env={world}", f"algo={algo}", *SMALL.get(world, []))
+    env = build_env(run)
+    if algo == "lomaq" and not env.spec.local_rewards:
+        pytest.skip("pays the team only")
+    algorithm = build_algorithm(run, env)
+    batch = rollout(env, algorithm.agent, 2, 1.0, torch.Generator().manual_seed(0))
+    assert batch.lengths.max() <= env.spec.horizon
+    assert batch.avail_actions.any(-1)[batch.filled].all()
+    loss, _ = algorithm.loss(batch)
+    loss.backward()
+    gradients = [p.grad for p in algorithm.agent.parameters() if p.grad is not None]
+    assert loss.isfinite()
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    assert any(gradient.any() for gradient in gradients)
