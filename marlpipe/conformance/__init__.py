@@ -1,1 +1,1 @@
-"""What every world promises, and whether it keeps it: a world is played at random, and nothing but its calls is used."""
+"""What every world promises, and whether it keeps it: it is played at random, by nothing but its calls."""

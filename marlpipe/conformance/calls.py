@@ -8,35 +8,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from marlpipe.conformance.comparing import at_one_moment, differences, label
+from marlpipe.conformance.comparing import differences, label
 from marlpipe.conformance.failure import Broken, Failure, described, layout, refuse
-from marlpipe.types import Env, Observation, Timestep
+from marlpipe.conformance.global_generators import global_states
+from marlpipe.conformance.values import copied, indexed, is_record, tokens
+from marlpipe.types import Observation, Timestep
 
-RETURN = "calls return"
-SHAPES = "shapes, types and device are those of the spec"
-ARGUMENTS = "arguments are left as they were"
+RETURN = "no call raises an exception"
+SHAPES = "shapes, dtypes and device fit the spec"
+GLOBAL = "global random generators are left alone"
+ARGUMENTS = "arguments are not changed in place"
 
 Layouts = dict[str, str]  # by field, what `described` should say
 
 
-def is_value(state: Any) -> bool:
-    """Whether a state is meant as a value: a NamedTuple, whose fields can be copied and cut into copies.
-
-    Any other state is a token, which only the world itself can read, such as the handle of a simulator.
-    """
-    return isinstance(state, tuple) and hasattr(state, "_fields")
-
-
-def copied(state: Any) -> Any:
-    """A value with memory of its own; a token as it is."""
-    return type(state)(*(field.clone() for field in state)) if is_value(state) else state
-
-
 @dataclass(frozen=True)
 class Calls:
-    """A world whose calls raise `Broken` for an exception, a wrong shape, or an argument that was changed in place."""
+    """A world whose calls raise `Broken` for an exception, a wrong shape, or a change of what is not theirs."""
 
-    env: Env[Any]
+    env: Any  # an Env, if it keeps its promises
     device: torch.device
 
     def reset(self, n: int, generator: torch.Generator) -> Any:
@@ -81,22 +71,31 @@ class Calls:
         }
 
     def _state_misfits(self, state: Any, n: int, env_step: int) -> Iterator[Failure]:
-        if is_value(state):
+        if is_record(state):
             for name, field in state._asdict().items():
-                leads = isinstance(field, Tensor) and field.shape[:1] == (n,) and field.device == self.device
-                if not leads:
-                    expected = f"a tensor whose first dimension is {n} copies, on {self.device}"
+                if isinstance(field, Tensor) and not (field.shape[:1] == (n,) and field.device == self.device):
+                    expected = f"a tensor that leads with {counted(n)}, on {self.device}"
                     yield Failure(label(state, name), expected, described(field), env_step)
+
+
+def counted(n: int) -> str:
+    """So many copies, in words."""
+    return "1 copy" if n == 1 else f"{n} copies"
 
 
 @contextmanager
 def _returning(call: str, what: str, n: int, env_step: int) -> Iterator[None]:
+    before = global_states()
     try:
         yield
     except Exception as error:
         first_line = str(error).strip().partition("\n")[0]
         came = f"{type(error).__name__}: {first_line}"
-        raise Broken(RETURN, [Failure(f"{call}()", f"{what} of {n} copies", came, env_step)]) from error
+        raise Broken(RETURN, [Failure(f"{call}()", f"{what} for {counted(n)}", came, env_step)]) from error
+    changed = [name for name, state in global_states().items() if state != before[name]]
+    refuse(
+        GLOBAL, (Failure(name, "the state that it had", f"another one after {call}()", env_step) for name in changed)
+    )
 
 
 def _misfits(given: Observation | Timestep, layouts: Layouts, env_step: int) -> Iterator[Failure]:
@@ -106,7 +105,7 @@ def _misfits(given: Observation | Timestep, layouts: Layouts, env_step: int) -> 
 
 
 def _changes(given: Any, state: Any, env_step: int) -> Iterator[Failure]:
-    if is_value(state):
+    if not tokens(state):
         everywhere = torch.ones((1, len(given[0])), dtype=torch.bool, device=given[0].device)
-        came, expected = at_one_moment(state), at_one_moment(given)
+        came, expected = indexed(state, None), indexed(given, None)  # a single moment
         yield from differences(came, expected, everywhere, env_step=env_step, same_as="as it was given")

@@ -59,9 +59,5 @@ def first(bad: Bool[Tensor, "T B *entries"], read: Bool[Tensor, "T B"]) -> list[
 def number(values: Tensor, entry: int) -> str:
     """One number of a tensor, and its place there: `0.25 at [1, 3]`."""
     place = ", ".join(str(int(index)) for index in torch.unravel_index(torch.tensor(entry), values.shape))
-    return f"{values.flatten()[entry].item():g}" + (f" at [{place}]" if place else "")
-
-
-def at_one_moment(given: Any) -> Any:
-    """A NamedTuple whose tensors lead with copies, as an account of a single moment."""
-    return type(given)(*(field.unsqueeze(0) for field in given))
+    value = values.flatten()[entry].item()
+    return (f"{value:g}" if isinstance(value, float) else str(value)) + (f" at [{place}]" if place else "")

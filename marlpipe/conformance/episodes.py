@@ -1,21 +1,22 @@
 """Promises about what happens in an episode: recordings alone can show whether they are kept."""
 
 from collections.abc import Iterator
-from itertools import pairwise
+
+import torch
 
 from marlpipe.conformance.comparing import differences, first, number
 from marlpipe.conformance.failure import Failure
+from marlpipe.conformance.recording import unlike
 from marlpipe.conformance.trial import Trial
 
 
 def numbers_are_finite(trial: Trial) -> Iterator[Failure]:
     """What is seen up to the last moment of an episode, and the rewards up to it. What comes later is never read."""
     for recording in trial.recordings:
-        seen, running = recording.seen, recording.running[:-1]
         read = [
-            ("obs", seen.obs, recording.filled, 0),
-            ("state", seen.state, recording.filled, 0),
-            ("rewards", recording.timesteps.rewards, running, 1),
+            ("obs", recording.seen.obs, recording.filled, 0),
+            ("state", recording.seen.state, recording.filled, 0),
+            ("rewards", recording.timesteps.rewards, recording.running[:-1], 1),
         ]
         for field, values, exists, env_step in read:
             for t, copy, entry in first(~values.isfinite(), exists):
@@ -29,45 +30,28 @@ def episodes_end(trial: Trial) -> Iterator[Failure]:
         _, terminated, truncated = recording.timesteps
         for t, copy, _ in first(terminated & truncated, recording.running[:-1]):
             yield Failure("terminated, truncated", "at most one of them", "both", t + 1, copy)
-        for copy in recording.running[-1].nonzero().flatten().tolist()[:1]:
-            yield Failure("terminated, truncated", "one of them by the horizon", "neither", horizon, copy)
+        for _, copy, _ in first(recording.running[horizon:], recording.running[horizon:]):
+            yield Failure("terminated, truncated", "one of them by the spec's horizon", "neither", horizon, copy)
 
 
 def observing_changes_nothing(trial: Trial) -> Iterator[Failure]:
     """Whoever observes twice sees the same twice."""
     for recording in trial.recordings:
         again, seen, exists = recording.seen_again, recording.seen, recording.filled
-        yield from differences(again, seen, exists, env_step=0, same_as="as when observed before")
+        yield from differences(again, seen, exists, env_step=0, same_as="as observed just before")
 
 
-def answers_stay(trial: Trial) -> Iterator[Failure]:
-    """The tensors of an answer are not used again for a later one: a rollout keeps them all until it ends."""
+def answers_are_not_overwritten(trial: Trial) -> Iterator[Failure]:
+    """A rollout keeps all answers until it ends: their tensors are not used again for later ones."""
+    same_as = "as when it was returned"
     for recording in trial.recordings:
-        answers = [
-            (recording.seen_later, recording.seen, recording.filled, 0),
-            (recording.timesteps_later, recording.timesteps, recording.running[:-1], 1),
-        ]
-        for later, noted, exists, env_step in answers:
-            yield from differences(later, noted, exists, env_step=env_step, same_as="as when it was returned")
+        filled, running = recording.filled, recording.running[:-1]
+        yield from differences(recording.seen_later, recording.seen, filled, env_step=0, same_as=same_as)
+        yield from differences(recording.timesteps_later, recording.timesteps, running, env_step=1, same_as=same_as)
 
 
 def same_seed_same_episodes(trial: Trial) -> Iterator[Failure]:
     """The generator decides on all that is random: another global seed changes nothing."""
     played, again = trial.recordings[0], trial.repeated
-    common = min(len(played.actions), len(again.actions))
-    accounts = [
-        (again.seen, played.seen, played.filled, common + 1, 0),
-        (again.timesteps, played.timesteps, played.running, common, 1),
-    ]
-    for came, expected, exists, length, env_step in accounts:
-        came, expected = (type(account)(*(field[:length] for field in account)) for account in (came, expected))
-        yield from differences(came, expected, exists[:length], env_step=env_step, same_as="as before with this seed")
-
-
-def global_generators_are_left_alone(trial: Trial) -> Iterator[Failure]:
-    """Nothing draws from them, and nothing seeds them."""
-    for recording in trial.recordings:
-        for env_step, (before, after) in enumerate(pairwise(recording.surroundings)):
-            for name in before:
-                if before[name] != after[name]:
-                    yield Failure(name, "the state that it had", "another one", env_step)
+    everywhere = torch.ones_like(played.running[0])
+    yield from unlike(again, played, everywhere, same_as="as before with the same seed")

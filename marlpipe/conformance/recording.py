@@ -1,21 +1,21 @@
 """Episodes played with random actions, and all that was seen, asked for and drawn meanwhile."""
 
-import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import numpy
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from marlpipe.conformance.calls import Calls, copied
+from marlpipe.conformance.calls import Calls
+from marlpipe.conformance.comparing import differences
 from marlpipe.conformance.failure import Broken, Failure, refuse
+from marlpipe.conformance.global_generators import global_seeds
+from marlpipe.conformance.values import copied, indexed, stacked
 from marlpipe.exploration import epsilon_greedy
 from marlpipe.types import Observation, Timestep
 
-MASKS = "who acts has an action to take"
+MASKS = "every agent has an available action"
 BEYOND = "ended copies may be stepped on"
 
 Policy = Callable[[int, Tensor], Tensor]  # from the env steps so far and avail_actions (B N A) to actions (B N)
@@ -34,7 +34,6 @@ class Recording(NamedTuple):
     timesteps: Timestep
     timesteps_later: Timestep
     draws: list[Tensor]  # the generator's state: before the reset, then at each moment
-    surroundings: list[dict[str, int]]  # the states of the global generators, likewise
 
     def drew(self, env_step: int) -> bool:
         """Whether an env step drew random numbers; 0 is the reset."""
@@ -56,7 +55,7 @@ def record(calls: Calls, n: int, policy: Policy, *, seed: int, global_seed: int)
     generator = torch.Generator(calls.device).manual_seed(seed)
     moments, transitions = [], []
     with global_seeds(global_seed, calls.device):
-        draws, surroundings = [generator.get_state()], [global_states()]
+        draws = [generator.get_state()]
         state = calls.reset(n, generator)
         filled = running = acting = torch.ones(n, dtype=torch.bool, device=calls.device)
         for env_step in range(calls.env.spec.horizon + 1):
@@ -65,7 +64,6 @@ def record(calls: Calls, n: int, policy: Policy, *, seed: int, global_seed: int)
             refuse(MASKS, stuck(noted.avail_actions, acting, env_step))
             moments.append((copied(state), noted, again, seen, filled, running))
             draws.append(generator.get_state())
-            surroundings.append(global_states())
             if not running.any() or env_step == calls.env.spec.horizon:
                 break
             actions = policy(env_step, noted.avail_actions)
@@ -88,8 +86,21 @@ def record(calls: Calls, n: int, policy: Policy, *, seed: int, global_seed: int)
         timesteps=stacked(timesteps),
         timesteps_later=stacked(later),
         draws=draws,
-        surroundings=surroundings,
     )
+
+
+def unlike(
+    came: Recording, expected: Recording, copies: Bool[Tensor, " B"], *, same_as: str, rounding: bool = False
+) -> Iterator[Failure]:
+    """Where what is seen and paid differs between two recordings of the same episodes, in some of their copies."""
+    length = min(len(came.actions), len(expected.actions))
+    accounts: list[tuple[Any, Any, Tensor, int, int]] = [
+        (came.seen, expected.seen, expected.filled & copies, length + 1, 0),
+        (came.timesteps, expected.timesteps, expected.running & copies, length, 1),
+    ]
+    for ours, theirs, read, end, env_step in accounts:
+        played, told = indexed(ours, slice(end)), indexed(theirs, slice(end))
+        yield from differences(played, told, read[:end], env_step=env_step, same_as=same_as, rounding=rounding)
 
 
 def at_random(seed: int, device: torch.device) -> Policy:
@@ -108,41 +119,9 @@ def stuck(avail_actions: Tensor, acting: Tensor, env_step: int) -> Iterator[Fail
         yield Failure("avail_actions", "an available action for each agent", f"none for agent {agent}", env_step, copy)
 
 
-def step_beyond_the_end(
-    calls: Calls, state: Any, actions: Tensor, generator: torch.Generator, env_step: int
-) -> None:
+def step_beyond_the_end(calls: Calls, state: Any, actions: Tensor, generator: torch.Generator, env_step: int) -> None:
     """What every rollout does to the copies that end before the others."""
     try:
         calls.step(state, actions, generator, env_step)
     except Broken as stop:
         raise Broken(BEYOND, stop.failures) from stop
-
-
-def stacked(records: Sequence[Any]) -> Any:
-    """NamedTuples of tensors as one, whose tensors lead with the moments."""
-    return type(records[0])(*(torch.stack(field) for field in zip(*records, strict=True)))
-
-
-@contextmanager
-def global_seeds(seed: int, device: torch.device) -> Iterator[None]:
-    """The global generators of torch, numpy and Python start from a seed, and are afterwards as they were before."""
-    kept = numpy.random.get_state(), random.getstate()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        numpy.random.seed(seed)
-        random.seed(seed)
-        try:
-            yield
-        finally:
-            numpy.random.set_state(kept[0])
-            random.setstate(kept[1])
-
-
-def global_states() -> dict[str, int]:
-    """A number for the state of each global generator."""
-    _, keys, *rest = numpy.random.get_state()
-    return {
-        "torch's global generator": hash(torch.get_rng_state().numpy().tobytes()),
-        "numpy's global generator": hash((keys.tobytes(), *rest)),
-        "Python's global generator": hash(random.getstate()),
-    }

@@ -4,7 +4,6 @@
 Those who are out of the game are NOWHERE. B copies, N predators, M prey, K cells.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -34,9 +33,9 @@ def in_turn(values: Int[Tensor, "B X"], order: Int[Tensor, "B X"]) -> tuple[Int[
     return values.gather(1, order).unsqueeze(2).unbind(1)
 
 
-def from_turns(turns: Sequence[Int[Tensor, "B 1"]], order: Int[Tensor, "B X"]) -> Int[Tensor, "B X"]:
+def from_turns(turns: list[Int[Tensor, "B 1"]], order: Int[Tensor, "B X"]) -> Int[Tensor, "B X"]:
     """The inverse of `in_turn`."""
-    return torch.empty_like(order).scatter_(1, order, torch.cat(tuple(turns), dim=1))
+    return torch.empty_like(order).scatter_(1, order, torch.cat(turns, dim=1))
 
 
 def move_predators(

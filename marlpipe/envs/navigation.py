@@ -18,7 +18,7 @@ from torch import Tensor
 from marlpipe.envs.coverage import SHARINGS, nearness, occupancy, seen_landmarks
 from marlpipe.envs.particles import REGIONS, accelerate, contact_forces, contacts, distances, move, overlapping
 from marlpipe.errors import UserError, unknown
-from marlpipe.scene import Box, Disc, Line, Point, Scene, Shape
+from marlpipe.scene import Disc, Line, Point, Scene, Shape
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 DIRECTIONS = ((0.0, 0.0), (-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0))  # in which each action pushes
@@ -219,7 +219,8 @@ class Navigation:
         covered = (distances(position, landmarks) < self._reach).any(0).tolist()
         colours = [_colour(agent) for agent in range(self.spec.n_agents)]
         shapes: list[Shape] = [
-            self._outline(centre, colour) for centre, colour in zip(self._centres, colours, strict=True)
+            self._region.outline(centre, self.region_radius, colour)
+            for centre, colour in zip(self._centres, colours, strict=True)
         ]
         for (x, y), green in zip(landmarks.tolist(), covered, strict=True):
             shapes.append(Disc((x, y), self.landmark_radius, "tab:green" if green else "tab:red"))
@@ -232,12 +233,6 @@ class Navigation:
         margin = max(self.region_radius, self.landmark_spawn_radius) + self.agent_radius
         xs, ys = zip(*self._centres, *self._landmark_centres, strict=True)
         return Scene((min(xs) - margin, max(xs) + margin), (min(ys) - margin, max(ys) + margin), shapes)
-
-    def _outline(self, centre: Point, colour: str) -> Shape:
-        (x, y), radius = centre, self.region_radius
-        if self.region == "circle":
-            return Disc(centre, radius, f"{colour}18", edge=colour)
-        return Box((x - radius, y - radius), 2 * radius, 2 * radius, f"{colour}18", edge=colour)
 
 
 def _colour(agent: int) -> str:

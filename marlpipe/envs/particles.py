@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from marlpipe.scene import Box, Disc, Point, Shape
+
 TIME_STEP = 0.1  # s
 CONTACT_STIFFNESS = 100.0  # N/m
 CONTACT_MARGIN = 1e-3  # m, over which a contact sets in
@@ -64,14 +66,26 @@ def confine_to_circle(offset: Float[Tensor, "*B 2"], radius: float) -> Float[Ten
     return offset / (length / radius).clamp(min=1)
 
 
+def square(centre: Point, radius: float, colour: str) -> Shape:
+    """A square region as it is drawn: colour #rrggbb, the inside faint."""
+    x, y = centre
+    return Box((x - radius, y - radius), 2 * radius, 2 * radius, f"{colour}18", edge=colour)
+
+
+def circle(centre: Point, radius: float, colour: str) -> Shape:
+    """A circular region as it is drawn."""
+    return Disc(centre, radius, f"{colour}18", edge=colour)
+
+
 class Region(NamedTuple):
     """A shape around a centre: all points that are at most a radius away by a norm."""
 
     norm: float
     confine: Callable[[Tensor, float], Tensor]  # of offsets from the centre
+    outline: Callable[[Point, float, str], Shape]
 
 
-REGIONS = {"square": Region(inf, confine_to_square), "circle": Region(2.0, confine_to_circle)}
+REGIONS = {"square": Region(inf, confine_to_square, square), "circle": Region(2.0, confine_to_circle, circle)}
 
 
 def overlapping(centres: Float[Tensor, "N 2"], region: Region, radius: float) -> Bool[Tensor, "N N"]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from marlpipe import graphs
 from marlpipe.errors import UserError
-from marlpipe.scene import Box, Label, Line, Point, Scene, Shape
+from marlpipe.scene import Box, Label, Line, Scene, Shape
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 TAKEN, OPTIMAL = "#d55e00", "#b8860b"
@@ -71,10 +71,10 @@ def shade(share: float) -> str:
     return "#" + "".join(f"{round(255 + share * (full - 255)):02x}" for full in (0x6B, 0xAE, 0xD6))
 
 
-def frame(corner: Point) -> Line:
-    """A line just inside a cell that is 1 wide and high, from its lower left corner."""
+def frame(x: int, y: int) -> Line:
+    """A line just inside the cell with this lower left corner, which is 1 wide and high."""
     inside = [(0.04, 0.04), (0.96, 0.04), (0.96, 0.96), (0.04, 0.96), (0.04, 0.04)]
-    return Line([(corner[0] + across, corner[1] + up) for across, up in inside], TAKEN, 4)
+    return Line([(x + across, y + up) for across, up in inside], TAKEN, 4)
 
 
 class PayoffGame:
@@ -152,9 +152,9 @@ class PayoffGame:
         shapes: list[Shape] = []
         for row, column in product(range(rows), range(columns)):
             cell = [row, column, *joint[2:]][: spec.n_agents]
-            shapes += self._cell(cell, (column, rows - 1 - row), size)
+            shapes += self._cell(cell, column, rows - 1 - row, size)
         if actions is not None:
-            shapes += [frame((joint[1] if columns > 1 else 0, rows - 1 - joint[0]))]
+            shapes += [frame(joint[1] if columns > 1 else 0, rows - 1 - joint[0])]
         shapes += [Label((-0.15 * margin, rows - 0.5 - row), str(row), size=size) for row in range(rows)]
         shapes += [Label((-0.6 * margin, rows / 2), "agent 0")]
         if columns > 1:
@@ -165,12 +165,11 @@ class PayoffGame:
         shapes += [Label((columns / 2, -0.2 * margin), told)]
         return Scene((-margin, columns + 0.4 * margin), (-0.4 * margin, rows + 0.65 * margin), shapes)
 
-    def _cell(self, joint_action: list[int], corner: Point, size: float) -> list[Shape]:
+    def _cell(self, joint_action: list[int], x: int, y: int, size: float) -> list[Shape]:
         """The team's payoff, with a star if it is the optimum, above the agents' own payoffs where they have such."""
-        (x, y), index = corner, tuple(joint_action)
-        lowest = float(self.team_table.min())
+        index, lowest = tuple(joint_action), float(self.team_table.min())
         share = (float(self.team_table[index]) - lowest) / ((self.optimum - lowest) or 1)
-        shapes: list[Shape] = [Box(corner, 1, 1, shade(share), "#808080")]
+        shapes: list[Shape] = [Box((x, y), 1, 1, shade(share), "#808080")]
         shapes += [Label((x + 0.5, y + 0.5), f"{float(self.team_table[index]):.3g}", size=size)]
         if self.spec.local_rewards:
             own = ", ".join(f"{payoff:.3g}" for payoff in self._rewards[index].tolist())

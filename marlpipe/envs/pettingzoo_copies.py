@@ -1,7 +1,6 @@
 """Copies of a world of PettingZoo, stepped one after the other, between arrays of shapes common to all agents."""
 
 import time
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -51,11 +50,16 @@ class Layout:
     """How agents whose observations and actions differ fit into common shapes: zeros and unavailable actions after
     what is an agent's own. UserError for a world that does not fit.
 
-    Agents are in the order of `possible_agents`. Where the world has no `state()`, the state is all observations.
+    Agents are in the order of `possible_agents`. The state is the world's `state()`, or all observations where that
+    does not work.
     """
 
     def __init__(self, source: Source) -> None:
         world = source.make()
+        with source.explained("could not be looked at"):
+            self._look(source, world)
+
+    def _look(self, source: Source, world: Any) -> None:
         self.agents = list(world.possible_agents)
         self.actions = [discrete(source.name, agent, world.action_space(agent)) for agent in self.agents]
         spaces = [without_mask(world.observation_space(agent)) for agent in self.agents]
@@ -73,7 +77,7 @@ class Layout:
         world.reset(seed=0)
         try:
             self.state_dim, self.has_state = np.asarray(world.state()).size, True
-        except NotImplementedError:
+        except Exception:  # it has none, or none that works
             self.state_dim, self.has_state = len(self.agents) * self.obs_dim, False
         self.max_cycles: int | None = getattr(world.unwrapped, "max_cycles", None)
 
@@ -132,10 +136,9 @@ class Copy:
         return self._moment(observations, infos, self.world.agents, {})
 
     def step(self, actions: Int[ndarray, " N"]) -> Moment:
-        """All zeros once the episode is over.
+        """All zeros once the episode is over: when nobody is left, or at the horizon.
 
-        It is over when nobody is left: terminated if the last of everyone was a termination, else truncated. At the
-        horizon we truncate it.
+        It was terminated if everybody was, and truncated otherwise.
         """
         if self.over:
             return self.nothing
@@ -143,15 +146,15 @@ class Copy:
         told = self.layout.joint_action(actions, acting)
         observations, rewards, terminations, truncations, infos = self.world.step(told)
         self.history.append(told)
-        self.cut |= any(truncations[agent] and not terminations[agent] for agent in acting)
+        cut = [agent for agent in acting if truncations[agent] and not terminations[agent]]
+        self.cut |= bool(cut)
         nobody_left = not self.world.agents
         self.over = nobody_left or len(self.history) >= self.horizon
-        present = [agent for agent in observations if not terminations.get(agent, False)]
         terminated = nobody_left and not self.cut
         return self._moment(
             observations,
             infos,
-            present,
+            [*self.world.agents, *cut],  # what a truncated agent saw last is bootstrapped from
             {agent: rewards[agent] for agent in acting},
             terminated=terminated,
             truncated=self.over and not terminated,
@@ -162,7 +165,7 @@ class Copy:
         observations: Mapping[str, Any],
         infos: Mapping[str, Any],
         present: Iterable[str],
-        rewards: Mapping[str, float],
+        rewards: Mapping[str, Any],
         *,
         terminated: bool = False,
         truncated: bool = False,
@@ -227,18 +230,8 @@ class Copies:
         return (time.perf_counter() - start) / TIMED_STEPS
 
     def _attempt(self, copy: int, act: Callable[[Copy, Given], Answer], given: Given) -> Answer:
-        """UserError with the reason if the world fails: it is not ours, and whoever chose it can mend it."""
-        try:
+        with self.source.explained(f"failed in copy {self.first + self.stride * copy}"):
             return act(self.copies[copy], given)
-        except UserError:
-            raise
-        except Exception as error:
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            raise UserError(
-                f"{self.source.name} failed in copy {self.first + self.stride * copy}: {type(error).__name__}: {error}\n"
-                f"  where: {place.filename}:{place.lineno}\n"
-                f"  next: mend the world, or what it is made with: env.arguments={dict(self.source.arguments)}"
-            ) from error
 
 
 def stacked(moments: Sequence[Moment]) -> Moment:

@@ -6,17 +6,14 @@ Only what is called here needs the package, so that everything else works withou
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from marlpipe.errors import UserError, unknown
-
-if TYPE_CHECKING:
-    from pettingzoo import ParallelEnv
-
-    World = ParallelEnv[str, Any, int]
 
 NAMES = (
     "  valid: a name of PettingZoo's own, as sisl/pursuit-v5, a module with a parallel_env, as mpe2.simple_spread_v3, "
@@ -30,19 +27,13 @@ class Source(NamedTuple):
     name: str  # PettingZoo's own, as sisl/pursuit-v5, a module with a parallel_env, or module:function
     arguments: Mapping[str, Any]  # what it is called with
 
-    def make(self, **more: Any) -> "World":
-        """A new copy. UserError if it cannot be made, or is not of the parallel API."""
+    def make(self, **more: Any) -> Any:
+        """A new ParallelEnv. UserError if it cannot be made, or is not of the parallel API."""
         called = creator(self.name)
-        from pettingzoo import ParallelEnv
+        from pettingzoo import ParallelEnv  # type: ignore[import-untyped]
 
-        try:
+        with self.explained("could not be made"):
             world = called(**{**self.arguments, **more})
-        except Exception as error:
-            raise UserError(
-                f"{self.name} cannot be made: {type(error).__name__}: {error}\n"
-                f"  given: {dict(self.arguments)}\n"
-                "  next: give it what it takes, as in 'env.arguments={max_cycles: 25}', or install what it needs"
-            ) from error
         if not isinstance(world, ParallelEnv):
             raise not_parallel(self.name)
         if not getattr(world, "possible_agents", None):
@@ -52,6 +43,22 @@ class Source(NamedTuple):
                 "  next: set possible_agents in its __init__"
             )
         return world
+
+    @contextmanager
+    def explained(self, what: str) -> Iterator[None]:
+        """UserError for whatever a world raises: it is not ours, and whoever chose it can mend it."""
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            raise UserError(
+                f"{self.name} {what}: {type(error).__name__}: {error}\n"
+                f"  where: {place.filename}:{place.lineno}\n"
+                f"  given: env.arguments={dict(self.arguments)}\n"
+                "  next: give it the arguments that it takes, install what it needs, or mend it"
+            ) from error
 
 
 def creator(name: str) -> Callable[..., Any]:
@@ -74,7 +81,7 @@ def creator(name: str) -> Callable[..., Any]:
 def registered(name: str) -> Callable[..., Any]:
     """PettingZoo's own world of that name, as it is registered: sisl/pursuit-v5."""
     import pettingzoo
-    from pettingzoo.env_registry.exceptions import PettingZooRegistryError
+    from pettingzoo.env_registry.exceptions import PettingZooRegistryError  # type: ignore[import-untyped]
 
     for kind in ("parallel", "aec"):
         try:

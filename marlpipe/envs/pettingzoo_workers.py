@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
@@ -19,6 +19,14 @@ from marlpipe.envs.pettingzoo_import import Source
 from marlpipe.errors import UserError
 
 PATIENCE_S = 5.0  # for a worker that has nothing more to do
+MESSAGE_S = 1.5e-4  # to a worker and its answer back, measured between two cores
+
+
+def workers_that_pay(*, n: int, threads: int, step_s: float) -> int:
+    """As many workers as threads, if n copies whose steps take `step_s` each are stepped sooner so; 0 otherwise."""
+    count = min(n, threads)
+    longest_share = -(-n // count)
+    return count if step_s * (n - longest_share) > MESSAGE_S * count else 0
 
 
 class Workers:
@@ -117,11 +125,17 @@ def _end(pipes: Sequence[Connection], processes: "Sequence[subprocess.Popen[byte
 
 
 def serve(descriptor: int) -> None:
-    """A worker's life: copies, and their answers until the pipe closes. SIGTERM is for us to heed, not for it."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """A worker's life: copies, and what they answer until the pipe closes. Signals are for its owner to heed."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    copies: Copies | None = None
     with suppress(EOFError, ConnectionError), Connection(descriptor) as pipe:
         source, options = pipe.recv()
-        copies: Copies | UserError = _or_reason(lambda: Copies(source, **options))
         while True:
             method, given = pipe.recv()
-            pipe.send(_or_reason(lambda: getattr(copies, method)(given)))  # noqa: B023 called at once
+            try:
+                copies = copies or Copies(source, **options)
+                answer = getattr(copies, method)(given)
+            except UserError as error:
+                answer = error
+            pipe.send(answer)

@@ -158,7 +158,7 @@ class PredatorPrey:
         return after, Timestep(rewards=rewards, terminated=terminated, truncated=late & ~terminated)
 
     def scene(self, state: PredatorPreyState, copy: int, actions: Int[Tensor, " N"] | None = None) -> Scene:
-        """Predators are blue, prey is orange. Catching predators are ringed, the removed fade, the caught are crosses."""
+        """Predators are blue, prey orange. Who tries to catch is ringed, the removed fade, the caught are crosses."""
         right, top = float(self.columns), float(self.rows)
         shapes: list[Shape] = [Box((0.0, 0.0), right, top, "white", "black")]
         shapes += [Line([(float(x), 0.0), (float(x), top)], "lightgrey", 0.5) for x in range(1, self.columns)]
@@ -177,7 +177,7 @@ class PredatorPrey:
             catching = (actions == CATCH).tolist()
             pairs = zip(hunters, catching, strict=True)
             shapes += [Disc(centre, 0.45, "none", "#d62728") for (centre, hunting), now in pairs if hunting and now]
-        return Scene((0.0, right), (0.0, top), shapes)
+        return Scene((-0.1, right + 0.1), (-0.1, top + 0.1), shapes)
 
     def _centres(self, cells: Int[Tensor, " X"]) -> list[Point]:
         """Where cells are in the plane, a cell being 1 wide."""

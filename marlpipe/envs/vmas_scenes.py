@@ -19,10 +19,10 @@ def outline(length: float, width: float, centre: Point, angle: float) -> list[Po
 
 
 def paint(colour: Any, copy: int) -> str:
-    """#rrggbb from red, green and blue within 0 and 1, given for all copies or for each."""
+    """#rrggbb from red, green and blue between 0 and 1, given for all copies or for each."""
     channels = torch.as_tensor(colour)
     own = channels[copy] if channels.dim() > 1 else channels
-    return "#" + "".join(f"{channel:02x}" for channel in (255 * own[:3]).round().int().tolist())
+    return "#" + "".join(f"{channel:02x}" for channel in (255 * own[:3].clamp(0, 1)).round().int().tolist())
 
 
 def window(scenario: Any, agents: Sequence[Point], margin: float) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -46,7 +46,7 @@ def scene(
     """Spheres as discs, which are edged in black for agents, boxes as outlines, lines, all in VMAS's colours.
 
     places: x and y in m, angles in rad and visibility of each entity. actions: of each agent that is not scripted, or
-    none. Nothing else is drawn, such as the map of road_traffic or the rays of a lidar.
+    none; they are written above it. Nothing else is drawn, such as the map of road_traffic or the rays of a lidar.
     """
     world = simulator.world
     centres = {entity.name: (x, y) for entity, (x, y) in zip(world.entities, places, strict=True)}
@@ -57,14 +57,13 @@ def scene(
         centre, colour, shape = centres[entity.name], paint(entity.color, copy), entity.shape
         match type(shape).__name__:
             case "Sphere":
-                shapes.append(Disc(centre, shape.radius, colour, "black" if entity in world.agents else "none"))
+                shapes.append(Disc(centre, float(shape.radius), colour, "black" if entity in world.agents else "none"))
             case "Box":
-                shapes.append(Line(outline(shape.length, shape.width, centre, angle), colour))
+                shapes.append(Line(outline(float(shape.length), float(shape.width), centre, angle), colour))
             case "Line":
-                shapes.append(Line(outline(shape.length, 0.0, centre, angle), colour))
-    shapes += [
-        Label(centres[agent.name], str(action), size=8)
-        for agent, action in zip(simulator.agents, actions, strict=False)
-    ]
+                shapes.append(Line(outline(float(shape.length), 0.0, centre, angle), colour))
+    for agent, action in zip(simulator.agents, actions, strict=False):
+        x, y = centres[agent.name]
+        shapes.append(Label((x, y + 2 * agent.shape.circumscribed_radius()), str(action)))
     margin = 2 * max(agent.shape.circumscribed_radius() for agent in world.agents)
     return Scene(*window(simulator.scenario, [centres[agent.name] for agent in world.agents], margin), shapes)

@@ -6,7 +6,7 @@ VMAS is an optional extra under the GPL-3: it is imported, as it is, when the fi
 import importlib
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,10 +52,11 @@ def import_vmas() -> Any:
 def drawing_from(generator: torch.Generator) -> Iterator[None]:
     """All that VMAS draws inside follows from one seed of the generator; nobody else's randomness is touched.
 
-    VMAS uses the process-wide generators of torch, numpy and Python. On the CPU it swaps their states for its own
-    `vmas_random_state` during each call, on a GPU it does not.
+    VMAS uses the process-wide generators of torch, numpy and Python. During each call it swaps their states for its own
+    `vmas_random_state`, but not those of GPUs, and if the call fails it does not swap back.
     """
     device = generator.device
+    of_numpy, of_python = numpy.random.get_state(), random.getstate()
     seed = int(torch.randint(2**31, (), generator=generator, device=device))
     importlib.import_module("vmas.simulator.environment").Environment.vmas_random_state[:] = (
         torch.Generator().manual_seed(seed).get_state(),
@@ -67,12 +68,29 @@ def drawing_from(generator: torch.Generator) -> Iterator[None]:
         if on_gpu:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
-        yield
+        try:
+            yield
+        finally:
+            numpy.random.set_state(of_numpy)
+            random.setstate(of_python)
 
 
 def flat(seen: Any) -> Float[Tensor, "B O"]:
     """An agent's observation as one vector: some scenarios give it in named parts."""
-    return torch.cat([flat(part) for part in seen.values()], dim=-1) if isinstance(seen, Mapping) else seen
+    return torch.cat([flat(part) for part in seen.values()], dim=1) if isinstance(seen, Mapping) else seen.flatten(1)
+
+
+def checked(scenario: str, arguments: Any, takes: Sequence[str]) -> dict[str, Any]:
+    """The arguments of a scenario. UserError for one that it does not take."""
+    if not isinstance(arguments, Mapping):
+        raise UserError(
+            f"arguments cannot be {arguments!r}.\n  valid: null, or values by name of {', '.join(takes)}\n"
+            "  next: set them, as in 'env.arguments={n_agents: 2}'"
+        )
+    for name in arguments:
+        if name not in takes:
+            raise unknown(f"env.arguments: the argument of {scenario}", name, takes)
+    return dict(arguments)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -87,7 +105,7 @@ class VmasWorld:
     """
 
     scenario: str  # its name, as in vmas.scenarios, vmas.mpe_scenarios and vmas.debug_scenarios
-    arguments: Mapping[str, Any]  # of the scenario
+    arguments: Mapping[str, Any] | None  # of the scenario
     horizon: int  # env steps
     local_rewards: bool  # may the agents learn from what they are paid themselves?
     time_limit_is_terminal: bool
@@ -106,19 +124,19 @@ class VmasWorld:
         self._scenario = module.Scenario
         # All scenarios take their arguments one by one off `kwargs`; nothing else lists them.
         takes = re.findall(r'kwargs\.pop\(\s*"(\w+)"', Path(module.__file__).read_text(encoding="utf-8"))
-        for name in self.arguments:
-            if name not in takes:
-                raise unknown(f"env.arguments: the argument of {self.scenario}", name, takes)
+        self._arguments = checked(self.scenario, self.arguments or {}, takes)
         with drawing_from(torch.Generator().manual_seed(0)):
             try:
                 simulator = self._simulator(1, torch.device("cpu"))
+                widths = [flat(seen).shape[1] for seen in simulator.reset()]
+                if not widths:
+                    raise ValueError("nobody is left to act")
             except Exception as error:  # whatever is raised, the arguments are the cause
                 raise UserError(
-                    f"the scenario {self.scenario} cannot be built with {dict(self.arguments)}: {error}\n"
+                    f"the scenario {self.scenario} cannot be built with {self._arguments}: {error!r}\n"
                     f"  valid: values that it can work with of {', '.join(takes)}\n"
                     "  next: mend env.arguments, or leave one out for its default"
                 ) from error
-            widths = [flat(seen).shape[1] for seen in simulator.reset()]
         self._n_actions = torch.tensor([space.n for space in simulator.action_space])
         self.spec = EnvSpec(
             n_agents=len(widths),
@@ -132,7 +150,7 @@ class VmasWorld:
 
     def _simulator(self, n: int, device: torch.device) -> Any:
         return import_vmas().make_env(
-            self._scenario(), num_envs=n, device=device, continuous_actions=False, **self.arguments
+            self._scenario(), num_envs=n, device=device, continuous_actions=False, **self._arguments
         )
 
     def _moment(self, simulator: Any, observations: list[Any], elapsed: Int[Tensor, " B"]) -> VmasState:
@@ -148,7 +166,7 @@ class VmasWorld:
         )
 
     def reset(self, n: int, generator: torch.Generator) -> VmasState:
-        """A new simulator: it costs about one env step, and nothing of earlier episodes can be left in it."""
+        """A new simulator: it mostly costs about one env step, and nothing of earlier episodes can be left in it."""
         with drawing_from(generator):
             simulator = self._simulator(n, generator.device)
             observations = simulator.reset()
@@ -163,16 +181,20 @@ class VmasWorld:
     def step(
         self, state: VmasState, actions: Int[Tensor, "B N"], generator: torch.Generator
     ) -> tuple[VmasState, Timestep]:
-        """ValueError for a state that was stepped from before."""
+        """UserError for a state that was stepped on before."""
         simulator = state.simulator
         if (simulator.steps != state.elapsed).any():
-            raise ValueError("a VMAS world goes on from its newest state only: reset it to start again")
+            raise UserError(
+                f"{self.scenario} has gone on since this state, and cannot go back.\n"
+                "  valid: the state that the last step of these episodes returned\n"
+                "  next: reset the world to start again"
+            )
         with drawing_from(generator):
             observations, rewards, done, _ = simulator.step(list(actions.unsqueeze(2).unbind(1)))
         after = self._moment(simulator, observations, state.elapsed + 1)
-        over, late = done.bool(), after.elapsed >= self.horizon
+        over, late = done.flatten().bool(), after.elapsed >= self.horizon
         terminated = over | late if self.time_limit_is_terminal else over
-        shares = torch.stack(rewards, dim=1) / len(rewards)
+        shares = torch.stack([reward.flatten() for reward in rewards], dim=1) / len(rewards)
         return after, Timestep(rewards=shares, terminated=terminated, truncated=late & ~terminated)
 
     def scene(self, state: VmasState, copy: int, actions: Int[Tensor, " N"] | None = None) -> Scene:

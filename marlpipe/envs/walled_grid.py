@@ -35,8 +35,8 @@ def walled(rows: int, columns: int, border: int, device: torch.device) -> Grid:
 
 
 @cache
-def window(grid_width: int, radius: int, channels: int, device: torch.device) -> Int[Tensor, " W*C"]:
-    """What to add to the first of a cell's channels for all of the W = (2·radius + 1)² cells around it, row by row."""
+def window(grid_width: int, radius: int, channels: int, device: torch.device) -> Int[Tensor, " V"]:
+    """What to add to a cell's first channel for all channels of the (2·radius + 1)² cells around it, row by row."""
     reach = torch.arange(-radius, radius + 1, device=device)
     cells = (reach[:, None] * grid_width + reach).flatten()
     return (cells[:, None] * channels + torch.arange(channels, device=device)).flatten()

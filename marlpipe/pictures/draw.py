@@ -40,8 +40,8 @@ def frame_size(scene: Scene, height: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1)
-def _canvas(width: int, height: int, dpi: float) -> tuple[FigureCanvasAgg, Axes]:
-    """Axes that fill a figure: the same ones for all frames of a film, since making them takes longer than drawing."""
+def _canvas(width: int, height: int, dpi: float) -> tuple[Any, Axes]:
+    """A canvas, which matplotlib gives no type, and axes that fill it: the same ones for all frames of a film."""
     figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi)
     return FigureCanvasAgg(figure), figure.add_axes((0, 0, 1, 1))
 
@@ -76,8 +76,13 @@ def _add_boxes(axes: Axes, boxes: Sequence[Box], layer: int) -> None:
         for box in boxes
         for x, y in [box.corner]
     ]
-    colours = {"facecolors": [box.colour for box in boxes], "edgecolors": [box.edge for box in boxes]}
-    axes.add_collection(PolyCollection(corners, **colours, zorder=layer), autolim=False)
+    polygons = PolyCollection(
+        corners,
+        facecolors=[box.colour for box in boxes],
+        edgecolors=[box.edge for box in boxes],
+        zorder=layer,
+    )
+    axes.add_collection(polygons, autolim=False)
 
 
 def _add_lines(axes: Axes, lines: Sequence[Line], layer: int) -> None:
@@ -110,7 +115,7 @@ def _add_labels(axes: Axes, labels: Sequence[Label], layer: int) -> None:
 def _add_pixels(axes: Axes, pictures: Sequence[Pixels], layer: int) -> None:
     window = (*axes.get_xlim(), *axes.get_ylim())
     for picture in pictures:
-        axes.imshow(picture.rgb, extent=window, interpolation="nearest", zorder=layer)
+        axes.imshow(picture.rgb, extent=window, zorder=layer)
 
 
 ADD: dict[type, Callable[[Axes, Sequence[Any], int], None]] = {

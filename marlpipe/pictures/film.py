@@ -4,6 +4,8 @@ import os
 import subprocess
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from errno import errorcode
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -51,7 +53,9 @@ def _write_png(frames: Iterable[Frame], path: Path, fps: float) -> None:
 
 
 def _write_gif(frames: Iterable[Frame], path: Path, fps: float) -> None:
-    first, *others = (Image.fromarray(frame).quantize(dither=Image.Dither.NONE) for frame in frames)
+    """Each frame with a palette of its own, so that a colour which comes late is not lost, found in the fast way."""
+    octree = Image.Quantize.FASTOCTREE
+    first, *others = (Image.fromarray(frame).quantize(method=octree, dither=Image.Dither.NONE) for frame in frames)
     shortest = 20  # ms; browsers slow down what is faster
     first.save(path, save_all=True, append_images=others, duration=max(shortest, round(100 / fps) * 10), loop=0)
 
@@ -59,9 +63,7 @@ def _write_gif(frames: Iterable[Frame], path: Path, fps: float) -> None:
 def _write_mp4(frames: Iterable[Frame], path: Path, fps: float) -> None:
     """As H.264 that all players understand, by ffmpeg, which reads the raw frames from a pipe."""
     try:
-        from imageio_ffmpeg import get_ffmpeg_exe
-
-        ffmpeg = get_ffmpeg_exe()
+        ffmpeg = import_module("imageio_ffmpeg").get_ffmpeg_exe()
     except (ImportError, RuntimeError) as error:
         raise UserError(
             f"{path.suffix[1:]} needs ffmpeg, which is not here: {error}\n"
@@ -74,14 +76,15 @@ def _write_mp4(frames: Iterable[Frame], path: Path, fps: float) -> None:
     target = ("-c:v", "libx264", "-crf", "20", "-pix_fmt", "yuv420p", "-movflags", "+faststart")
     command = [ffmpeg, "-v", "error", "-y", *source, "-i", "-", *target, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
-        assert process.stdin and process.stderr
-        with suppress(BrokenPipeError):  # it has given up, and says below why
+        assert process.stdin is not None
+        assert process.stderr is not None
+        with suppress(BrokenPipeError), process.stdin as pipe:  # broken if ffmpeg gives up; it says why
             for frame in chain([first], rest):
-                process.stdin.write(frame.tobytes())
-            process.stdin.close()
+                pipe.write(frame.tobytes())
         said = process.stderr.read().decode(errors="replace")
-    if process.returncode:  # the negated errno, as a byte
-        raise OSError(256 - process.returncode, said.strip().splitlines()[-1] if said.strip() else "ffmpeg failed")
+    if process.returncode:
+        number = 256 - process.returncode  # ffmpeg exits with the negated errno, as a byte
+        raise OSError(number, os.strerror(number) if number in errorcode else said.strip() or "ffmpeg has failed")
 
 
 WRITERS: dict[str, Callable[[Iterable[Frame], Path, float], None]] = {

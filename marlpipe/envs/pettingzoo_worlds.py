@@ -1,0 +1,166 @@
+"""Any world of PettingZoo's parallel API with Discrete actions, such as MPE2 and Butterfly (Terry et al. 2021)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from marlpipe import graphs
+from marlpipe.envs.pettingzoo_import import Source, creator
+from marlpipe.errors import UserError
+from marlpipe.scene import Pixels, Scene
+from marlpipe.types import EnvSpec, Observation, Timestep
+
+if TYPE_CHECKING:  # what follows needs the package
+    from marlpipe.envs.pettingzoo_copies import Copies, Moment
+    from marlpipe.envs.pettingzoo_workers import Workers
+
+
+@dataclass(frozen=True, eq=False)
+class PettingZooState:
+    """What is seen of worlds that live outside. It is no value: they cannot go back, so only the latest one steps."""
+
+    elapsed: Int[Tensor, " B"]  # env steps since the reset
+    obs: Float[Tensor, "B N O"]
+    state: Float[Tensor, "B S"]
+    avail_actions: Bool[Tensor, "B N A"]
+    moment: int  # how many moments the world has shown by then
+
+
+def coupling(n_agents: int, edges: Sequence[Sequence[int]] | None) -> Bool[Tensor, "N N"]:
+    """Everyone with everyone else, or the given pairs of agents only. UserError if one is no pair of two agents."""
+    if edges is None:
+        return graphs.complete(n_agents)
+    graph = torch.zeros(n_agents, n_agents, dtype=torch.bool)
+    for edge in edges:
+        if len(edge) != 2 or edge[0] == edge[1] or not all(0 <= agent < n_agents for agent in edge):
+            raise UserError(
+                f"edges: {list(edge)} does not couple two agents.\n"
+                f"  valid: pairs of different agents from 0 to {n_agents - 1}, or null: everyone with everyone else\n"
+                "  next: set it, as in env.edges=[[0,1]]"
+            )
+        graph[edge[0], edge[1]] = graph[edge[1], edge[0]] = True
+    return graph
+
+
+@dataclass(kw_only=True, eq=False)
+class PettingZooWorld:
+    """Copies of one world, in this process or in workers, with the same results.
+
+    Observations, of any space that flattens, and actions of agents that differ are padded to a common length, and what
+    is padded is never available. Masks are read from the observation or the info, under `action_mask`. Agents are in
+    the order of `possible_agents`. Who has died, or is not there yet, observes zeros, can only take action 0, which
+    nobody is told, and is paid 0. The state is the world's `state()`, or all observations where that does not work.
+    Numbers are taken as they are, except 8-bit pixels, which become 0 to 1.
+
+    An episode is terminated if every agent was; otherwise, and at the horizon, it is truncated. A copy is seeded from
+    the generator at each reset, kept for later episodes, and left alone when its episode is over.
+    """
+
+    name: str  # PettingZoo's own, as sisl/pursuit-v5, a module with a parallel_env, or module:function
+    arguments: Mapping[str, Any] | None  # handed to it
+    horizon: int | None  # env steps; None: the world's own max_cycles
+    local_rewards: bool
+    edges: Sequence[Sequence[int]] | None  # pairs of coupled agents; None: all
+    rebuild: bool  # make a copy anew for each episode
+    workers: int | str  # processes; 0: none but this one, "auto": as many as there are threads, if they pay
+    spec: EnvSpec = field(init=False)
+
+    def __post_init__(self) -> None:
+        whole = isinstance(self.workers, int) and not isinstance(self.workers, bool) and self.workers >= 0
+        if not whole and self.workers != "auto":
+            raise UserError(
+                f"workers cannot be {self.workers!r}.\n"
+                "  valid: auto, or a number of processes from 0, which is this one alone\n"
+                "  next: set it, as in env.workers=auto"
+            )
+        source = Source(self.name, self.arguments or {})
+        creator(self.name)  # the package may be missing, and with it what is imported next
+        from marlpipe.envs.pettingzoo_copies import Layout
+
+        layout = Layout(source)
+        horizon = layout.max_cycles if self.horizon is None else self.horizon
+        if not (isinstance(horizon, int) and horizon >= 1):
+            raise UserError(
+                f"horizon cannot be {horizon!r}"
+                + (f": {self.name} does not say how long an episode lasts.\n" if self.horizon is None else ".\n")
+                + "  valid: a whole number of env steps of at least 1, or null for the world's own max_cycles\n"
+                "  next: set it, as in env.horizon=100; longer episodes are truncated there"
+            )
+        self.spec = EnvSpec(
+            n_agents=len(layout.agents),
+            n_actions=layout.n_actions,
+            obs_dim=layout.obs_dim,
+            state_dim=layout.state_dim,
+            horizon=horizon,
+            graph=coupling(len(layout.agents), self.edges),
+            local_rewards=self.local_rewards,
+        )
+        self._source = source
+        self._copies: Copies | Workers | None = None
+        self._moment = 0
+
+    def _start(self, n: int) -> "Copies | Workers":
+        from marlpipe.envs.pettingzoo_copies import Copies
+        from marlpipe.envs.pettingzoo_workers import Workers, workers_that_pay
+
+        def copies() -> Copies:
+            return Copies(self._source, horizon=self.spec.horizon, rebuild=self.rebuild)
+
+        count = self.workers
+        if not isinstance(count, int):
+            threads = torch.get_num_threads()
+            count = threads > 1 and workers_that_pay(n=n, threads=threads, step_s=copies().seconds_per_step())
+        if count:
+            return Workers(count, self._source, horizon=self.spec.horizon, rebuild=self.rebuild)
+        return copies()
+
+    def reset(self, n: int, generator: torch.Generator) -> PettingZooState:
+        """The copies' seeds are drawn one after the other: n at once are as n times one."""
+        if self._copies is None:
+            self._copies = self._start(n)
+        device = generator.device
+        seeds = torch.randint(2**31 - 1, (n,), generator=generator, device=device)
+        elapsed = torch.zeros(n, dtype=torch.long, device=device)
+        return self._state(self._copies.reset(seeds.tolist()), elapsed)
+
+    def _state(self, seen: "Moment", elapsed: Int[Tensor, " B"]) -> PettingZooState:
+        self._moment += 1
+        obs, state, avail_actions = (torch.from_numpy(part).to(elapsed.device) for part in seen[:3])
+        return PettingZooState(elapsed, obs, state, avail_actions, self._moment)
+
+    def _live(self, state: PettingZooState) -> "Copies | Workers":
+        """The copies, if they are where the state says."""
+        if self._copies is None or state.moment != self._moment:
+            raise UserError(
+                f"{self.name} has gone on since this state, and cannot go back.\n"
+                "  valid: the state that the world's last reset or step returned\n"
+                "  next: finish one batch of episodes before resetting for another"
+            )
+        return self._copies
+
+    def observe(self, state: PettingZooState) -> Observation:
+        return Observation(state.obs, state.state, state.avail_actions)
+
+    def step(
+        self,
+        state: PettingZooState,
+        actions: Int[Tensor, "B N"],
+        generator: torch.Generator,  # noqa: ARG002 all that is random follows from the seeds of the reset
+    ) -> tuple[PettingZooState, Timestep]:
+        seen = self._live(state).step(actions.cpu().numpy())
+        after = self._state(seen, state.elapsed + 1)
+        return after, Timestep(*(torch.from_numpy(part).to(actions.device) for part in seen[3:]))
+
+    def scene(
+        self,
+        state: PettingZooState,
+        copy: int,
+        actions: Int[Tensor, " N"] | None = None,  # noqa: ARG002 the world draws itself
+    ) -> Scene:
+        rgb = self._live(state).picture(copy)
+        height, width, _ = rgb.shape
+        return Scene((0.0, float(width)), (0.0, float(height)), [Pixels(rgb)])

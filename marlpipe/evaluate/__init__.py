@@ -1,0 +1,1 @@
+"""A trained policy plays again: how good it is, and what it looks like."""
