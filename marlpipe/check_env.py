@@ -11,8 +11,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from marlpipe.bounds import Bound, check_bound
+from marlpipe.bound import Bound
 from marlpipe.build import build_env
+from marlpipe.config_bounds import check_bound
 from marlpipe.configuration import config_folder
 from marlpipe.conformance.check import Report, check
 from marlpipe.conformance.trial import Trial

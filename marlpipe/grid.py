@@ -13,8 +13,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from marlpipe.bounds import check_bound, check_bounds
 from marlpipe.build import build_algorithm, build_env, check_keys
+from marlpipe.config_bounds import check_bound, check_bounds
 from marlpipe.configuration import groups
 from marlpipe.errors import UserError, unknown
 from marlpipe.naming import run_folder

@@ -25,14 +25,14 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")),
 LONGEST_FILE = 260  # lines: one idea per file
 
 TIERS = [
-    {"types", "errors", "endings", "graphs", "layers", "jacobian", "memory", "scene", "records"},
+    {"types", "errors", "endings", "graphs", "layers", "jacobian", "memory", "scene", "bound", "records"},
     {
         *("envs", "agents", "mixers", "partitions", "monotonicity"),
         *("projections", "rewards", "exploration", "targets", "pictures"),
     },
     {"algos", "rollout", "replay"},
-    {"learner", "data", "callbacks"},
-    {"build", "bounds", "naming", "configuration", "grid", "train", "evaluate", "cli", "__main__"},
+    {"learner", "data", "callbacks", "conformance"},
+    {"build", "config_bounds", "naming", "configuration", "grid", "train", "evaluate", "check_env", "cli", "__main__"},
 ]
 MAY_READ_FOLDERS_ONLY = {"analysis": {"analysis", "records", "errors"}}
 MAY_USE_ANALYSIS = {"cli"}

@@ -25,15 +25,13 @@ from marlpipe.rollout import rollout
 from marlpipe.scene import Scenic
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "environments.md").read_text(encoding="utf-8")
-CHECKS = [
-    line.split(maxsplit=3)[3] for line in PAGE.splitlines() if line.startswith("    python -m marlpipe.check_env")
-]
+CHECKS = re.findall(r"^    python -m marlpipe\.check_env (.+)$", PAGE, re.MULTILINE)
 [TRAINING] = re.findall(r"`python -m marlpipe (env=[^`]+)`", PAGE)
 
 
 @pytest.fixture
 def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The config folder after somebody has followed the page, whose module can be imported as if it lay in its place."""
+    """The config folder after somebody has followed the page, whose module can be imported from its place."""
     world, scene = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     imports, method = scene.split("\n\n    def scene", 1)
     [config] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)

@@ -6,8 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from marlpipe.bound import Bound
 from marlpipe.conformance.failure import Failure, described
 from marlpipe.types import EnvSpec
+
+SIZE = Bound(1)
 
 
 def sound_spec(spec: Any) -> Iterator[Failure]:
@@ -15,17 +18,11 @@ def sound_spec(spec: Any) -> Iterator[Failure]:
     if not isinstance(spec, EnvSpec):
         yield Failure("spec", "an EnvSpec", type(spec).__name__)
         return
-    sizes = {name: getattr(spec, name) for name in ("n_agents", "n_actions", "obs_dim", "state_dim", "horizon")}
-    for name, size in sizes.items():
-        if not is_size(size):
-            yield Failure(f"spec.{name}", "a whole number of at least 1", repr(size))
-    if is_size(spec.n_agents):
+    for name in ("n_agents", "n_actions", "obs_dim", "state_dim", "horizon"):
+        if not SIZE.holds(size := getattr(spec, name)):
+            yield Failure(f"spec.{name}", str(SIZE), repr(size))
+    if SIZE.holds(spec.n_agents):
         yield from sound_graph(spec.graph, spec.n_agents)
-
-
-def is_size(given: Any) -> bool:
-    """Whether something can be a number of things of which there are some."""
-    return isinstance(given, int) and not isinstance(given, bool) and given >= 1
 
 
 def sound_graph(graph: Any, n_agents: int) -> Iterator[Failure]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
-from math import cos, inf, radians, sin
+from math import cos, radians, sin
 from typing import NamedTuple
 
 import torch
@@ -16,7 +16,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from marlpipe import graphs
-from marlpipe.errors import UserError, unknown
+from marlpipe.bound import Bound, check_numbers
+from marlpipe.errors import unknown
 from marlpipe.scene import Box, Label, Line, Scene, Shape
 from marlpipe.types import EnvSpec, Observation, Timestep
 
@@ -113,8 +114,14 @@ def homes(n_agents: int, distance: float, dtype: torch.dtype, device: torch.devi
     return distance * torch.arange(n_agents, dtype=dtype, device=device)
 
 
-def _invalid(name: str, given: object, valid: str) -> UserError:
-    return UserError(f"{name} cannot be {given!r}.\n  valid: {valid}\n  next: set it, as in env.{name}=1")
+BOUNDS = {
+    "n_agents": Bound(1),
+    "time_limit": Bound(1),
+    "observation_radius": Bound(0),
+    "spring": Bound(0, whole=False),
+    "cart_distance": Bound(0, whole=False, above=True),
+    "force": Bound(0, whole=False, above=True),
+}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -138,13 +145,7 @@ class CartPole:
     spec: EnvSpec = field(init=False)
 
     def __post_init__(self) -> None:
-        for name, least in {"n_agents": 1, "time_limit": 1, "observation_radius": 0}.items():
-            if not (isinstance(given := getattr(self, name), int) and given >= least):
-                raise _invalid(name, given, f"a whole number of at least {least}")
-        for name, zero in {"spring": True, "cart_distance": False, "force": False}.items():
-            given = getattr(self, name)
-            if not (isinstance(given, int | float) and 0 <= given < inf and (zero or given > 0)):
-                raise _invalid(name, given, "a number of at least 0" if zero else "a number above 0")
+        check_numbers(self, BOUNDS)
         if self.termination not in TERMINATIONS:
             raise unknown("termination", self.termination, TERMINATIONS)
         self.spec = EnvSpec(

@@ -6,7 +6,6 @@ S_θ = 1/n on the norm of the parameters keeps E[r_J] within [−1, 1], as Theor
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import inf
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from marlpipe.bound import Bound, check_numbers
 from marlpipe.errors import UserError
 from marlpipe.scene import Box, Label, Line, Scene, Shape
 from marlpipe.types import EnvSpec, Observation, Timestep
@@ -50,8 +50,15 @@ def regret(
     return (means.amax(-1) - means.gather(-1, actions.unsqueeze(-1)).squeeze(-1)).sum(-1)
 
 
-def _invalid(name: str, given: object, valid: str, example: object) -> UserError:
-    return UserError(f"{name} cannot be {given!r}.\n  valid: {valid}\n  next: set it, as in env.{name}={example}")
+BOUNDS = {
+    "n_agents": Bound(1),
+    "n_actions": Bound(1),
+    "context_dim": Bound(1),
+    "horizon": Bound(1),
+    "instance_seed": Bound(0),
+    "context_radius": Bound(0, 1, whole=False, above=True),  # so that |E[r]| ≤ 1
+    "noise": Bound(0, whole=False),
+}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -76,13 +83,7 @@ class LinearBandit:
     spec: EnvSpec = field(init=False)
 
     def __post_init__(self) -> None:
-        for name, least in {"n_agents": 1, "n_actions": 1, "context_dim": 1, "horizon": 1, "instance_seed": 0}.items():
-            if not (isinstance(given := getattr(self, name), int) and given >= least):
-                raise _invalid(name, given, f"a whole number of at least {least}", 1)
-        if not 0 < self.context_radius <= 1:
-            raise _invalid("context_radius", self.context_radius, "above 0 and at most 1, so that |E[r]| ≤ 1", 1.0)
-        if not 0 <= self.noise < inf:
-            raise _invalid("noise", self.noise, "a number of at least 0", 0.1)
+        check_numbers(self, BOUNDS)
         instance = torch.Generator().manual_seed(self.instance_seed)
         self.parameters = in_ball((self.n_agents, self.n_actions, self.context_dim), 1 / self.n_agents, instance)
         self._given = None if self.contexts is None else self._checked(self.contexts)

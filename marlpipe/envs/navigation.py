@@ -15,9 +15,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from marlpipe.bound import Bound, check_numbers, refused
 from marlpipe.envs.coverage import SHARINGS, nearness, occupancy, seen_landmarks
 from marlpipe.envs.particles import REGIONS, accelerate, contact_forces, contacts, distances, move, overlapping
-from marlpipe.errors import UserError, unknown
+from marlpipe.errors import unknown
 from marlpipe.scene import Disc, Line, Point, Scene, Shape
 from marlpipe.types import EnvSpec, Observation, Timestep
 
@@ -49,18 +50,27 @@ def _points(name: str, given: Sequence[Any]) -> tuple[Point, ...]:
     except (TypeError, ValueError):
         points = ()
     if not points or not all(isfinite(number) for point in points for number in point):
-        raise _invalid(name, given, "a list of points [x, y], in m", "[[0,0],[1,0]]")
+        raise refused(name, given, "a list of points [x, y], in m", "[[0,0],[1,0]]")
     return points
-
-
-def _invalid(name: str, given: object, valid: str, example: object) -> UserError:
-    return UserError(f"{name} cannot be {given!r}.\n  valid: {valid}\n  next: set it, as in env.{name}={example}")
 
 
 @cache
 def constant(points: tuple[Point, ...], dtype: torch.dtype, device: torch.device) -> Float[Tensor, "P 2"]:
     """Points that never change, as a tensor."""
     return torch.tensor(points, dtype=dtype, device=device)
+
+
+BOUNDS = {
+    **dict.fromkeys(("columns", "rows", "time_limit"), Bound(1)),
+    **dict.fromkeys(("n_landmarks", "observed_landmarks"), Bound(1, or_null=True)),
+    **dict.fromkeys(("region_radius", "force", "agent_radius", "landmark_radius"), Bound(0, whole=False, above=True)),
+    **dict.fromkeys(
+        ("column_distance", "row_distance", "agent_spawn_radius", "landmark_spawn_radius"), Bound(0, whole=False)
+    ),
+    **dict.fromkeys(("nearness_reward", "collision_penalty"), Bound(0, whole=False)),
+    "odd_column_shift": Bound(-inf, whole=False),
+    "damping": Bound(0, 1, whole=False),
+}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -103,7 +113,7 @@ class Navigation:
     spec: EnvSpec = field(init=False)
 
     def __post_init__(self) -> None:
-        self._check_numbers()
+        check_numbers(self, BOUNDS)
         for name, valid in {"region": REGIONS.keys(), "sharing": SHARINGS.keys()}.items():
             if getattr(self, name) not in valid:
                 raise unknown(name, getattr(self, name), valid)
@@ -127,7 +137,7 @@ class Navigation:
         graph = overlapping(centres, self._region, self.region_radius)
         self._n_seen = self.observed_landmarks or min(n_landmarks, int(graph.sum(1).max()) + 1)
         if self._n_seen > n_landmarks:
-            raise _invalid("observed_landmarks", self._n_seen, f"a whole number from 1 to {n_landmarks}, or null", 1)
+            raise refused("observed_landmarks", self._n_seen, Bound(1, n_landmarks, or_null=True), 1)
         self.spec = EnvSpec(
             n_agents=n_agents,
             n_actions=len(DIRECTIONS),
@@ -137,23 +147,6 @@ class Navigation:
             graph=graph,
             local_rewards=True,
         )
-
-    def _check_numbers(self) -> None:
-        optional = ("n_landmarks", "observed_landmarks")
-        for name in ("columns", "rows", "time_limit", *optional):
-            given, valid = getattr(self, name), "a whole number of at least 1" + ", or null" * (name in optional)
-            if not ((given is None and name in optional) or (isinstance(given, int) and given >= 1)):
-                raise _invalid(name, given, valid, 1)
-        above_zero = ("region_radius", "force", "agent_radius", "landmark_radius")
-        at_least_zero = ("column_distance", "row_distance", "agent_spawn_radius", "landmark_spawn_radius")
-        for name in (*above_zero, *at_least_zero, "nearness_reward", "collision_penalty"):
-            given, zero = getattr(self, name), name not in above_zero
-            if not (isinstance(given, int | float) and 0 <= given < inf and (zero or given > 0)):
-                raise _invalid(name, given, "a number of at least 0" if zero else "a number above 0", 1.0)
-        if not (isinstance(self.odd_column_shift, int | float) and isfinite(self.odd_column_shift)):
-            raise _invalid("odd_column_shift", self.odd_column_shift, "a number", 0.0)
-        if not (isinstance(self.damping, int | float) and 0 <= self.damping <= 1):
-            raise _invalid("damping", self.damping, "a number from 0 to 1", 0.25)
 
     def _confined(self, position: Float[Tensor, "B N 2"]) -> Float[Tensor, "B N 2"]:
         centres = constant(self._centres, position.dtype, position.device)

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from marlpipe import graphs
+from marlpipe.bound import Bound, refused
 from marlpipe.errors import UserError
 from marlpipe.scene import Box, Label, Line, Scene, Shape
 from marlpipe.types import EnvSpec, Observation, Timestep
@@ -96,10 +97,8 @@ class PayoffGame:
         horizon: int,
     ) -> None:
         for name, given in {"obs_dim": obs_dim, "horizon": horizon}.items():
-            if not (isinstance(given, int) and given >= 1):
-                raise UserError(
-                    f"{name} cannot be {given!r}.\n  valid: a whole number of at least 1\n  next: set env.{name}=1"
-                )
+            if not Bound(1).holds(given):
+                raise refused(name, given, Bound(1), 1)
         tables = parse_payoffs(team_payoffs, local_payoffs)
         team = tables.sum(0)
         self.team_table = team.to(torch.get_default_dtype())

@@ -1,8 +1,9 @@
 """Copies of a world of PettingZoo, stepped one after the other, between arrays of shapes common to all agents."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, Space, Tuple, flatdim, flatten
@@ -14,9 +15,6 @@ from marlpipe.errors import UserError
 
 MASK = "action_mask"  # where worlds say which actions are available: beside the observation, or in the infos
 TIMED_STEPS = 10
-
-Given = TypeVar("Given")
-Answer = TypeVar("Answer")
 
 
 class Moment(NamedTuple):
@@ -47,11 +45,10 @@ def scales(space: Space[Any]) -> Float32[ndarray, " O"]:
 
 
 class Layout:
-    """How agents whose observations and actions differ fit into common shapes: zeros and unavailable actions after
-    what is an agent's own. UserError for a world that does not fit.
+    """How agents whose observations and actions differ fit into common shapes. UserError for a world that does not.
 
-    Agents are in the order of `possible_agents`. The state is the world's `state()`, or all observations where that
-    does not work.
+    Agents are in the order of `possible_agents`. After what is an agent's own come zeros and unavailable actions. The
+    state is the world's `state()`, or all observations where that does not work.
     """
 
     def __init__(self, source: Source) -> None:
@@ -191,8 +188,10 @@ class Copy:
         )
 
     def picture(self) -> UInt8[ndarray, "H W 3"]:
-        """What the world draws of itself. A world that was made without this in mind is replaced by one that draws,
-        in which the same seed and actions have led to the same moment."""
+        """What the world draws of itself.
+
+        A world that was not made to draw is replaced by one that is, led to the same moment by its seed and actions.
+        """
         if getattr(self.world, "render_mode", None) != "rgb_array":
             self.world = self.source.make(render_mode="rgb_array")
             self.world.reset(seed=self.seed)
@@ -213,13 +212,27 @@ class Copies:
         """The first moment of a new episode in as many copies as there are seeds."""
         while len(self.copies) < len(seeds):
             self.copies.append(Copy(self.source, self.layout, horizon=self.horizon, rebuild=self.rebuild))
-        return stacked([self._attempt(i, Copy.reset, seed) for i, seed in enumerate(seeds)])
+        moments = []
+        for i, seed in enumerate(seeds):
+            with self._copy(i) as copy:
+                moments.append(copy.reset(seed))
+        return stacked(moments)
 
     def step(self, actions: Int[ndarray, "B N"]) -> Moment:
-        return stacked([self._attempt(i, Copy.step, chosen) for i, chosen in enumerate(actions)])
+        moments = []
+        for i, chosen in enumerate(actions):
+            with self._copy(i) as copy:
+                moments.append(copy.step(chosen))
+        return stacked(moments)
 
-    def picture(self, copy: int) -> UInt8[ndarray, "H W 3"]:
-        return self._attempt(copy, lambda drawn, _: drawn.picture(), None)
+    def picture(self, i: int) -> UInt8[ndarray, "H W 3"]:
+        with self._copy(i) as copy:
+            return copy.picture()
+
+    @contextmanager
+    def _copy(self, i: int) -> Iterator[Copy]:
+        with self.source.explained(f"failed in copy {self.first + self.stride * i}"):
+            yield self.copies[i]
 
     def seconds_per_step(self) -> float:
         """Of one copy, on average over the first steps of an episode."""
@@ -228,10 +241,6 @@ class Copies:
         for _ in range(TIMED_STEPS):
             moment = self.step(moment.avail_actions.argmax(-1))
         return (time.perf_counter() - start) / TIMED_STEPS
-
-    def _attempt(self, copy: int, act: Callable[[Copy, Given], Answer], given: Given) -> Answer:
-        with self.source.explained(f"failed in copy {self.first + self.stride * copy}"):
-            return act(self.copies[copy], given)
 
 
 def stacked(moments: Sequence[Moment]) -> Moment:

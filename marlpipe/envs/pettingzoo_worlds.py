@@ -1,6 +1,7 @@
 """Any world of PettingZoo's parallel API with Discrete actions, such as MPE2 and Butterfly (Terry et al. 2021)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -83,11 +84,15 @@ class PettingZooWorld:
 
         layout = Layout(source)
         horizon = layout.max_cycles if self.horizon is None else self.horizon
+        if horizon is None:
+            raise UserError(
+                f"{self.name} does not say how long an episode may last: it has no max_cycles.\n"
+                "  next: set a horizon, as in env.horizon=100; longer episodes are truncated there"
+            )
         if not (isinstance(horizon, int) and horizon >= 1):
             raise UserError(
-                f"horizon cannot be {horizon!r}"
-                + (f": {self.name} does not say how long an episode lasts.\n" if self.horizon is None else ".\n")
-                + "  valid: a whole number of env steps of at least 1, or null for the world's own max_cycles\n"
+                f"horizon cannot be {horizon!r}.\n"
+                "  valid: a whole number of env steps of at least 1, or null for the world's own max_cycles\n"
                 "  next: set it, as in env.horizon=100; longer episodes are truncated there"
             )
         self.spec = EnvSpec(
@@ -118,21 +123,26 @@ class PettingZooWorld:
             return Workers(count, self._source, horizon=self.spec.horizon, rebuild=self.rebuild)
         return copies()
 
+    @contextmanager
+    def _used(self, copies: "Copies | Workers") -> Iterator[None]:
+        """They are given up if what is done meanwhile fails or is interrupted: who knows where they are then."""
+        self._copies, self._moment = None, self._moment + 1
+        yield
+        self._copies = copies
+
     def reset(self, n: int, generator: torch.Generator) -> PettingZooState:
         """The copies' seeds are drawn one after the other: n at once are as n times one."""
-        if self._copies is None:
-            self._copies = self._start(n)
-        device = generator.device
+        copies, device = self._copies or self._start(n), generator.device
         seeds = torch.randint(2**31 - 1, (n,), generator=generator, device=device)
-        elapsed = torch.zeros(n, dtype=torch.long, device=device)
-        return self._state(self._copies.reset(seeds.tolist()), elapsed)
+        with self._used(copies):
+            seen = copies.reset(seeds.tolist())
+        return self._state(seen, torch.zeros(n, dtype=torch.long, device=device))
 
     def _state(self, seen: "Moment", elapsed: Int[Tensor, " B"]) -> PettingZooState:
-        self._moment += 1
         obs, state, avail_actions = (torch.from_numpy(part).to(elapsed.device) for part in seen[:3])
         return PettingZooState(elapsed, obs, state, avail_actions, self._moment)
 
-    def _live(self, state: PettingZooState) -> "Copies | Workers":
+    def _at(self, state: PettingZooState) -> "Copies | Workers":
         """The copies, if they are where the state says."""
         if self._copies is None or state.moment != self._moment:
             raise UserError(
@@ -151,7 +161,9 @@ class PettingZooWorld:
         actions: Int[Tensor, "B N"],
         generator: torch.Generator,  # noqa: ARG002 all that is random follows from the seeds of the reset
     ) -> tuple[PettingZooState, Timestep]:
-        seen = self._live(state).step(actions.cpu().numpy())
+        copies = self._at(state)
+        with self._used(copies):
+            seen = copies.step(actions.cpu().numpy())
         after = self._state(seen, state.elapsed + 1)
         return after, Timestep(*(torch.from_numpy(part).to(actions.device) for part in seen[3:]))
 
@@ -161,6 +173,6 @@ class PettingZooWorld:
         copy: int,
         actions: Int[Tensor, " N"] | None = None,  # noqa: ARG002 the world draws itself
     ) -> Scene:
-        rgb = self._live(state).picture(copy)
+        rgb = self._at(state).picture(copy)
         height, width, _ = rgb.shape
         return Scene((0.0, float(width)), (0.0, float(height)), [Pixels(rgb)])

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from marlpipe import graphs
+from marlpipe.bound import Bound, check_numbers, refused
 from marlpipe.envs.hunt import Draws, chase_prey, draw, move_predators
 from marlpipe.envs.walled_grid import NOWHERE, Grid, beside, walled, window
 from marlpipe.errors import UserError
@@ -34,8 +35,11 @@ class PredatorPreyState(NamedTuple):
     elapsed: Int[Tensor, " B"]  # env steps since the reset
 
 
-def _invalid(name: str, given: object, valid: str, example: object) -> UserError:
-    return UserError(f"{name} cannot be {given!r}.\n  valid: {valid}\n  next: set it, as in env.{name}={example}")
+BOUNDS = {
+    **dict.fromkeys(("n_agents", "n_prey", "rows", "columns", "view", "time_limit", "catch_threshold"), Bound(1)),
+    "capture_reward": Bound(0, whole=False),
+    "punishment": Bound(-inf, 0, whole=False),
+}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -67,15 +71,9 @@ class PredatorPrey:
     spec: EnvSpec = field(init=False)
 
     def __post_init__(self) -> None:
-        for name in ("n_agents", "n_prey", "rows", "columns", "view", "time_limit", "catch_threshold"):
-            if not (isinstance(given := getattr(self, name), int) and given >= 1):
-                raise _invalid(name, given, "a whole number of at least 1", 1)
+        check_numbers(self, BOUNDS)
         if self.view % 2 == 0:
-            raise _invalid("view", self.view, "an odd number, for the agent is in the middle of what it sees", 5)
-        if not (isinstance(self.capture_reward, int | float) and 0 <= self.capture_reward < inf):
-            raise _invalid("capture_reward", self.capture_reward, "a number of at least 0", 10.0)
-        if not (isinstance(self.punishment, int | float) and -inf < self.punishment <= 0):
-            raise _invalid("punishment", self.punishment, "a number of at most 0", -2.0)
+            raise refused("view", self.view, "an odd number, for the agent is in the middle of what it sees", 5)
         if self.n_agents + self.n_prey > self.rows * self.columns:
             raise UserError(
                 f"{self.n_agents} predators and {self.n_prey} prey do not fit on {self.rows} × {self.columns} cells.\n"

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from marlpipe import graphs
+from marlpipe.bound import Bound, check_numbers
 from marlpipe.envs.vmas_scenes import scene
 from marlpipe.errors import UserError, unknown
 from marlpipe.scene import Scene
@@ -112,10 +113,7 @@ class VmasWorld:
     spec: EnvSpec = field(init=False)
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.horizon, int) and self.horizon >= 1):
-            raise UserError(
-                f"horizon cannot be {self.horizon!r}.\n  valid: a whole number of at least 1\n  next: set env.horizon=1"
-            )
+        check_numbers(self, {"horizon": Bound(1)})
         vmas = import_vmas()
         scenarios = {*vmas.scenarios, *vmas.mpe_scenarios, *vmas.debug_scenarios}
         if self.scenario not in scenarios:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from marlpipe.bounds import Bound
+from marlpipe.bound import Bound
 from marlpipe.errors import UserError, unknown
 
 HELP = """\

@@ -1,4 +1,4 @@
-"""Every world of conf/env acts and learns: a rollout and a gradient step with QMIX, and with LOMAQ where it pays agents."""
+"""Every world of conf/env acts and learns: a gradient step with QMIX, and with LOMAQ where it pays its agents."""
 
 import pytest
 import torch

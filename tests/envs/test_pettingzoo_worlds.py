@@ -1,12 +1,6 @@
 """Worlds of PettingZoo, read by hand from a small one, and against MPE2's own."""
 
-import gc
 import importlib.util
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,65 +10,12 @@ import pytest
 import torch
 from company import Company
 from mpe2 import simple_spread_v3
+from playing import generator, play, random_episodes, same, seeds, world
 
-from marlpipe.envs.pettingzoo_workers import MESSAGE_S, Workers, workers_that_pay
-from marlpipe.envs.pettingzoo_worlds import PettingZooState, PettingZooWorld, coupling
+from marlpipe.envs.pettingzoo_worlds import coupling
 from marlpipe.errors import UserError
-from marlpipe.types import EpisodeBatch, Timestep
 
 MIXED = {"scout": (0, 2, "terminated"), "cook": (1, 3, "terminated"), "smith": (0, 3, "truncated")}
-
-
-def world(name: str = "company:Company", **changes: Any) -> PettingZooWorld:
-    defaults: dict[str, Any] = {
-        "name": name,
-        "arguments": None,
-        "horizon": 20,
-        "local_rewards": True,
-        "edges": None,
-        "rebuild": False,
-        "workers": 0,
-    }
-    return PettingZooWorld(**(defaults | changes))
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def seeds(n: int, seed: int = 0) -> list[int]:
-    """What a generator with this seed gives to n copies at their first reset."""
-    return torch.randint(2**31 - 1, (n,), generator=generator(seed)).tolist()
-
-
-def random_episodes(env: PettingZooWorld, n: int, random: torch.Generator) -> EpisodeBatch:
-    """By actions that do not depend on n: copy i's follow from i and time."""
-    state = env.reset(n, random)
-    seen, taken = [env.observe(state)], []
-    running = torch.ones(n, dtype=torch.bool)
-    while running.any():
-        draws = [generator(1000 * i + len(taken)) for i in range(n)]
-        noise = torch.stack([torch.rand(state.avail_actions.shape[1:], generator=draw) for draw in draws])
-        actions = noise.masked_fill(~state.avail_actions, -1).argmax(-1)
-        state, timestep = env.step(state, actions, random)
-        seen.append(env.observe(state))
-        taken.append((actions, timestep.rewards, timestep.terminated, running))
-        running = running & ~(timestep.terminated | timestep.truncated)
-    moments = (torch.stack(field, 1) for field in zip(*seen, strict=True))
-    return EpisodeBatch(*moments, *(torch.stack(field, 1) for field in zip(*taken, strict=True)))
-
-
-def same(one: EpisodeBatch, other: EpisodeBatch) -> bool:
-    return all(torch.equal(ours, theirs) for ours, theirs in zip(one, other, strict=True))
-
-
-def play(env: PettingZooWorld, joint_actions: list[list[int]], n: int = 1) -> list[tuple[PettingZooState, Timestep]]:
-    """What comes of the same joint actions in every copy, from a reset with seed 0 on."""
-    state, came = env.reset(n, generator()), []
-    for joint in joint_actions:
-        state, timestep = env.step(state, torch.tensor([joint] * n), generator())
-        came.append((state, timestep))
-    return came
 
 
 def test_what_is_unlike_is_padded_in_the_order_of_possible_agents() -> None:
@@ -215,118 +156,6 @@ def test_knights_archers_and_zombies_die_and_repeat_exactly() -> None:
     assert same(batch, random_episodes(env, 2, generator(2)))
 
 
-@pytest.mark.parametrize("name", ["mpe2.simple_spread_v3", "company:Company"])
-def test_results_do_not_depend_on_the_workers(name: str) -> None:
-    def episodes(workers: int) -> list[EpisodeBatch]:
-        env, random = world(name, workers=workers, horizon=4), generator(5)
-        return [random_episodes(env, n, random) for n in (5, 2, 7)]
-
-    alone = episodes(0)
-    assert len(alone[2].state[:, 0].unique(dim=0)) == 7
-    for workers in (1, 3):
-        for ours, theirs in zip(alone, episodes(workers), strict=True):
-            assert same(ours, theirs)
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_world_that_fails_is_named_with_its_reason(workers: int) -> None:
-    env = world(arguments={"trouble": "the roof fell in"}, workers=workers)
-    state = env.reset(3, generator())
-    actions = torch.tensor([[0, 0, 1]] * 3)
-    state, _ = env.step(state, actions, generator())
-    with pytest.raises(UserError, match=r"(?s)company:Company failed in copy 0: RuntimeError: the roof.*company"):
-        env.step(state, actions, generator())
-    assert env.reset(3, generator()).obs[:, 0, 1].tolist() == [2, 2, 2]  # and can be tried again
-
-
-def test_a_world_that_ends_its_process_is_named() -> None:
-    env = world(arguments={"trouble": "exit"}, workers=2)
-    state = env.reset(3, generator())
-    state, _ = env.step(state, torch.tensor([[0, 0, 1]] * 3), generator())
-    with pytest.raises(UserError, match=r"(?s)exit status 7, in one of the copies 0, 2.*env.workers=0"):
-        env.step(state, torch.tensor([[0, 0, 1]] * 3), generator())
-
-
-def gone(process: int) -> bool:
-    """Whether it has ended; one that nobody has waited for is a zombie."""
-    try:
-        return "\nState:\tZ" in Path(f"/proc/{process}/status").read_text()
-    except FileNotFoundError:
-        return True
-
-
-def test_workers_heed_no_signals_and_end_with_their_owner() -> None:
-    env = world(workers=2)
-    state = env.reset(2, generator())
-    assert isinstance(env._copies, Workers)
-    processes = [process.pid for process in env._copies.processes]
-    for process in processes:
-        assert os.getsid(process) == process, "a Ctrl-C in our terminal must not reach it"
-        os.kill(process, signal.SIGTERM)
-        os.kill(process, signal.SIGINT)
-    env.step(state, torch.tensor([[0, 0, 1]] * 2), generator())
-    del env
-    gc.collect()
-    assert all(gone(process) for process in processes)
-
-
-def test_workers_end_when_their_owner_is_killed() -> None:
-    script = (
-        "import sys, time, torch; from test_pettingzoo_worlds import generator, world\n"
-        "env = world(workers=2); env.reset(2, generator())\n"
-        "print(*(p.pid for p in env._copies.processes), flush=True); time.sleep(60)"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    owner = subprocess.Popen(
-        [sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    with owner:
-        assert owner.stdout is not None
-        processes = [int(word) for word in owner.stdout.readline().split()]
-        owner.kill()
-        deadline = time.monotonic() + 20
-        while not all(gone(process) for process in processes):
-            assert time.monotonic() < deadline, "a worker outlives its owner"
-            time.sleep(0.02)
-        assert len(processes) == 2
-        assert owner.stderr is not None
-        assert owner.stderr.read() == ""
-
-
-@pytest.mark.parametrize(
-    ("n", "threads", "messages_per_step", "count"),
-    [
-        (8, 1, 1000, 0),  # no other core
-        (1, 4, 1000, 0),  # nothing to share
-        (8, 2, 1, 2),  # 4 steps are saved, and 2 messages sent
-        (8, 2, 0.4, 0),  # 1.6 messages' time is saved, and 2 messages sent
-        (3, 8, 1000, 3),
-        (5, 4, 1.5, 4),  # 3 steps are saved, as one worker has two copies, and 4 messages sent
-        (5, 4, 1.2, 0),
-    ],
-)
-def test_workers_that_pay(n: int, threads: int, messages_per_step: float, count: int) -> None:
-    assert workers_that_pay(n=n, threads=threads, step_s=messages_per_step * MESSAGE_S) == count
-
-
-def test_auto_takes_a_worker_for_each_thread_where_steps_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow_step(self: Company, actions: dict[str, int]) -> Any:
-        time.sleep(0.002)
-        return fast_step(self, actions)
-
-    fast_step = Company.step
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    monkeypatch.setattr(Company, "step", slow_step)
-    slow = world(workers="auto")
-    slow.reset(4, generator())
-    assert isinstance(slow._copies, Workers)
-    assert slow._copies.count == 2
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    alone = world(workers="auto")
-    alone.reset(4, generator())
-    assert not isinstance(alone._copies, Workers)
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_picture_of_this_very_moment(workers: int) -> None:
     """Copies draw only once they are asked to: the picture shows the sum of what was told in this episode so far."""
@@ -387,7 +216,7 @@ def test_edges() -> None:
             r"agent_0 acts in Box\(0.0, 1.0, \(5,\), float32\).*valid: Discrete",
         ),
         ({"horizon": 0}, "horizon cannot be 0.*env.horizon=100"),
-        ({"horizon": None}, "horizon cannot be None: company:Company does not say.*env.horizon=100"),
+        ({"horizon": None}, "company:Company does not say how long.*max_cycles.*env.horizon=100"),
         ({"edges": [[0, 3]]}, r"\[0, 3\] does not couple two agents.*from 0 to 2"),
         ({"edges": [[1, 1]]}, r"\[1, 1\] does not couple two agents"),
         ({"workers": -1}, "workers cannot be -1.*valid: auto, or a number"),

@@ -1,31 +1,11 @@
 """What the numbers of a config may be, where no constructor of a part checks them."""
 
-import math
-from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from marlpipe.bound import Bound
 from marlpipe.errors import UserError
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A number from `low` to `high`, both included."""
-
-    low: int | float
-    high: int | float = math.inf
-    whole: bool = True
-
-    def __str__(self) -> str:
-        kind = "a whole number" if self.whole else "a number"
-        return f"{kind} of at least {self.low}" if self.high == math.inf else f"{kind} from {self.low} to {self.high}"
-
-    def holds(self, value: Any) -> bool:
-        """Whether the value lies within."""
-        kinds = int if self.whole else (int, float)
-        return isinstance(value, kinds) and not isinstance(value, bool) and self.low <= value <= self.high
-
 
 BOUNDS = {
     "seed": Bound(0, 2**20),

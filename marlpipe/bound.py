@@ -1,0 +1,57 @@
+"""What a number may be, and what a person is told about one that it may not."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marlpipe.errors import UserError
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A finite number from `low` to `high`, both included unless `above` excludes the low one."""
+
+    low: int | float
+    high: int | float = math.inf
+    whole: bool = True
+    above: bool = False
+    or_null: bool = False
+
+    def __str__(self) -> str:
+        kind, null = "a whole number" if self.whole else "a number", ", or null" if self.or_null else ""
+        if self.high == math.inf == -self.low:
+            return kind + null
+        if self.low == -math.inf:
+            return f"{kind} of at most {self.high}{null}"
+        if self.above:
+            return f"{kind} above {self.low}" + (f" and of at most {self.high}" if self.high < math.inf else "") + null
+        if self.high == math.inf:
+            return f"{kind} of at least {self.low}{null}"
+        return f"{kind} from {self.low} to {self.high}{null}"
+
+    def holds(self, value: Any) -> bool:
+        """Whether the value lies within."""
+        if value is None:
+            return self.or_null
+        kinds = int if self.whole else (int, float)
+        if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
+            return False
+        return self.low <= value <= self.high and not (self.above and value == self.low)
+
+    @property
+    def example(self) -> int | float:
+        """A number that it may be."""
+        return next(number for number in (1, self.low, self.high) if self.holds(number))
+
+
+def refused(name: str, given: object, valid: object, example: object) -> UserError:
+    """The error for a key of a world."""
+    return UserError(f"{name} cannot be {given!r}.\n  valid: {valid}\n  next: set it, as in env.{name}={example}")
+
+
+def check_numbers(world: object, bounds: Mapping[str, Bound]) -> None:
+    """UserError for the first of a world's attributes that is out of its bounds."""
+    for name, bound in bounds.items():
+        if not bound.holds(given := getattr(world, name)):
+            raise refused(name, given, bound, bound.example)
