@@ -30,14 +30,14 @@ class Calls:
     device: torch.device
 
     def reset(self, n: int, generator: torch.Generator) -> Any:
-        with _returning("reset", "a state", n, 0):
+        with _asked("reset", "a state", n, 0):
             state = self.env.reset(n, generator)
         refuse(SHAPES, self._state_misfits(state, n, 0))
         return state
 
     def observe(self, state: Any, n: int, env_step: int) -> Observation:
         before = copied(state)
-        with _returning("observe", "an Observation", n, env_step):
+        with _asked("observe", "an Observation", n, env_step):
             seen = Observation(*self.env.observe(state))
         refuse(SHAPES, _misfits(seen, self._observation(n), env_step))
         refuse(ARGUMENTS, _changes(before, state, env_step))
@@ -45,9 +45,11 @@ class Calls:
 
     def step(self, state: Any, actions: Tensor, generator: torch.Generator, env_step: int) -> tuple[Any, Timestep]:
         before, taken, n = copied(state), actions.clone(), len(actions)
-        with _returning("step", "a state and a Timestep", n, env_step):
+        with _asked("step", "a state and a Timestep", n, env_step):
             after, timestep = self.env.step(state, actions, generator)
             timestep = Timestep(*timestep)
+        if type(after) is not type(state):
+            raise Broken(SHAPES, [Failure("the next state", type(state).__name__, type(after).__name__, env_step)])
         refuse(SHAPES, self._state_misfits(after, n, env_step))
         refuse(SHAPES, _misfits(timestep, self._timestep(n), env_step))
         refuse(ARGUMENTS, _changes(before, state, env_step))
@@ -84,7 +86,7 @@ def counted(n: int) -> str:
 
 
 @contextmanager
-def _returning(call: str, what: str, n: int, env_step: int) -> Iterator[None]:
+def _asked(call: str, what: str, n: int, env_step: int) -> Iterator[None]:
     before = global_states()
     try:
         yield
@@ -93,9 +95,8 @@ def _returning(call: str, what: str, n: int, env_step: int) -> Iterator[None]:
         came = f"{type(error).__name__}: {first_line}"
         raise Broken(RETURN, [Failure(f"{call}()", f"{what} for {counted(n)}", came, env_step)]) from error
     changed = [name for name, state in global_states().items() if state != before[name]]
-    refuse(
-        GLOBAL, (Failure(name, "the state that it had", f"another one after {call}()", env_step) for name in changed)
-    )
+    came = f"another one after {call}()"
+    refuse(GLOBAL, (Failure(name, "the state that it had", came, env_step) for name in changed))
 
 
 def _misfits(given: Observation | Timestep, layouts: Layouts, env_step: int) -> Iterator[Failure]:

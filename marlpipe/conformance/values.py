@@ -14,8 +14,8 @@ def tokens(state: Any) -> list[str]:
     There are worlds that only go forward, such as simulators, to which a state is a token and not all that there is.
     """
     name = type(state).__name__
-    if not is_record(state):
-        return [f"{name} is no NamedTuple"]
+    if not is_record(state) or not state:
+        return [f"{name} is no NamedTuple of tensors"]
     return [f"{name}.{part} is no tensor" for part, field in state._asdict().items() if not isinstance(field, Tensor)]
 
 

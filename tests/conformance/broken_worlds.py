@@ -218,6 +218,12 @@ class CommonTime(Counter):
         return after._replace(elapsed=after.elapsed[0]), timestep
 
 
+class PlainTuples(Counter):
+    def step(self, state: CounterState, actions: Tensor, generator: torch.Generator) -> Any:
+        after, timestep = super().step(state, actions, generator)
+        return tuple(after), timestep
+
+
 class StepInPlace(Counter):
     def step(self, state: CounterState, actions: Tensor, generator: torch.Generator) -> tuple[CounterState, Timestep]:
         state.total.add_(1)
