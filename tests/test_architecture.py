@@ -32,7 +32,10 @@ TIERS = [
     },
     {"algos", "rollout", "replay"},
     {"learner", "data", "callbacks", "conformance"},
-    {"build", "config_bounds", "naming", "configuration", "grid", "train", "evaluate", "parallel_env", "check_env", "cli", "__main__"},
+    {
+        *("build", "config_bounds", "naming", "configuration", "grid"),
+        *("train", "evaluate", "parallel_env", "check_env", "cli", "__main__"),
+    },
 ]
 MAY_READ_FOLDERS_ONLY = {"analysis": {"analysis", "records", "errors"}}
 MAY_USE_ANALYSIS = {"cli"}

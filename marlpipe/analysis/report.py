@@ -55,5 +55,5 @@ def report(
         if learning_curves(env, env_arms, figure, (references or {}).get(env)):
             written.append(figure)
     for path in written:
-        shown.print(str(path), style="dim", soft_wrap=True, highlight=False)
+        shown.print(str(path), style="dim", soft_wrap=True, highlight=False, markup=False)
     return runs
