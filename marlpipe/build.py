@@ -51,9 +51,9 @@ def build_algorithm(config: DictConfig, env: Env[Any]) -> Algorithm:
 
 
 def check_keys(config: DictConfig, path: str = "") -> None:
-    """UserError for a key that the class or function behind a node does not take, with those that it takes."""
+    """UserError for a class or function that is not there, and for a key that it does not take, with those it takes."""
     if "_target_" in config:
-        takes = inspect.signature(get_object(config._target_)).parameters
+        takes = inspect.signature(_located(config._target_, path)).parameters
         open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values())
         for given in config:
             key = str(given)
@@ -62,6 +62,17 @@ def check_keys(config: DictConfig, path: str = "") -> None:
     for part in config:
         if not OmegaConf.is_missing(config, part) and OmegaConf.is_dict(config[part]) and part != "hydra":
             check_keys(config[part], ".".join(filter(None, (path, str(part)))))
+
+
+def _located(target: str, path: str) -> Any:
+    try:
+        return get_object(target)
+    except (ImportError, ValueError) as error:
+        raise UserError(
+            f"{path}._target_={target} leads nowhere: {error}\n"
+            "  valid: the dotted path of a class or function, as marlpipe.envs.cartpole.CartPole\n"
+            f"  next: mend {path}._target_ in its YAML file, or in what you typed"
+        ) from error
 
 
 def _explained(error: Exception, node: DictConfig, group: str) -> UserError:

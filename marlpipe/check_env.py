@@ -116,10 +116,10 @@ def played(trial: Trial) -> str:
         "at resets": any(recording.drew(0) for recording in rounds),
         "in env steps": any(recording.drew(t + 1) for recording in rounds for t in range(len(recording.actions))),
     }
+    when = " and ".join(when for when, so in drawn.items() if so)
     return (
         f"{len(lengths)} episodes of {lengths.min()} to {lengths.max()} env steps: {terminated} terminated, "
-        f"{truncated} truncated.\n"
-        f"Random numbers are drawn {' and '.join(when for when, so in drawn.items() if so) or 'never'}."
+        f"{truncated} truncated.\n" + (f"Random numbers are drawn {when}." if when else "No random numbers are drawn.")
     )
 
 

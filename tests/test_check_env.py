@@ -63,6 +63,7 @@ def test_a_broken_promise(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     out, err = capsys.readouterr()
     assert verdicts(out) == dict.fromkeys(NAMES, "ok") | {"numbers are finite": "failed"}
     assert "\nnumbers are finite\n  rewards, env step 1, copy 1: expected finite numbers, came inf at [0]\n" in out
+    assert out.endswith("No random numbers are drawn.\n")
     assert err == ""
 
 

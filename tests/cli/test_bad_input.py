@@ -19,6 +19,10 @@ from marlpipe.records.folder import RunFolder
             ["nothing was started", "1 arms", "partition.blocks=[[0]]\n", "missing: [1]"],
         ),
         (["env.n_agents=0"], ["n_agents", "at least 1"]),
+        (
+            ["env._target_=marlpipe.envs.cartpol.CartPole"],
+            ["env._target_=marlpipe.envs.cartpol.CartPole leads nowhere"],
+        ),
         (["paths.runs=a=b"], ["'paths.runs=a=b'", """'paths.runs="a=b"'"""]),
     ],
 )
