@@ -1,10 +1,11 @@
 """From a config to the objects of a run. Only here and in `train` do config and classes meet; nothing writes to it."""
 
 import inspect
+from pydoc import ErrorDuringImport, locate
 from typing import Any
 
 from hydra.errors import HydraException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -66,13 +67,16 @@ def check_keys(config: DictConfig, path: str = "") -> None:
 
 def _located(target: str, path: str) -> Any:
     try:
-        return get_object(target)
-    except (ImportError, ValueError) as error:
+        found = locate(target)
+    except ErrorDuringImport as error:
+        raise UserError(f"{path}._target_={target} cannot be imported: {error}") from error
+    if found is None:
         raise UserError(
-            f"{path}._target_={target} leads nowhere: {error}\n"
+            f"{path}._target_={target} leads nowhere.\n"
             "  valid: the dotted path of a class or function, as marlpipe.envs.cartpole.CartPole\n"
             f"  next: mend {path}._target_ in its YAML file, or in what you typed"
-        ) from error
+        )
+    return found
 
 
 def _explained(error: Exception, node: DictConfig, group: str) -> UserError:
