@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from marlpipe.memory import keep_freed_memory
 from marlpipe.records.provenance import cores
 
 COPIES = (1, 32, 1024)
+FILE_WIDTH = 150  # columns where the output goes into a file or a pipe
 STEPS = 25  # vector steps of one repetition
 WORLDS = {
     "cart-pole, 15 carts": ["env=cartpole", "env.n_agents=15"],
@@ -53,7 +55,7 @@ def main() -> None:
     keep_freed_memory()
     torch.set_num_threads(asked.threads)
     load = os.getloadavg()[0]
-    console = Console(soft_wrap=True)
+    console = Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)
     timed = {
         f"{name}, {copies}": stepping(overrides, copies)
         for name, overrides in WORLDS.items()
