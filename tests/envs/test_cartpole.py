@@ -299,16 +299,16 @@ def test_the_seed_is_the_episode() -> None:
     assert not torch.equal(returns, play(env, 8, random_policy, seed=2)[0])
 
 
-def apart(mean: float, deviation: float, theirs: int, ours: int) -> Any:
-    """Within two standard errors of a mean that was itself a sample's."""
-    return pytest.approx(mean, abs=2 * deviation * hypot(1 / sqrt(theirs), 1 / sqrt(ours)))
+def apart(mean: float, deviation: float, theirs: int, ours: int, *, rounded: float = 0.0) -> Any:
+    """Within two standard errors of a mean that was itself a sample's, and told to within ± `rounded`."""
+    return pytest.approx(mean, abs=rounded + 2 * deviation * hypot(1 / sqrt(theirs), 1 / sqrt(ours)))
 
 
 def test_random_policy_as_in_the_authors_code() -> None:
     """355 ± 52 in 200 episodes of 56 env steps on average, in the authors' environment with 15 carts."""
     returns, lengths = play(world(n_agents=15), 2000, lambda random: torch.randint(2, (2000, 15), generator=random))
     assert returns.mean().item() == apart(355, 52, 200, 2000)
-    assert lengths.mean().item() == apart(56, lengths.std().item(), 200, 2000)
+    assert lengths.mean().item() == apart(56, lengths.std().item(), 200, 2000, rounded=0.5)
 
 
 @pytest.mark.parametrize("action", [0, 1])
