@@ -76,7 +76,7 @@ class Layout:
             self.state_dim, self.has_state = np.asarray(world.state()).size, True
         except Exception:  # it has none, or none that works
             self.state_dim, self.has_state = len(self.agents) * self.obs_dim, False
-        self.max_cycles: int | None = getattr(world.unwrapped, "max_cycles", None)
+        self.max_cycles: int | None = getattr(getattr(world, "unwrapped", world), "max_cycles", None)
 
     def see(
         self, world: Any, observations: Mapping[str, Any], infos: Mapping[str, Any], present: Iterable[str]

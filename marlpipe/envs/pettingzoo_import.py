@@ -28,13 +28,13 @@ class Source(NamedTuple):
     arguments: Mapping[str, Any]  # what it is called with
 
     def make(self, **more: Any) -> Any:
-        """A new ParallelEnv. UserError if it cannot be made, or is not of the parallel API."""
+        """A new world with the methods of a ParallelEnv. UserError if it cannot be made, or is none."""
         called = creator(self.name)
-        from pettingzoo import ParallelEnv  # type: ignore[import-untyped]
+        from pettingzoo import AECEnv  # type: ignore[import-untyped]
 
         with self.explained("could not be made"):
             world = called(**{**self.arguments, **more})
-        if not isinstance(world, ParallelEnv):
+        if isinstance(world, AECEnv) or not hasattr(world, "step"):
             raise not_parallel(self.name)
         if not getattr(world, "possible_agents", None):
             raise UserError(

@@ -17,6 +17,7 @@ class Company(ParallelEnv):
     """Rewards are the actions that agents are told; the observations count env steps and resets.
 
     script: for each agent when it comes, when it leaves (env steps, at whose end), and how: terminated or truncated.
+    trouble: what is raised, or "exit", when the scout's second action is 1.
     """
 
     metadata = {"name": "company", "render_modes": ["rgb_array"]}  # noqa: RUF012
@@ -60,7 +61,7 @@ class Company(ParallelEnv):
         assert self.agents, "stepped after the end"
         assert set(actions) == set(self.agents), f"{set(actions)} were told, {self.agents} are here"
         assert all(self.acts[agent].contains(action) for agent, action in actions.items())
-        if self.trouble and self.elapsed == 1:
+        if self.trouble and self.elapsed == 1 and actions["scout"] == 1:
             if self.trouble == "exit":
                 os._exit(7)
             raise RuntimeError(self.trouble)
@@ -105,6 +106,20 @@ class Nameless(Company):
     def __init__(self) -> None:
         super().__init__()
         del self.possible_agents
+
+
+class Duck:
+    """Has the methods, but not the ancestors, of a ParallelEnv, and says how long an episode may last."""
+
+    max_cycles = 9
+
+    def __init__(self) -> None:
+        self.company = Company()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "unwrapped":
+            raise AttributeError(name)
+        return getattr(self.company, name)
 
 
 class Silent(Company):

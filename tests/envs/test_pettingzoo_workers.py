@@ -32,8 +32,8 @@ def test_results_do_not_depend_on_the_workers(name: str) -> None:
             assert same(ours, theirs)
 
 
-ROOF = "company:Company failed in copy 0: RuntimeError: the roof fell in.*company.py"
-EXIT = "company:Company ended its process, with exit status 7, in one of the copies 0, 2.*env.workers=0"
+ROOF = "company:Company failed in copy 3: RuntimeError: the roof fell in.*company.py"
+EXIT = "company:Company ended its process, with exit status 7, in one of the copies 1, 3.*env.workers=0"
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ EXIT = "company:Company ended its process, with exit status 7, in one of the cop
     [(0, "the roof fell in", ROOF), (2, "the roof fell in", ROOF), (2, "exit", EXIT)],
 )
 def test_a_world_that_fails_is_named_with_its_reason(workers: int, trouble: str, complaint: str) -> None:
-    env, actions = world(arguments={"trouble": trouble}, workers=workers), torch.tensor([[0, 0, 1]] * 3)
-    state, _ = env.step(env.reset(3, generator()), actions, generator())
+    env, actions = world(arguments={"trouble": trouble}, workers=workers), torch.tensor([[0, 0, 1]] * 3 + [[1, 0, 1]])
+    state, _ = env.step(env.reset(4, generator()), actions, generator())
     with pytest.raises(UserError, match=f"(?s){complaint}"):
         env.step(state, actions, generator())
     with pytest.raises(UserError, match="has gone on since"):  # some copies have been stepped, some not
         env.step(state, actions, generator())
-    assert env.reset(3, generator()).obs[:, 0, 1].tolist() == [1, 1, 1]  # new copies
+    assert env.reset(4, generator()).obs[:, 0, 1].tolist() == [1, 1, 1, 1]  # new copies
 
 
 def test_an_interruption_leaves_no_answers_behind(monkeypatch: pytest.MonkeyPatch) -> None:

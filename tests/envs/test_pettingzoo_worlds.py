@@ -188,6 +188,14 @@ def test_only_the_latest_state_can_be_stepped_on() -> None:
             call()
 
 
+def test_what_has_the_methods_of_a_parallel_world_is_one() -> None:
+    env = world("company:Duck", horizon=None)
+    assert env.spec.horizon == 9
+    [(state, timestep)] = play(env, [[1, 0, 1]])
+    assert state.obs[0, 0, 0] == 1
+    assert timestep.rewards.tolist() == [[1, 5, 1]]
+
+
 def test_edges() -> None:
     assert coupling(3, None).int().tolist() == [[0, 1, 1], [1, 0, 1], [1, 1, 0]]
     assert coupling(3, [[0, 1], [2, 1]]).int().tolist() == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
