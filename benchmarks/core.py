@@ -1,8 +1,6 @@
 """`python -m benchmarks.core`: env steps per second of acting and seconds per update, beside their floors."""
 
-import argparse
 import os
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,11 +9,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.machine import RESULTS, record
+from benchmarks.machine import record
+from benchmarks.options import parsed
 from benchmarks.timing import Times, interleaved
 from benchmarks.workloads import AGENTS, EPISODES, STEPS, UNITS, acting, gru_loop, matrix_products, update
 from marlpipe.memory import keep_freed_memory
-from marlpipe.records.provenance import cores
 
 PARALLEL = (1, 32)  # episodes side by side
 ALGORITHMS = ("qmix", "lomaq")
@@ -24,13 +22,7 @@ FLOORS = ("GRUCell loop", "matrix products")
 
 def main() -> None:
     """Times everything, prints two tables and writes one JSON file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.core", description=__doc__)
-    parser.add_argument("--threads", type=int, default=cores(), help="of torch (default: all cores)")
-    parser.add_argument("--rounds", type=int, default=7, help="counted repetitions (default: 7)")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file (default: %(default)s)")
-    asked = parser.parse_args()
-    if asked.threads < 1 or asked.rounds < 1:
-        parser.error("--threads and --rounds take 1 or more")
+    asked = parsed("core", __doc__)
     keep_freed_memory()
     torch.set_num_threads(asked.threads)
     load = os.getloadavg()[0]

@@ -1,9 +1,7 @@
 """`python -m benchmarks.envs`: env steps per second of worlds alone, with random actions, beside other libraries."""
 
-import argparse
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +10,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.machine import RESULTS, record
+from benchmarks.machine import record
+from benchmarks.options import parsed
 from benchmarks.timing import Times, interleaved
 from benchmarks.workloads import Work
 from marlpipe.build import build_env
@@ -20,7 +19,6 @@ from marlpipe.configuration import config_folder
 from marlpipe.exploration import epsilon_greedy
 from marlpipe.grid import composed, composing
 from marlpipe.memory import keep_freed_memory
-from marlpipe.records.provenance import cores
 
 COPIES = (1, 32, 1024)
 FILE_WIDTH = 150  # columns where the output goes into a file or a pipe
@@ -45,13 +43,7 @@ PUBLISHED = {  # by others' code, on a machine with these two cores, 2026-11-21:
 
 def main() -> None:
     """Times every world, prints a table and writes one JSON file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.envs", description=__doc__)
-    parser.add_argument("--threads", type=int, default=cores(), help="of torch (default: all cores)")
-    parser.add_argument("--rounds", type=int, default=7, help="counted repetitions (default: 7)")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file (default: %(default)s)")
-    asked = parser.parse_args()
-    if asked.threads < 1 or asked.rounds < 1:
-        parser.error("--threads and --rounds take 1 or more")
+    asked = parsed("envs", __doc__)
     keep_freed_memory()
     torch.set_num_threads(asked.threads)
     load = os.getloadavg()[0]

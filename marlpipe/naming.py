@@ -10,20 +10,20 @@ from omegaconf import DictConfig, OmegaConf
 
 PARTS = ("agent", "partition", "monotonicity", "mixer", "reward", "projection", "loss", "replay", "exploration")
 # what a run's results do not depend on
-INCIDENTAL = {"hydra", "seed", "paths", "logger", "threads", "checkpoint_minutes", "env.workers"}
+INCIDENTAL = {"hydra", "seed", "paths", "logger", "threads", "checkpoint_minutes"}
+INCIDENTAL_KEYS = {("env", "workers")}
 
 
 def defining_config(config: DictConfig) -> dict[str, Any]:
     """The part of the config that determines the results, but for the seed."""
     parts = {str(key): config[key] for key in config if str(key) not in INCIDENTAL}
-    return {key: _plain(key, part) if OmegaConf.is_config(part) else part for key, part in parts.items()}
-
-
-def _plain(key: str, part: DictConfig) -> dict[str, Any]:
-    resolved = OmegaConf.to_container(part, resolve=True)
-    assert isinstance(resolved, dict)
-    named = {str(name): value for name, value in resolved.items()}
-    return {name: value for name, value in named.items() if f"{key}.{name}" not in INCIDENTAL}
+    plain: dict[str, Any] = {
+        key: OmegaConf.to_container(part, resolve=True) if OmegaConf.is_config(part) else part
+        for key, part in parts.items()
+    }
+    for group, key in INCIDENTAL_KEYS:
+        plain[group].pop(key, None)
+    return plain
 
 
 def arm_hash(config: DictConfig) -> str:

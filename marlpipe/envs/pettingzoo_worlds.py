@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from marlpipe import graphs
+from marlpipe.bound import Bound, refused
 from marlpipe.envs.pettingzoo_import import Source, creator
 from marlpipe.errors import UserError
 from marlpipe.scene import Pixels, Scene
@@ -71,13 +72,9 @@ class PettingZooWorld:
     spec: EnvSpec = field(init=False)
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.workers, int) and not isinstance(self.workers, bool) and self.workers >= 0
-        if not whole and self.workers != "auto":
-            raise UserError(
-                f"workers cannot be {self.workers!r}.\n"
-                "  valid: auto, or a number of processes from 0, which is this one alone\n"
-                "  next: set it, as in env.workers=auto"
-            )
+        if self.workers != "auto" and not Bound(0).holds(self.workers):
+            valid = "auto, or a number of processes from 0, which is this one alone"
+            raise refused("workers", self.workers, valid, "auto")
         source = Source(self.name, self.arguments or {})
         creator(self.name)  # the package may be missing, and with it what is imported next
         from marlpipe.envs.pettingzoo_copies import Layout
@@ -89,12 +86,9 @@ class PettingZooWorld:
                 f"{self.name} does not say how long an episode may last: it has no max_cycles.\n"
                 "  next: set a horizon, as in env.horizon=100; longer episodes are truncated there"
             )
-        if not (isinstance(horizon, int) and horizon >= 1):
-            raise UserError(
-                f"horizon cannot be {horizon!r}.\n"
-                "  valid: a whole number of env steps of at least 1, or null for the world's own max_cycles\n"
-                "  next: set it, as in env.horizon=100; longer episodes are truncated there"
-            )
+        if not Bound(1).holds(horizon):
+            valid = "a whole number of env steps of at least 1, or null for the world's own max_cycles"
+            raise refused("horizon", horizon, valid, "100; longer episodes are truncated there")
         self.spec = EnvSpec(
             n_agents=len(layout.agents),
             n_actions=layout.n_actions,
