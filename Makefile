@@ -7,7 +7,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench wheel clean
+.PHONY: help setup run test lint format bench ladder wheel clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,11 @@ bench: ARGS =
 bench: $(INSTALLED) ## Time worlds, acting and updates, into benchmarks/results/; on one thread: make bench ARGS="--threads 1"
 	$(BIN)/python -m benchmarks.envs $(ARGS)
 	$(BIN)/python -m benchmarks.core $(ARGS)
+
+ladder: $(INSTALLED) ## Every method on every one-step game, ten seeds each, ending with one table; about an hour
+	$(BIN)/python -m marlpipe -m +experiment=games/ladder paths.runs=multirun/ladder logger=none
+	$(BIN)/python -m marlpipe -m +experiment=games/ladder_local paths.runs=multirun/ladder logger=none
+	$(BIN)/python -m marlpipe.analysis multirun/ladder
 
 wheel: $(INSTALLED) ## Build dist/marlpipe-….whl
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -13,6 +13,7 @@ from marlpipe.build import build_algorithm, build_env, build_part
 from marlpipe.configuration import config_folder
 from marlpipe.grid import composed, composing
 from marlpipe.rollout import rollout
+from marlpipe.types import Progress, TrainingBatch
 
 AGENTS, STEPS, EPISODES, UNITS = 15, 200, 50, 64
 SEQUENCES = AGENTS * EPISODES
@@ -38,23 +39,25 @@ def acting(episodes: int) -> Work:
 
 
 def update(algo: str) -> Work:
-    """One gradient step: loss with the targets' forward pass, backward pass, clipping, optimiser."""
+    """One training step: losses with the targets' forward pass, backward passes, clipping, optimisers."""
     config = configured(algo)
     env = build_env(config)
     algorithm = build_algorithm(config, env)
-    parameters = [parameter for parameter in algorithm.parameters() if parameter.requires_grad]
-    optimizer = build_part(config.profile, "optimizer")(parameters)
-    batch = rollout(env, algorithm.agent, EPISODES, EPSILON, torch.Generator().manual_seed(0))
-    assert batch.valid.all()
-    assert batch.valid.shape == (EPISODES, STEPS)
+    trained, default = algorithm.trained(), build_part(config.profile, "optimizer")
+    optimizers = {name: (owned.optimizer or default)(owned.parameters) for name, owned in trained.items()}
+    episodes = rollout(env, algorithm.agent, EPISODES, EPSILON, torch.Generator().manual_seed(0))
+    assert episodes.valid.all()
+    assert episodes.valid.shape == (EPISODES, STEPS)
+    batch = TrainingBatch(episodes, Progress(EPISODES * STEPS, EPISODES, EPSILON, 0.0, 0.0, 0, False))
 
     def step() -> None:
-        loss, _ = algorithm.loss(batch)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(parameters, config.profile.gradient_clip)
-        optimizer.step()
-        algorithm.after_step()
+        for name, loss, _ in algorithm.updates(batch):
+            optimizers[name].zero_grad()
+            torch.autograd.backward(loss)
+            clip = trained[name].gradient_clip or config.profile.gradient_clip
+            nn.utils.clip_grad_norm_(trained[name].parameters, clip)
+            optimizers[name].step()
+            algorithm.after_step()
 
     return step
 

@@ -9,8 +9,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from marlpipe.algos.algorithm import Algorithm
 from marlpipe.errors import UserError, unknown
-from marlpipe.learner import Algorithm
 from marlpipe.types import Env
 
 

@@ -1,7 +1,7 @@
 """The loaders drive the world: one collects episodes and yields replay batches, the other greedy episodes."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy
@@ -9,6 +9,7 @@ import torch
 from lightning import LightningDataModule
 
 from marlpipe.agents.agent import Agent
+from marlpipe.exploration import LinearEpsilon
 from marlpipe.replay import Replay
 from marlpipe.rollout import rollout
 from marlpipe.types import Env, EpisodeBatch, Progress, StateDict, TrainingBatch
@@ -31,7 +32,7 @@ class TrainingLoader:
         *,
         env: Env[Any],
         agent: Agent,
-        exploration: Callable[[int], float],
+        exploration: LinearEpsilon,
         replay: Replay,
         batch_episodes: int,
         recent_share: float,
@@ -69,7 +70,9 @@ class TrainingLoader:
         """One rollout into the replay; as many as a batch needs at first."""
         while True:
             epsilon = self.exploration(self.progress.env_steps)
-            batch = rollout(self.env, self.agent, self.parallel_episodes, epsilon, self.generator)
+            batch = rollout(
+                self.env, self.agent, self.parallel_episodes, epsilon, self.generator, self.exploration.behaviour
+            )
             self.replay.add(batch)
             steps = int(batch.valid.sum())
             self.progress = Progress(

@@ -1,5 +1,6 @@
-"""ε-greedy exploration, annealed in env steps."""
+"""How agents act in training: a schedule of ε, annealed in env steps, and what is done with it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -8,14 +9,21 @@ from torch import Tensor
 
 from marlpipe.targets import greedy_actions
 
+# utilities (B,N,A), available actions, ε, generator -> actions (B,N)
+Behaviour = Callable[[Tensor, Tensor, float, torch.Generator], Tensor]
+
 
 @dataclass(frozen=True, kw_only=True)
 class LinearEpsilon:
-    """ε falls on a straight line from `start` to `end` over the first `anneal_env_steps`, and stays there."""
+    """ε falls on a straight line from `start` to `end` over the first `anneal_env_steps`, and stays there.
+
+    behaviour: how actions are drawn with that ε, `epsilon_greedy` or `epsilon_softmax`.
+    """
 
     start: float
     end: float
     anneal_env_steps: int
+    behaviour: Behaviour
 
     def __call__(self, env_steps: int) -> float:
         """The probability of a random action after `env_steps` executed training steps."""
@@ -36,3 +44,28 @@ def epsilon_greedy(
     draws = torch.rand(*utilities.shape[:2], utilities.shape[2] + 1, generator=generator, device=utilities.device)
     random = draws[..., 1:].masked_fill(~avail_actions, -1).argmax(-1)
     return torch.where(draws[..., 0] < epsilon, random, greedy)
+
+
+def softmax_policy(
+    logits: Float[Tensor, "*batch N A"], avail_actions: Bool[Tensor, "*batch N A"], epsilon: float
+) -> Float[Tensor, "*batch N A"]:
+    """(1 − ε) softmax(logits) + ε/A, unavailable actions at zero and the rest renormalised (DOP's public code).
+
+    Where no action is available, which padding alone has, all are equally probable.
+    """
+    mixture = (1 - epsilon) * logits.softmax(-1) + epsilon / logits.shape[-1]
+    none_available = ~avail_actions.any(-1, keepdim=True)
+    kept = mixture * (avail_actions | none_available)
+    return kept / kept.sum(-1, keepdim=True)
+
+
+def epsilon_softmax(
+    logits: Float[Tensor, "B N A"],
+    avail_actions: Bool[Tensor, "B N A"],
+    epsilon: float,
+    generator: torch.Generator,
+) -> Int[Tensor, "B N"]:
+    """Each agent on its own draws from `softmax_policy`."""
+    probabilities = softmax_policy(logits, avail_actions, epsilon)
+    drawn = torch.multinomial(probabilities.flatten(0, 1), 1, generator=generator)
+    return drawn.view(logits.shape[:2])

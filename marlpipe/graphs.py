@@ -1,7 +1,7 @@
 """Who is coupled with whom: adjacency matrices and what is reached in κ hops."""
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
@@ -23,3 +23,10 @@ def neighbourhoods(graph: Bool[Tensor, "N N"], hops: int) -> Bool[Tensor, "N N"]
     for _ in range(hops):
         reached = (reached.float() @ step.float()) > 0
     return reached
+
+
+def normalised_adjacency(graph: Bool[Tensor, "N N"]) -> Float[Tensor, "N N"]:
+    """Ã = D^{−1/2} (A + I) D^{−1/2}, where D has the degrees of A + I (Kipf and Welling 2017, eq. 2)."""
+    looped = (graph | torch.eye(len(graph), dtype=torch.bool, device=graph.device)).float()
+    scale = looped.sum(1).rsqrt()
+    return scale[:, None] * looped * scale

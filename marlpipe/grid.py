@@ -1,7 +1,7 @@
 """What a command line asks for, checked before anything runs."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +79,20 @@ def parsed(overrides: Sequence[str]) -> list[Override]:
         try:
             typed.append(parser.parse_override(override))
         except HydraException as error:
-            key, _, value = override.partition("=")
-            raise UserError(
-                f"'{override}' is no override: {str(error).splitlines()[0]}\n"
-                "  valid: key=value, group=option, or +key=value for a new key; see --help"
-                + (f"\n  a value with = in it needs quotes: '{key}=\"{value}\"'" if "=" in value else "")
-            ) from error
+            raise no_override(override, str(error).splitlines()[0]) from error
+        if not typed[-1].key_or_group:
+            raise no_override(override, "it has no key")
     return typed
+
+
+def no_override(typed: str, reason: str) -> UserError:
+    """The error for what cannot be read as one."""
+    key, _, value = typed.partition("=")
+    return UserError(
+        f"'{typed}' is no override: {reason}\n"
+        "  valid: key=value, group=option, or +key=value for a new key; see --help"
+        + (f"\n  a value with = in it needs quotes: '{key}=\"{value}\"'" if "=" in value else "")
+    )
 
 
 def composed(overrides: Sequence[str], folder: Path) -> DictConfig:
@@ -98,10 +105,11 @@ def composed(overrides: Sequence[str], folder: Path) -> DictConfig:
         return compose("train", list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         choices = [override for override in typed if override.key_or_group.split("@")[0] in options]
-        known = compose("train", [str(choice.input_line) for choice in choices], return_hydra_config=True)
-        for override in typed:
-            if override not in choices and not override.is_add():
-                check_path(known, override.key_or_group)
+        with suppress(HydraException):  # a choice is what is wrong: the first error says so
+            known = compose("train", [str(choice.input_line) for choice in choices], return_hydra_config=True)
+            for override in typed:
+                if override not in choices and not override.is_add():
+                    check_path(known, override.key_or_group)
         raise UserError(f"{error}\n  see --help for the groups, and --cfg job for the keys") from error
 
 

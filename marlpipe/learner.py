@@ -1,93 +1,95 @@
 """The LightningModule: what happens in one gradient step and in one evaluation."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from lightning import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 
-from marlpipe.agents.agent import Agent
-from marlpipe.agents.inputs import last_actions
-from marlpipe.jacobian import violation_rate
-from marlpipe.mixers.mixer import Mixer
-from marlpipe.targets import chosen
+from marlpipe.algos.algorithm import Algorithm
+from marlpipe.diagnostics import diagnosed
 from marlpipe.types import EpisodeBatch, Metrics, TrainingBatch
+from marlpipe.updates import OptimizerOf, Update
 
-
-@runtime_checkable
-class Algorithm(Protocol):
-    """A loss with parameters. `agent` is what is executed."""
-
-    agent: Agent
-    mixer: Mixer
-
-    def loss(self, batch: EpisodeBatch) -> tuple[Float[Tensor, ""], Metrics]: ...
-
-    def sync_targets(self) -> None: ...
-
-    def after_step(self) -> None: ...
-
-    def parameters(self) -> Iterable[nn.Parameter]: ...
+DIAGNOSED_EPISODES = 4  # of each evaluation
 
 
 class Learner(LightningModule):
-    """Learns from batches of episodes. Lightning owns the optimiser's step, clipping, devices and checkpoints.
+    """Learns from batches of episodes by the algorithm's gradient steps.
 
-    optimizer: parameters -> optimizer. target_update_episodes: collected episodes between two target copies.
+    Some algorithms take several steps per batch, with optimisers of their own: Lightning leaves the order of those to
+    us (manual optimisation), and owns devices and checkpoints.
+
+    optimizer: parameters -> optimizer. gradient_clip: largest norm of a gradient, 0 for none.
+    target_update_episodes: collected episodes between two target copies. team_table: the true payoffs of a matrix game.
     """
 
     def __init__(
         self,
         *,
         algorithm: Algorithm,
-        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        optimizer: OptimizerOf,
+        gradient_clip: float,
         target_update_episodes: int,
+        team_table: Float[Tensor, " *joint"] | None,
     ) -> None:
         super().__init__()
-        self.algorithm = algorithm
-        self.optimizer, self.target_update_episodes = optimizer, target_update_episodes
-        self.synced_at_episode = 0
+        self.automatic_optimization = False
+        self.algorithm, self.trained = algorithm, algorithm.trained()
+        self.optimizer, self.gradient_clip = optimizer, gradient_clip
+        self.target_update_episodes, self.synced_at_episode = target_update_episodes, 0
+        self.team_table = team_table
 
-    def training_step(self, batch: TrainingBatch, batch_idx: int) -> dict[str, Any]:
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> dict[str, Metrics]:
         del batch_idx
         if batch.progress.episodes - self.synced_at_episode >= self.target_update_episodes:
             self.algorithm.sync_targets()
             self.synced_at_episode = batch.progress.episodes
-        loss, metrics = self.algorithm.loss(batch.episodes)
-        return {"loss": loss, "metrics": {"loss": loss.detach(), **metrics}}
+        metrics: Metrics = {}
+        for update in self.algorithm.updates(batch):
+            self.step(update)
+            metrics |= update.metrics
+        return {"metrics": metrics}
 
-    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        super().optimizer_step(*args, **kwargs)
+    def step(self, update: Update) -> None:
+        """One gradient step."""
+        owned, optimizer = self.trained[update.of], self.optimizer_of(update.of)
+        optimizer.zero_grad()
+        self.manual_backward(update.loss)
+        clip = self.gradient_clip if owned.gradient_clip is None else owned.gradient_clip
+        self.clip_gradients(optimizer, gradient_clip_val=clip, gradient_clip_algorithm="norm")
+        optimizer.step()
         self.algorithm.after_step()
 
+    def optimizer_of(self, name: str) -> Any:
+        """Lightning's wrapper of one of the optimisers, which it hands out as a list if there are several."""
+        found = self.optimizers()
+        return found[list(self.trained).index(name)] if isinstance(found, list) else found
+
     def validation_step(self, batch: EpisodeBatch, batch_idx: int) -> Metrics:
+        """What the greedy episodes returned, and what their first ones tell of the values that were learned."""
         del batch_idx
-        returns = batch.team_rewards.sum(1)
+        returns, looked_at = batch.team_rewards.sum(1), batch.first(DIAGNOSED_EPISODES)
         metrics = {
             "return_mean": returns.mean(),
             "return_std": returns.std(correction=0),
             "return_min": returns.min(),
             "return_max": returns.max(),
             "length_mean": batch.lengths.float().mean(),
-            "monotonicity_violation_rate": self.monotonicity_violation_rate(batch),
+            **diagnosed(self.algorithm.factorisation(looked_at), looked_at, self.team_table),
         }
-        self.log_dict({f"eval/{name}": value for name, value in metrics.items()}, batch_size=len(returns))
-        return metrics
-
-    def monotonicity_violation_rate(self, batch: EpisodeBatch) -> Float[Tensor, ""]:
-        """The share of ∂F/∂U < 0 along the evaluation's episodes."""
-        acted = last_actions(batch.actions, batch.avail_actions.shape[-1])
-        utilities = chosen(self.algorithm.agent(batch.obs, acted, batch.filled)[:, :-1], batch.actions)
-        slopes = self.algorithm.mixer.slopes(utilities, batch.state[:, :-1])
-        return violation_rate(slopes, self.algorithm.mixer.reads, batch.valid)
+        measured = {f"eval/{name}": value for name, value in metrics.items()}
+        self.log_dict({name: value for name, value in measured.items() if value.dim() == 0}, batch_size=len(returns))
+        return measured
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["synced_at_episode"] = self.synced_at_episode
+        checkpoint["noise"] = torch.get_rng_state()  # of losses that sample
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.synced_at_episode = checkpoint["synced_at_episode"]
+        torch.set_rng_state(checkpoint["noise"].cpu())
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return self.optimizer([p for p in self.algorithm.parameters() if p.requires_grad])
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        return [(owned.optimizer or self.optimizer)(owned.parameters) for owned in self.trained.values()]

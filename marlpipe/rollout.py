@@ -5,13 +5,20 @@ from typing import Any
 import torch
 
 from marlpipe.agents.agent import Agent
-from marlpipe.exploration import epsilon_greedy
+from marlpipe.exploration import Behaviour, epsilon_greedy
 from marlpipe.types import Env, EpisodeBatch
 
 
 @torch.no_grad()
-def rollout(env: Env[Any], agent: Agent, n: int, epsilon: float, generator: torch.Generator) -> EpisodeBatch:
-    """`n` episodes side by side, ε-greedy, until the last of them ends; T is the longest one's length."""
+def rollout(
+    env: Env[Any],
+    agent: Agent,
+    n: int,
+    epsilon: float,
+    generator: torch.Generator,
+    behaviour: Behaviour = epsilon_greedy,
+) -> EpisodeBatch:
+    """`n` episodes side by side until the last of them ends; T is the longest one's length."""
     world = env.reset(n, generator)
     seen = env.observe(world)
     memory = agent.initial_memory(n)
@@ -20,7 +27,7 @@ def rollout(env: Env[Any], agent: Agent, n: int, epsilon: float, generator: torc
     moments, transitions = [seen], []
     while running.any():
         utilities, memory = agent.step(seen.obs, actions, memory)
-        actions = epsilon_greedy(utilities, seen.avail_actions, epsilon, generator)
+        actions = behaviour(utilities, seen.avail_actions, epsilon, generator)
         world, (rewards, terminated, truncated) = env.step(world, actions, generator)
         seen = env.observe(world)
         transitions.append((actions, rewards.masked_fill(~running.unsqueeze(-1), 0), terminated & running, running))

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from marlpipe.types import EpisodeBatch
+
 
 def chosen(utilities: Float[Tensor, "B T N A"], actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T N"]:
     """Each agent's utility of one action."""
@@ -15,6 +17,35 @@ def greedy_actions(
 ) -> Int[Tensor, "*batch N"]:
     """Each agent's best available action: the decentralised policy."""
     return utilities.masked_fill(~avail_actions, -torch.inf).argmax(-1)
+
+
+def double_q_actions(
+    online: Float[Tensor, "B T1 N A"],
+    target: Float[Tensor, "B T1 N A"],  # noqa: ARG001
+    batch: EpisodeBatch,
+) -> Int[Tensor, "B T1 N"]:
+    """Greedy by the online utilities: double Q-learning (van Hasselt et al. 2016), LOMAQ's public code."""
+    return greedy_actions(online, batch.avail_actions)
+
+
+def max_actions(
+    online: Float[Tensor, "B T1 N A"],  # noqa: ARG001
+    target: Float[Tensor, "B T1 N A"],
+    batch: EpisodeBatch,
+) -> Int[Tensor, "B T1 N"]:
+    """Greedy by the target utilities, which maximises every monotone value of them (LOMAQ Algorithm 3)."""
+    return greedy_actions(target, batch.avail_actions)
+
+
+def sarsa_actions(
+    online: Float[Tensor, "B T1 N A"],
+    target: Float[Tensor, "B T1 N A"],  # noqa: ARG001
+    batch: EpisodeBatch,
+) -> Int[Tensor, "B T1 N"]:
+    """What was taken (LOMAQ Algorithm 2); greedy by the online utilities where an episode ends and none was."""
+    greedy = greedy_actions(online, batch.avail_actions)
+    taken = torch.where(batch.valid.unsqueeze(-1), batch.actions, greedy[:, :-1])
+    return torch.cat([taken, greedy[:, -1:]], dim=1)
 
 
 def one_step_targets(

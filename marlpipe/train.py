@@ -29,6 +29,7 @@ from marlpipe.records.folder import RunFolder
 from marlpipe.records.provenance import cores, provenance
 from marlpipe.records.sinks import Sink
 from marlpipe.replay import Replay
+from marlpipe.types import TableGame
 
 register_resolvers()
 
@@ -90,7 +91,6 @@ def fit(config: DictConfig, folder: RunFolder, sinks: list[Sink]) -> None:
         max_epochs=1,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        gradient_clip_val=profile.gradient_clip,
         inference_mode=False,  # evaluation measures ∂F/∂U
         use_distributed_sampler=False,
         logger=False,
@@ -126,7 +126,9 @@ def fit(config: DictConfig, folder: RunFolder, sinks: list[Sink]) -> None:
     learner = Learner(
         algorithm=algorithm,
         optimizer=build_part(profile, "optimizer"),
+        gradient_clip=profile.gradient_clip,
         target_update_episodes=profile.target_update_episodes,
+        team_table=env.team_table if isinstance(env, TableGame) else None,
     )
 
     checkpoint = folder.last_checkpoint if folder.last_checkpoint.exists() else None

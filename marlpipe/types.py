@@ -63,6 +63,13 @@ class Env(Protocol[EnvState]):
     ) -> tuple[EnvState, Timestep]: ...
 
 
+@runtime_checkable
+class TableGame(Protocol):
+    """A world whose team reward is read off a table, so that what is learned of it can be held against the truth."""
+
+    team_table: Tensor  # A × … × A: the team's payoff for each joint action
+
+
 class EpisodeBatch(NamedTuple):
     """Whole episodes, padded to a common length. Steps at or past an episode's end have `valid` False."""
 
@@ -76,6 +83,13 @@ class EpisodeBatch(NamedTuple):
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "EpisodeBatch":
         return EpisodeBatch(*(change(field) for field in self))
+
+    def first(self, n: int) -> "EpisodeBatch":
+        """At most `n` episodes, padded no longer than they need."""
+        steps = int(self.lengths[:n].max())
+        moments = (field[:n, : steps + 1] for field in self[:3])
+        transitions = (field[:n, :steps] for field in self[3:])
+        return EpisodeBatch(*moments, *transitions)
 
     @property
     def lengths(self) -> Int[Tensor, " B"]:

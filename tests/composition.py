@@ -7,12 +7,13 @@ import torch
 from hydra import compose as hydra_compose
 from omegaconf import DictConfig
 from synthetic import RaggedWorld
+from torch import Tensor
 
-from marlpipe.build import build_algorithm
+from marlpipe.build import build_algorithm, build_part
 from marlpipe.configuration import config_folder
 from marlpipe.grid import composing
 from marlpipe.naming import register_resolvers
-from marlpipe.types import EnvSpec
+from marlpipe.types import EnvSpec, EpisodeBatch, Metrics, Progress, TrainingBatch
 
 
 class World(RaggedWorld):
@@ -33,3 +34,34 @@ def build(*overrides: str, spec: EnvSpec, seed: int = 0) -> Any:
     """The algorithm that a command line asks for, in double precision."""
     torch.manual_seed(seed)
     return build_algorithm(compose(*overrides), World(spec)).double()
+
+
+def loss_of(algorithm: Any, batch: EpisodeBatch) -> tuple[Tensor, Metrics]:
+    """The loss on what the algorithm's reward makes of the episodes."""
+    loss: tuple[Tensor, Metrics] = algorithm.loss(batch, algorithm.reward(batch))
+    return loss
+
+
+class GradientSteps:
+    """An algorithm's gradient steps with the optimisers and clipping of its config, as the learner makes them."""
+
+    def __init__(self, algorithm: Any, config: DictConfig) -> None:
+        profile = config.profile
+        default = build_part(profile, "optimizer")
+        self.algorithm, self.trained = algorithm, algorithm.trained()
+        self.optimizers = {name: (owned.optimizer or default)(owned.parameters) for name, owned in self.trained.items()}
+        self.clip = profile.gradient_clip
+
+    def __call__(self, batch: EpisodeBatch, epsilon: float = 1.0) -> Metrics:
+        """All updates of one training step, and what they tell."""
+        metrics: Metrics = {}
+        progress = Progress(int(batch.valid.sum()), len(batch.valid), epsilon, 0.0, 0.0, 0, False)
+        for update in self.algorithm.updates(TrainingBatch(batch, progress)):
+            owned, optimizer = self.trained[update.of], self.optimizers[update.of]
+            optimizer.zero_grad()
+            torch.autograd.backward(update.loss)
+            torch.nn.utils.clip_grad_norm_(owned.parameters, owned.gradient_clip or self.clip)
+            optimizer.step()
+            self.algorithm.after_step()
+            metrics |= update.metrics
+        return metrics

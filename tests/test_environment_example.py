@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from composition import loss_of
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
@@ -77,7 +78,7 @@ def test_an_algorithm_learns_from_the_example(conf: Path) -> None:
     optimizer = instantiate(run.profile.optimizer)(algorithm.parameters())
     losses = []
     for _ in range(5):
-        loss, _ = algorithm.loss(batch)
+        loss, _ = loss_of(algorithm, batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

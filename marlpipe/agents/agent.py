@@ -7,13 +7,24 @@ from torch import Tensor, nn
 
 
 class Agent(nn.Module, ABC):
-    """From what each agent has seen to a utility per action, for whole episodes and moment by moment."""
+    """From what each agent has seen to a utility per action, for whole episodes and moment by moment.
+
+    hidden: the width of an agent's features.
+    """
+
+    hidden: int
 
     @abstractmethod
     def forward(
         self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B T N A"]:
         """Utilities of whole episodes; zero where `filled` is False, where nothing is computed."""
+
+    @abstractmethod
+    def with_features(
+        self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
+    ) -> tuple[Float[Tensor, "B T N A"], Float[Tensor, "B T N H"]]:
+        """Utilities, and what the last layer made them of: an agent's summary of its history. Both zero as above."""
 
     @abstractmethod
     def step(

@@ -23,21 +23,33 @@ class FeedForwardAgent(Agent):
                 return nn.Linear(hidden, out_features)
             return GroupedLinear(groups=spec.n_agents, in_features=hidden, out_features=out_features)
 
-        self.layers = nn.Sequential(nn.ReLU(), affine(hidden), nn.ReLU(), affine(spec.n_actions))
+        self.hidden = hidden
+        self.layers = nn.Sequential(nn.ReLU(), affine(hidden), nn.ReLU())
+        self.output = affine(spec.n_actions)
 
     def forward(
         self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B T N A"]:
         """Utilities of whole episodes; zero where `filled` is False."""
-        utilities: Tensor = self.layers(self.input(obs[filled], last_actions[filled]))  # (V,N,A)
-        padded = utilities.new_zeros(*filled.shape, *utilities.shape[1:])
-        return padded.index_put((filled,), utilities)
+        return self.with_features(obs, last_actions, filled)[0]
+
+    def with_features(
+        self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
+    ) -> tuple[Float[Tensor, "B T N A"], Float[Tensor, "B T N H"]]:
+        """Utilities of whole episodes, and the last hidden layer."""
+        features: Tensor = self.layers(self.input(obs[filled], last_actions[filled]))  # (V,N,H)
+        utilities: Tensor = self.output(features)
+        nothing = utilities.new_zeros(*filled.shape, *utilities.shape[1:])
+        return (
+            nothing.index_put((filled,), utilities),
+            features.new_zeros(*filled.shape, *features.shape[1:]).index_put((filled,), features),
+        )
 
     def step(
         self, obs: Float[Tensor, "B N O"], last_actions: Int[Tensor, "B N"], memory: Float[Tensor, "B 0"]
     ) -> tuple[Float[Tensor, "B N A"], Float[Tensor, "B 0"]]:
         """One moment of acting; the memory stays empty."""
-        return self.layers(self.input(obs, last_actions)), memory
+        return self.output(self.layers(self.input(obs, last_actions))), memory
 
     def initial_memory(self, n: int) -> Float[Tensor, "B 0"]:
         return self.input.bias.new_zeros(n, 0)

@@ -9,6 +9,13 @@ from marlpipe.agents.inputs import AgentInput
 from marlpipe.layers import GroupedLinear
 from marlpipe.types import EnvSpec
 
+Places = tuple[Int[Tensor, " V"], Int[Tensor, " V"]]
+
+
+def padded(rows: Float[Tensor, "V N K"], places: Places, filled: Bool[Tensor, "B T"]) -> Float[Tensor, "B T N K"]:
+    """Rows put at their episodes and moments; zero elsewhere."""
+    return rows.new_zeros(*filled.shape, *rows.shape[1:]).index_put(places, rows)
+
 
 class RecurrentAgent(Agent):
     """Utilities from an agent's own history, which the GRU summarises from the first moment of the episode on."""
@@ -31,7 +38,21 @@ class RecurrentAgent(Agent):
     def forward(
         self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B T N A"]:
-        """Utilities of whole episodes; zero where `filled` is False, where nothing is computed.
+        """Utilities of whole episodes; zero where `filled` is False, where nothing is computed."""
+        memory, places = self.remembered(obs, last_actions, filled)
+        return padded(self.output(memory), places, filled)
+
+    def with_features(
+        self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
+    ) -> tuple[Float[Tensor, "B T N A"], Float[Tensor, "B T N H"]]:
+        """Utilities of whole episodes, and the memory after each moment."""
+        memory, places = self.remembered(obs, last_actions, filled)
+        return padded(self.output(memory), places, filled), padded(memory, places, filled)
+
+    def remembered(
+        self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
+    ) -> tuple[Float[Tensor, "V N H"], Places]:
+        """The memory after each moment that exists, and which episode and moment that is.
 
         With the longest episodes first, those still running at a moment are the first rows of the previous one.
         """
@@ -39,10 +60,7 @@ class RecurrentAgent(Agent):
         moment, rank = filled[order].T.nonzero(as_tuple=True)
         episode = order[rank]
         features = self.input(obs[episode, moment], last_actions[episode, moment]).relu_()  # (V,N,H)
-        memory = unroll(self.cell, features, filled.sum(0).tolist())
-        utilities: Tensor = self.output(memory)  # (V,N,A)
-        padded = utilities.new_zeros(*filled.shape, *utilities.shape[1:])
-        return padded.index_put((episode, moment), utilities)
+        return unroll(self.cell, features, filled.sum(0).tolist()), (episode, moment)
 
     def step(
         self, obs: Float[Tensor, "B N O"], last_actions: Int[Tensor, "B N"], memory: Float[Tensor, "B N H"]

@@ -1,13 +1,39 @@
 """Sums and means over blocks and steps that all losses share."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from marlpipe.errors import UserError
+from marlpipe.projections.context import ProjectionContext
 from marlpipe.targets import masked_mean
 from marlpipe.types import Metrics
+
+WEIGHT_BINS = 40
+LARGEST_SAMPLE = 10_000  # weights whose distribution is told
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fit:
+    """Mixed values and what they are drawn to. Only `values` and the chosen `utilities` carry gradients."""
+
+    values: Float[Tensor, "B T J"]
+    utilities: Float[Tensor, "B T N"]
+    context: ProjectionContext
+    weights: Float[Tensor, "B T J"]
+
+    @property
+    def td_error(self) -> Float[Tensor, "B T J"]:
+        return self.values - self.context.targets
+
+    def block_gradients(self) -> Float[Tensor, " J"]:
+        """‖w_J (F_J − y_J) ∂F_J/∂U‖ over the steps to learn from, for each block J."""
+        pull = (self.weights * self.td_error.detach()).unsqueeze(-1) * self.context.slopes()
+        norms: Tensor = (pull * self.context.valid[..., None, None]).movedim(2, 0).flatten(1).norm(dim=1)
+        return norms
 
 
 def mixed(
@@ -34,16 +60,34 @@ def greedy_blocks(is_greedy: Bool[Tensor, "B T N"], partition: Float[Tensor, "J 
     return (~is_greedy).to(partition) @ partition.T == 0
 
 
-def weight_metrics(
-    weights: Float[Tensor, "B T J"],
-    values: Float[Tensor, "B T J"],
-    targets: Float[Tensor, "B T J"],
-    valid: Bool[Tensor, "B T"],
-) -> Metrics:
-    """Means over the steps that exist, of sums over blocks for values and of means over blocks for the rest."""
+def fit_metrics(fit: Fit) -> Metrics:
+    """Means over the steps to learn from, of sums over blocks for values and of means over blocks for the rest."""
+    context = fit.context
     return {
-        "q_tot": masked_mean(values.sum(-1), valid),
-        "target": masked_mean(targets.sum(-1), valid),
-        "td_error_abs": masked_mean((values - targets).abs().mean(-1), valid),
-        "projection_weight": masked_mean(weights.mean(-1), valid),
+        "q_tot": masked_mean(context.values.sum(-1), context.valid),
+        "target": masked_mean(context.targets.sum(-1), context.valid),
+        "td_error_abs": masked_mean(fit.td_error.detach().abs().mean(-1), context.valid),
+        "projection_weight": masked_mean(fit.weights.mean(-1), context.valid),
+        **weight_distribution(fit.weights[context.valid]),
     }
+
+
+def weight_distribution(weights: Float[Tensor, "V J"]) -> Metrics:
+    """Quantiles of projection weights, and the share of them in each of 40 bins of [0, 1] (QPro, figure 3)."""
+    sample = weights.flatten()[:: 1 + weights.numel() // LARGEST_SAMPLE]
+    low, median, high = sample.quantile(sample.new_tensor([0.05, 0.5, 0.95])).unbind()
+    return {
+        "projection_weight_q05": low,
+        "projection_weight_median": median,
+        "projection_weight_q95": high,
+        "projection_weights": sample.clamp(max=1).histc(WEIGHT_BINS, 0, 1) / len(sample),
+    }
+
+
+def check_one_block(partition: Float[Tensor, "J N"], algorithm: str) -> None:
+    """UserError for an algorithm that knows one value of the whole team only."""
+    if len(partition) != 1:
+        raise UserError(
+            f"{algorithm} learns one value of the whole team, and the partition has {len(partition)} blocks.\n"
+            "  valid: partition=full, or an algo that learns a value per block, such as lomaq"
+        )

@@ -11,23 +11,27 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from marlpipe.agents.agent import Agent
 from marlpipe.agents.inputs import last_actions
-from marlpipe.algos.blocks import block_loss, greedy_blocks, mixed, weight_metrics
+from marlpipe.algos.algorithm import OneLoss
+from marlpipe.algos.blocks import Fit, block_loss, fit_metrics, greedy_blocks, mixed
 from marlpipe.errors import UserError
+from marlpipe.factorisation import Factorisation
 from marlpipe.mixers.mixer import Mixer
 from marlpipe.monotonicity.method import Monotonicity
 from marlpipe.projections.context import Projection, ProjectionContext
+from marlpipe.rewards import BlockRewards, Reward
 from marlpipe.targets import chosen, greedy_actions
 from marlpipe.types import EnvSpec, EpisodeBatch, Metrics
 
 
-class FactorisedQ(nn.Module):
+class FactorisedQ(OneLoss):
     """Online and target agents and mixers, and their loss.
 
-    returns: makes targets of rewards and next values (`marlpipe.targets`). loss_factor: factor of the squared error.
+    returns: makes targets of rewards and next values. next_actions: the joint actions û that are bootstrapped from, of
+    online and target utilities and the episodes (both of `marlpipe.targets`). loss_factor: factor of the squared error.
     reduction: `sum` over blocks, or their `mean` (independent learners).
     """
 
@@ -42,8 +46,9 @@ class FactorisedQ(nn.Module):
         mixer: Callable[..., Mixer],
         monotonicity: Monotonicity,
         projection: Projection,
-        reward: Callable[[Tensor], Tensor],
+        reward: Reward,
         returns: Callable[..., Tensor],
+        next_actions: Callable[[Tensor, Tensor, EpisodeBatch], Tensor],
         loss_factor: float,
         reduction: Literal["sum", "mean"],
     ) -> None:
@@ -58,11 +63,21 @@ class FactorisedQ(nn.Module):
         self.target_agent = copy.deepcopy(self.agent).requires_grad_(False)
         self.target_mixer = copy.deepcopy(self.mixer).requires_grad_(False)
         self.monotonicity, self.projection, self.reward, self.returns = monotonicity, projection, reward, returns
-        self.loss_factor, self.reduction = loss_factor, reduction
+        self.next_actions, self.loss_factor, self.reduction = next_actions, loss_factor, reduction
         self.register_buffer("partition", partition, persistent=False)
 
-    def loss(self, batch: EpisodeBatch) -> tuple[Float[Tensor, ""], Metrics]:
+    def loss(self, batch: EpisodeBatch, paid: BlockRewards) -> tuple[Float[Tensor, ""], Metrics]:
         """The loss of one batch of episodes, and metrics without gradient."""
+        fit = self.fit(batch, paid)
+        td_loss = self.loss_factor * block_loss(fit.weights * fit.td_error**2, paid.trusted, self.reduction)
+        penalty = self.monotonicity.penalty(
+            fit.values, fit.utilities, paid.trusted, lambda u: mixed(self.mixer, u, batch.state[:, :-1], batch.valid)
+        )
+        total = self.monotonicity.penalty.loss_share * td_loss + penalty
+        return total, {"td_loss": td_loss.detach(), "penalty": penalty.detach(), **fit_metrics(fit)}
+
+    def fit(self, batch: EpisodeBatch, paid: BlockRewards) -> Fit:
+        """Values F_J(U), targets y_J and weights w_J."""
         acted = last_actions(batch.actions, batch.avail_actions.shape[-1])
         state, next_state = batch.state[:, :-1], batch.state
 
@@ -71,34 +86,38 @@ class FactorisedQ(nn.Module):
         values = mixed(self.mixer, utilities, state, batch.valid)
 
         with torch.no_grad():
-            greedy = greedy_actions(all_utilities, batch.avail_actions)
-            next_utilities = chosen(self.target_agent(batch.obs, acted, batch.filled), greedy)
+            target_utilities = self.target_agent(batch.obs, acted, batch.filled)
+            next_utilities = chosen(target_utilities, self.next_actions(all_utilities, target_utilities, batch))
             next_values = mixed(self.target_mixer, next_utilities, next_state, batch.filled)
-            targets = self.returns(self.reward(batch.rewards), next_values, batch.terminated, batch.valid)
-            weights = self.projection(
-                ProjectionContext(
-                    values=values.detach(),
-                    targets=targets,
-                    valid=batch.valid,
-                    is_greedy=greedy_blocks(greedy[:, :-1] == batch.actions, self.partition),
-                    utilities=all_utilities[:, :-1].detach(),
-                    avail_actions=batch.avail_actions[:, :-1],
-                    actions=batch.actions,
-                    reads=self.mixer.reads,
-                    slopes=lambda: self.mixer.slopes(utilities.detach(), state),
-                )
+            targets = self.returns(paid.rewards, next_values, batch.terminated, batch.valid)
+            greedy = greedy_actions(all_utilities, batch.avail_actions)[:, :-1]
+            context = ProjectionContext(
+                values=values.detach(),
+                targets=targets,
+                valid=paid.trusted,
+                is_greedy=greedy_blocks(greedy == batch.actions, self.partition),
+                utilities=all_utilities[:, :-1].detach(),
+                avail_actions=batch.avail_actions[:, :-1],
+                actions=batch.actions,
+                reads=self.mixer.reads,
+                slopes=lambda: self.mixer.slopes(utilities.detach(), state),
             )
+            weights = self.projection(context)
+        return Fit(values=values, utilities=utilities, context=context, weights=weights)
 
-        td_error = values - targets
-        td_loss = self.loss_factor * block_loss(weights * td_error**2, batch.valid, self.reduction)
-        penalty = self.monotonicity.penalty(values, utilities, batch.valid)
-        total = self.monotonicity.penalty.loss_share * td_loss + penalty
-        metrics = {
-            "td_loss": td_loss.detach(),
-            "penalty": penalty.detach(),
-            **weight_metrics(weights, values.detach(), targets, batch.valid),
-        }
-        return total, metrics
+    @torch.no_grad()
+    def factorisation(self, batch: EpisodeBatch) -> Factorisation:
+        """Q_tot = Σ_J F_J of any joint actions."""
+        fit = self.fit(batch, self.reward(batch))
+        return Factorisation(
+            utilities=fit.context.utilities,
+            joint_value=lambda actions: mixed(
+                self.mixer, chosen(fit.context.utilities, actions), batch.state[:, :-1], batch.valid
+            ).sum(-1),
+            slopes=fit.context.slopes,
+            reads=self.mixer.reads,
+            block_gradients=fit.block_gradients,
+        )
 
     @torch.no_grad()
     def sync_targets(self) -> None:

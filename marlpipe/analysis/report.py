@@ -9,6 +9,9 @@ from rich.console import Console
 from marlpipe.analysis.arms import by_env
 from marlpipe.analysis.comparison import compare
 from marlpipe.analysis.figures import learning_curves
+from marlpipe.analysis.games import game_summaries, games_csv, games_table
+from marlpipe.analysis.learned_tables import learned_tables
+from marlpipe.analysis.projection_weights import projection_weights
 from marlpipe.analysis.runs import Run, find_runs
 from marlpipe.analysis.table import comparison_csv, comparison_table
 from marlpipe.records.files import explained, write_text
@@ -46,14 +49,24 @@ def report(
         shown = Console(width=FILE_WIDTH)
     for env, summaries in comparisons.items():
         shown.print(comparison_table(env, summaries))
+    games = game_summaries(arms)
+    if games:
+        shown.print(games_table(games))
     with explained("make the folder", out):
         out.mkdir(parents=True, exist_ok=True)
     written = [out / "table.csv"]
     write_text(written[0], comparison_csv(comparisons))
+    if games:
+        written.append(out / "games.csv")
+        write_text(written[-1], games_csv(games))
     for env, env_arms in arms.items():
-        figure = out / f"{re.sub(r'[^A-Za-z0-9_.=-]+', '_', env) or 'env'}.png"
-        if learning_curves(env, env_arms, figure, (references or {}).get(env)):
-            written.append(figure)
+        name = re.sub(r"[^A-Za-z0-9_.=-]+", "_", env) or "env"
+        drawn = [
+            learning_curves(env, env_arms, out / f"{name}.png", (references or {}).get(env)),
+            learned_tables(env, env_arms, out / f"{name}-values.png"),
+            projection_weights(env, env_arms, out / f"{name}-weights.png"),
+        ]
+        written += [figure for figure in drawn if figure is not None]
     for path in written:
         shown.print(str(path), style="dim", soft_wrap=True, highlight=False, markup=False)
     return runs

@@ -24,6 +24,7 @@ class Run:
     status: Status
     env_steps: Int[np.ndarray, " K"]  # of each evaluation, increasing
     returns: Float[np.ndarray, " K"]  # mean return of each evaluation; NaN where it was not finite
+    last: dict[str, float]  # all metrics of the last evaluation, none before the first
 
 
 def load_run(path: Path) -> Run:
@@ -33,8 +34,16 @@ def load_run(path: Path) -> Run:
         UserError: a file of the run is broken.
     """
     folder = RunFolder(path)
-    env_steps, returns = _evaluations(folder)
-    return Run(folder=folder, identity=identity(folder), status=folder.status, env_steps=env_steps, returns=returns)
+    by_step = _evaluations(folder)
+    steps = sorted(by_step)
+    return Run(
+        folder=folder,
+        identity=identity(folder),
+        status=folder.status,
+        env_steps=np.array(steps, dtype=np.int64),
+        returns=np.array([by_step[step][EVAL_RETURN] for step in steps], dtype=np.float64),
+        last=by_step[steps[-1]] if steps else {},
+    )
 
 
 def find_runs(roots: Iterable[Path]) -> list[Run]:
@@ -59,9 +68,6 @@ def find_runs(roots: Iterable[Path]) -> list[Run]:
     return [load_run(found[path]) for path in sorted(found)]
 
 
-def _evaluations(folder: RunFolder) -> tuple[Int[np.ndarray, " K"], Float[np.ndarray, " K"]]:
-    rows = [row for row in folder.read_metrics() if EVAL_RETURN in row]
-    # an evaluation that was repeated after a resume counts once, as it came out last
-    by_step = {int(row["env_steps"]): row[EVAL_RETURN] for row in rows}
-    steps = sorted(by_step)
-    return np.array(steps, dtype=np.int64), np.array([by_step[step] for step in steps], dtype=np.float64)
+def _evaluations(folder: RunFolder) -> dict[int, dict[str, float]]:
+    """By env steps: an evaluation that was repeated after a resume counts once, as it came out last."""
+    return {int(row["env_steps"]): row for row in folder.read_metrics() if EVAL_RETURN in row}

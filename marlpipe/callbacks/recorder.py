@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
-from torch import Tensor
 
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.sinks import Sink
@@ -24,8 +23,9 @@ class Recorder(Callback):
     def __init__(self, *, folder: RunFolder, sinks: Sequence[Sink], every_env_steps: int, total_env_steps: int) -> None:
         self.folder, self.sinks = folder, sinks
         self.every_env_steps, self.total_env_steps = every_env_steps, total_env_steps
-        self.next_at, self.steps_in_row = 0, 0
+        self.next_at = 0
         self.sums: Metrics = {}
+        self.counts: dict[str, int] = {}  # a batch that is not learned from has no values to tell
         self.earlier_s, self.earlier_env_steps = 0.0, 0
         self.started, self.told = time.monotonic(), -math.inf
         self.eval_return: float | None = None
@@ -47,26 +47,35 @@ class Recorder(Callback):
         self.progress = progress = batch.progress
         for name, value in outputs["metrics"].items():
             self.sums[name] = self.sums.get(name, 0) + value
-        self.steps_in_row += 1
+            self.counts[name] = self.counts.get(name, 0) + 1
         if progress.env_steps >= self.next_at:
             self.next_at = (progress.env_steps // self.every_env_steps + 1) * self.every_env_steps
-            means = {f"train/{name}": float(total) / self.steps_in_row for name, total in self.sums.items()}
-            self.steps_in_row, self.sums = 0, {}
+            means = {f"train/{name}": total / self.counts[name] for name, total in self.sums.items()}
+            self.sums, self.counts = {}, {}
             acted = {
                 "rollout/return": progress.train_return,
                 "rollout/length": progress.train_length,
                 "rollout/epsilon": progress.epsilon,
             }
-            self.write(trainer, {**means, **acted})
+            self.write(trainer, {**scalars(means), **acted})
+            self.write_tables(tables(means))
         if time.monotonic() - self.told > SECONDS_BETWEEN_STATUS:
             self.tell()
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        del pl_module
-        measured = {name: float(value) for name, value in trainer.callback_metrics.items() if isinstance(value, Tensor)}
-        evaluation = {name: value for name, value in measured.items() if name.startswith("eval/")}
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        del pl_module, batch, batch_idx, dataloader_idx
+        evaluation = scalars(outputs)
         self.eval_return = evaluation["eval/return_mean"]
         self.write(trainer, evaluation)
+        self.write_tables(tables(outputs))
         self.tell()
 
     def write(self, trainer: Trainer, metrics: dict[str, float]) -> None:
@@ -83,6 +92,12 @@ class Recorder(Callback):
         self.folder.append_metrics(row)
         for sink in self.sinks:
             sink.log(row)
+
+    def write_tables(self, found: dict[str, Any]) -> None:
+        """One row of what a number does not hold, into a file of its own; nothing if there is none."""
+        assert self.progress is not None
+        if found:
+            self.folder.append_tables({"env_steps": self.progress.env_steps, **found})
 
     def env_steps_per_s(self) -> float:
         """Of this session, acting, learning and evaluating together."""
@@ -107,14 +122,23 @@ class Recorder(Callback):
         return {
             "env_steps": self.progress.env_steps if self.progress else 0,
             "next_at": self.next_at,
-            "steps_in_row": self.steps_in_row,
             "sums": dict(self.sums),
+            "counts": dict(self.counts),
             "wall_s": self.wall_s,
             "eval_return": self.eval_return,
         }
 
     def load_state_dict(self, state_dict: StateDict) -> None:
-        self.next_at, self.steps_in_row = state_dict["next_at"], state_dict["steps_in_row"]
-        self.sums, self.earlier_s = state_dict["sums"], state_dict["wall_s"]
+        self.next_at, self.earlier_s = state_dict["next_at"], state_dict["wall_s"]
+        self.sums, self.counts = state_dict["sums"], state_dict["counts"]
         self.earlier_env_steps = state_dict["env_steps"]
         self.eval_return = state_dict["eval_return"]
+
+
+def scalars(metrics: Metrics) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items() if value.dim() == 0}
+
+
+def tables(metrics: Metrics) -> dict[str, Any]:
+    """Vectors and tables as nested lists."""
+    return {name: value.tolist() for name, value in metrics.items() if value.dim() > 0}

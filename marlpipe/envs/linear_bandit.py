@@ -85,7 +85,8 @@ class LinearBandit:
     def __post_init__(self) -> None:
         check_numbers(self, BOUNDS)
         instance = torch.Generator().manual_seed(self.instance_seed)
-        self.parameters = in_ball((self.n_agents, self.n_actions, self.context_dim), 1 / self.n_agents, instance)
+        shape = (self.n_agents, self.n_actions, self.context_dim)
+        self.parameters = in_ball(shape, self.parameter_radius, instance)
         self._given = None if self.contexts is None else self._checked(self.contexts)
         self.spec = EnvSpec(
             n_agents=self.n_agents,
@@ -96,6 +97,11 @@ class LinearBandit:
             graph=torch.zeros((self.n_agents, self.n_agents), dtype=torch.bool),
             local_rewards=True,
         )
+
+    @property
+    def parameter_radius(self) -> float:
+        """S_θ."""
+        return 1 / self.n_agents
 
     def _checked(self, contexts: Sequence[Any] | Tensor) -> Float[Tensor, "T D"]:
         """UserError unless there is a context within the sphere for each round."""
@@ -121,6 +127,12 @@ class LinearBandit:
             return on_sphere((len(elapsed), self.context_dim), self.context_radius, generator)
         self._given = self._given.to(elapsed.device)  # copied once, when the world moves to another device
         return self._given[elapsed.clamp(max=self.horizon - 1)]
+
+    def draws(self, generator: torch.Generator) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T N"]]:
+        """Contexts and noises of all T = `horizon` rounds of one copy: the randomness of a seed, whatever is played."""
+        contexts = self._contexts(torch.arange(self.horizon, device=generator.device), generator)
+        noises = torch.randn((self.horizon, self.n_agents), generator=generator, device=generator.device)
+        return contexts, self.noise * noises
 
     def reset(self, n: int, generator: torch.Generator) -> BanditState:
         elapsed = torch.zeros(n, dtype=torch.long, device=generator.device)
@@ -148,7 +160,7 @@ class LinearBandit:
     def scene(self, state: BanditState, copy: int, actions: Int[Tensor, " N"] | None = None) -> Scene:
         """A bar for what each agent expects of each action, the full height being S_x · S_θ; those taken are orange."""
         parameters = self.parameters.to(state.context.device)
-        highest = self.context_radius / self.n_agents
+        highest = self.context_radius * self.parameter_radius
         heights = (expected_rewards(state.context[copy], parameters) / highest).tolist()
         taken = [None] * self.n_agents if actions is None else actions.tolist()
         width = 0.25

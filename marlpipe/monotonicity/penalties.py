@@ -11,15 +11,24 @@ from marlpipe.errors import UserError
 from marlpipe.jacobian import jacobian
 from marlpipe.types import EnvSpec
 
+Mix = Callable[[Tensor], Tensor]  # utilities (B,T,N) -> values (B,T,J)
+
 
 @runtime_checkable
 class Penalty(Protocol):
-    """`loss_share` is the factor of the temporal-difference loss beside the penalty."""
+    """What is added for values that `mix` made of `utilities`; the mean over `valid` steps.
+
+    `loss_share` is the factor of the temporal-difference loss beside the penalty.
+    """
 
     loss_share: float
 
     def __call__(
-        self, values: Float[Tensor, "B T J"], utilities: Float[Tensor, "B T N"], valid: Bool[Tensor, "B T"]
+        self,
+        values: Float[Tensor, "B T J"],
+        utilities: Float[Tensor, "B T N"],
+        valid: Bool[Tensor, "B T"],
+        mix: Mix,
     ) -> Float[Tensor, ""]: ...
 
 
@@ -35,6 +44,7 @@ class NoPenalty:
         values: Float[Tensor, "B T J"],
         utilities: Float[Tensor, "B T N"],  # noqa: ARG002
         valid: Bool[Tensor, "B T"],  # noqa: ARG002
+        mix: Mix,  # noqa: ARG002
     ) -> Float[Tensor, ""]:
         return values.new_zeros(())
 
@@ -48,11 +58,21 @@ def negative_slope(gradients: Float[Tensor, "B T K N"], valid: Bool[Tensor, "B T
     return (hinge * valid).sum() / valid.sum().clamp(min=1)
 
 
+def drawn_from_box(utilities: Float[Tensor, "B T N"], valid: Bool[Tensor, "B T"]) -> Float[Tensor, "B T N"]:
+    """Uniform draws for each step that exists, each agent's between its least and greatest utility; zero elsewhere."""
+    reached = utilities[valid]  # (V,N), V > 0
+    low, high = reached.aminmax(dim=0)
+    drawn = low + (high - low) * torch.rand_like(reached)
+    return torch.zeros_like(utilities).index_put((valid,), drawn)
+
+
 class GradientPenalty:
     """The soft method: c·R beside (1−c)·L (`form` convex, the public code), or λ·R beside L (additive, the paper).
 
     R is taken for the sums of values inside the blocks of `enforced`, a partition that is the value's own (None) or
-    coarser: monotone sums are less than monotone terms, and enough for the greedy joint action of those sums.
+    coarser: monotone sums are less than monotone terms, and enough for the greedy joint action of those sums. It is
+    taken at the chosen utilities, or, if `sampled`, at uniform draws from the box around them (LOMAQ's public code,
+    on payoff matrices).
     """
 
     def __init__(
@@ -63,18 +83,26 @@ class GradientPenalty:
         coefficient: float,
         form: Literal["convex", "additive"],
         enforced: Callable[[EnvSpec], Float[Tensor, "K N"]] | None,
+        sampled: bool,
     ) -> None:
         if form == "convex" and not 0 <= coefficient <= 1:
             raise UserError(
                 f"monotonicity.penalty.coefficient={coefficient} is no share. Take 0 to 1, or form=additive."
             )
-        self.coefficient = coefficient
+        self.coefficient, self.sampled = coefficient, sampled
         self.loss_share = 1 - coefficient if form == "convex" else 1.0
         self.sums = torch.eye(len(partition)) if enforced is None else coarsening(partition, enforced(spec))
 
     def __call__(
-        self, values: Float[Tensor, "B T J"], utilities: Float[Tensor, "B T N"], valid: Bool[Tensor, "B T"]
+        self,
+        values: Float[Tensor, "B T J"],
+        utilities: Float[Tensor, "B T N"],
+        valid: Bool[Tensor, "B T"],
+        mix: Mix,
     ) -> Float[Tensor, ""]:
+        if self.sampled:
+            utilities = drawn_from_box(utilities.detach(), valid).requires_grad_()
+            values = mix(utilities)
         enforced = values @ self.sums.T.to(values)
         gradients = jacobian(enforced, utilities, create_graph=True)
         return self.coefficient * negative_slope(gradients, valid, blocks=values.shape[-1])

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from marlpipe.errors import UserError
 from marlpipe.projections.context import ProjectionContext
 
 
@@ -56,3 +57,9 @@ class Central:
     def __call__(self, context: ProjectionContext) -> Float[Tensor, "B T J"]:
         assert context.greedy_optimal_values is not None
         return central_weights(context.is_greedy, context.targets, context.greedy_optimal_values, self.alpha)
+
+
+def check_unweighted(projection: object, algorithm: str) -> None:
+    """UserError for weights in an algorithm that projects nothing."""
+    if not isinstance(projection, Uniform):
+        raise UserError(f"{algorithm} does not weight its transitions.\n  valid: projection=uniform")

@@ -9,7 +9,7 @@ from typing import Any
 
 from marlpipe.errors import UserError
 from marlpipe.records.files import explained, overwrite_json, read_json, write_json, write_text
-from marlpipe.records.metrics import Row, append_row, read_rows, truncate_rows
+from marlpipe.records.metrics import Row, TableRow, append_row, read_rows, read_tables, truncate_rows
 from marlpipe.records.status import State, Status
 
 
@@ -44,6 +44,11 @@ class RunFolder:
     @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    @property
+    def tables(self) -> Path:
+        """What numbers cannot hold: histograms, learned tables."""
+        return self.path / "tables.jsonl"
 
     @property
     def status_file(self) -> Path:
@@ -114,8 +119,17 @@ class RunFolder:
         """All whole rows of the metrics, none where there is no file."""
         return read_rows(self.metrics)
 
+    def append_tables(self, row: TableRow) -> None:
+        """Adds one row to the tables, in the same way."""
+        append_row(self.tables, row)
+
+    def read_tables(self) -> list[dict[str, Any]]:
+        """All whole rows of the tables, none where there is no file."""
+        return read_tables(self.tables)
+
     def truncate_metrics(self, env_steps: int) -> int:
-        """Drops the rows past `env_steps` (those of a checkpoint that is resumed) and returns how many."""
+        """Drops the rows past `env_steps` (those of a checkpoint that is resumed), returns how many of the metrics."""
+        truncate_rows(self.tables, env_steps)
         return truncate_rows(self.metrics, env_steps)
 
 

@@ -4,21 +4,22 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from marlpipe.errors import UserError
 from marlpipe.records.files import explained, write_text
 
 Row = Mapping[str, float | int]
+TableRow = Mapping[str, Any]  # env_steps, and nested lists of numbers
 
 
-def append_row(path: Path, row: Row) -> None:
+def append_row(path: Path, row: Row | TableRow) -> None:
     """Adds one row in one write, flushed to the operating system. NaN and infinities become null: the file stays JSON.
 
     Raises:
         UserError: the file cannot be written, or the disk is full.
     """
-    finite = {name: value if math.isfinite(value) else None for name, value in row.items()}
-    line = json.dumps(finite, allow_nan=False) + "\n"
+    line = json.dumps(_finite(row), allow_nan=False) + "\n"
     with explained("write", path), path.open("a", encoding="utf-8") as file:
         file.write(line)
 
@@ -29,6 +30,11 @@ def read_rows(path: Path) -> list[dict[str, float]]:
     Raises:
         UserError: an earlier line is not a JSON object, or the file cannot be read.
     """
+    return [{name: float(value) for name, value in row.items()} for _, row in _rows(path)]
+
+
+def read_tables(path: Path) -> list[dict[str, Any]]:
+    """All rows of tables, as `read_rows` does."""
     return [row for _, row in _rows(path)]
 
 
@@ -50,16 +56,29 @@ def truncate_rows(path: Path, env_steps: int) -> int:
     return len(rows) - len(kept)
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, float]]]:
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     with explained("read", path):
         text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     whole = text.split("\n")[:-1]  # a row ends in a newline: what follows the last one was cut off in the writing
     for number, line in enumerate(whole, start=1):
         try:
-            row = json.loads(line)
-            numbers = {name: math.nan if value is None else float(value) for name, value in row.items()}
+            row = {name: _numbers(value) for name, value in json.loads(line).items()}
         except (ValueError, TypeError, AttributeError) as error:
             raise UserError(
                 f"line {number} of {path} is not a row of metrics: {line[:60]!r}\n  Remove that line, then try again."
             ) from error
-        yield line, numbers
+        yield line, row
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return value if math.isfinite(value) else None
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_numbers(part) for part in value]
+    return math.nan if value is None else float(value)

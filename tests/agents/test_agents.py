@@ -204,6 +204,6 @@ def test_feed_forward_layers() -> None:
     agent = make(FeedForwardAgent, shared=True)
     obs, actions, _ = ragged()
     first = torch.relu(agent.input(obs[0, :2], actions[0, :2]))
-    linear = [layer for layer in agent.layers if isinstance(layer, nn.Linear)]
+    linear = [*(layer for layer in agent.layers if isinstance(layer, nn.Linear)), agent.output]
     expected = torch.relu(first @ linear[0].weight.T + linear[0].bias) @ linear[1].weight.T + linear[1].bias
     torch.testing.assert_close(agent(obs, actions, torch.ones(5, 7, dtype=torch.bool))[0, :2], expected)

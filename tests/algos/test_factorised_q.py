@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import reference
 import torch
-from composition import build
+from composition import build, loss_of
 from synthetic import episode, make_spec, ragged_batch, scramble, with_padding
 from torch import Tensor
 
@@ -82,7 +82,7 @@ def scrambled(algo: str, profile: str = ONE_STEP, *overrides: str, spec: EnvSpec
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_loss_and_gradients_equal_plain_loops(algo: str, profile: str) -> None:
     algorithm, batch = scrambled(algo, profile), ragged()
-    loss, metrics = algorithm.loss(batch)
+    loss, metrics = loss_of(algorithm, batch)
     expected = plain_loss(algo, profile, algorithm, batch)
     torch.testing.assert_close(loss, expected, atol=1e-9, rtol=1e-9)
     torch.testing.assert_close(metrics["td_loss"], expected.detach(), atol=1e-9, rtol=1e-9)
@@ -95,8 +95,8 @@ def test_loss_and_gradients_equal_plain_loops(algo: str, profile: str) -> None:
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_episodes_add_up_to_the_batch(algo: str) -> None:
     algorithm, batch = scrambled(algo, LAMBDA), ragged()
-    whole, _ = algorithm.loss(batch)
-    parts = [algorithm.loss(episode(batch, index))[0] for index in range(5)]
+    whole, _ = loss_of(algorithm, batch)
+    parts = [loss_of(algorithm, episode(batch, index))[0] for index in range(5)]
     weighted = sum((part * length for part, length in zip(parts, batch.lengths, strict=True)), torch.zeros(()))
     torch.testing.assert_close(whole, weighted / batch.lengths.sum(), atol=1e-9, rtol=1e-9)
 
@@ -106,7 +106,10 @@ def test_episodes_add_up_to_the_batch(algo: str) -> None:
 def test_padding_never_matters(algo: str, override: str) -> None:
     algorithm, batch = scrambled(algo, LAMBDA, override), ragged()
     garbage = with_padding(batch, batch.filled, 1e4, avail=True, action=SPEC.n_actions - 1, terminated=True)
-    (clean, _), (dirty, _) = algorithm.loss(batch), algorithm.loss(garbage)
+    (clean, _), (dirty, _) = (
+        loss_of(algorithm, batch),
+        loss_of(algorithm, garbage),
+    )
     assert torch.equal(clean, dirty)
     expected, found = gradients(algorithm, clean), gradients(algorithm, dirty)
     for name in expected:
@@ -120,7 +123,12 @@ def test_longer_padding_changes_nothing(algo: str) -> None:
     def longer(field: Tensor) -> Tensor:
         return torch.cat([field, torch.zeros_like(field[:, :2])], dim=1)
 
-    torch.testing.assert_close(algorithm.loss(batch.map(longer))[0], algorithm.loss(batch)[0], atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(
+        loss_of(algorithm, batch.map(longer))[0],
+        loss_of(algorithm, batch)[0],
+        atol=1e-12,
+        rtol=1e-12,
+    )
 
 
 def copy_parameters(source: Any, to: Any) -> None:
@@ -140,7 +148,12 @@ def test_lomaq_with_identity_mixers_is_iql_local() -> None:
                 theta.fill_(1.0)
             for bias, offset in zip(mixer.bias, (1e3, 0.0, -1e3), strict=True):
                 bias.fill_(offset)
-    torch.testing.assert_close(algorithm.loss(batch)[0], local.loss(batch)[0], atol=1e-8, rtol=1e-10)
+    torch.testing.assert_close(
+        loss_of(algorithm, batch)[0],
+        loss_of(local, batch)[0],
+        atol=1e-8,
+        rtol=1e-10,
+    )
     assert algorithm.mixer(torch.zeros(1, 1, spec.n_agents).double(), batch.state[:1, :1]).abs().max() < 1e-9
 
 
@@ -149,7 +162,12 @@ def test_iql_is_a_mean_and_iql_local_a_sum_over_agents() -> None:
     mean, total = scrambled("iql"), scrambled("iql_local", ONE_STEP, "reward=team")
     copy_parameters(mean, total)
     batch = ragged()
-    torch.testing.assert_close(total.loss(batch)[0], SPEC.n_agents * mean.loss(batch)[0], atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(
+        loss_of(total, batch)[0],
+        SPEC.n_agents * loss_of(mean, batch)[0],
+        atol=1e-9,
+        rtol=1e-9,
+    )
 
 
 def test_vdn_with_one_agent_is_iql() -> None:
@@ -157,13 +175,13 @@ def test_vdn_with_one_agent_is_iql() -> None:
     vdn, iql = scrambled("vdn", spec=spec), scrambled("iql", spec=spec)
     copy_parameters(vdn, iql)
     batch = ragged(spec)
-    torch.testing.assert_close(vdn.loss(batch)[0], iql.loss(batch)[0], atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(loss_of(vdn, batch)[0], loss_of(iql, batch)[0], atol=1e-12, rtol=1e-12)
 
 
 @pytest.mark.parametrize("algo", ["vdn", "qmix", "lomaq"])
 def test_targets_get_no_gradient_and_are_constants(algo: str) -> None:
     algorithm, batch = scrambled(algo), ragged()
-    algorithm.loss(batch)[0].backward()
+    loss_of(algorithm, batch)[0].backward()
     for module in (algorithm.target_agent, algorithm.target_mixer):
         assert all(parameter.grad is None and not parameter.requires_grad for parameter in module.parameters())
     assert all(parameter.grad is not None for parameter in algorithm.agent.parameters())
@@ -207,7 +225,7 @@ def recorded(algorithm: Any) -> dict[str, Any]:
 def test_the_projection_sees_what_it_is_told_to_see() -> None:
     algorithm, batch = scrambled("qmix"), ragged()
     seen = recorded(algorithm)
-    algorithm.loss(batch)
+    loss_of(algorithm, batch)
     context = seen["context"]
     assert not context.values.requires_grad
     assert not context.targets.requires_grad
@@ -229,7 +247,7 @@ def coarse_rewards(rewards: Tensor) -> Tensor:
 def test_a_block_is_paid_the_sum_of_its_agents() -> None:
     algorithm, batch = scrambled("lomaq", ONE_STEP, "partition=pairs"), ragged()
     seen = recorded(algorithm)
-    algorithm.loss(batch)
+    loss_of(algorithm, batch)
     ends = batch.terminated.unsqueeze(-1) & batch.valid.unsqueeze(-1)
     targets = seen["context"].targets[ends.expand(-1, -1, 2)]
     torch.testing.assert_close(targets, coarse_rewards(batch.rewards)[ends.expand(-1, -1, 2)])
@@ -241,13 +259,15 @@ def test_projection_weights_multiply_the_squared_errors(algo: str) -> None:
     algorithm, batch = scrambled(algo, ONE_STEP, "projection=optimistic", "projection.alpha=0.25"), ragged()
     weight = algorithm.projection
     seen = recorded(algorithm)
-    algorithm.loss(batch)
+    loss_of(algorithm, batch)
     context = seen["context"]
     errors = (context.values - context.targets) ** 2
     weighted = torch.where(context.values < context.targets, 1.0, 0.25) * errors
     per_step = weighted.mean(-1) if algo == "iql" else weighted.sum(-1)
     algorithm.projection = weight
-    torch.testing.assert_close(algorithm.loss(batch)[0].detach(), per_step[batch.valid].mean(), atol=1e-7, rtol=1e-7)
+    torch.testing.assert_close(
+        loss_of(algorithm, batch)[0].detach(), per_step[batch.valid].mean(), atol=1e-7, rtol=1e-7
+    )
 
 
 @pytest.mark.parametrize("coefficient", [0.5, 0.2])
@@ -260,7 +280,7 @@ def test_the_soft_penalty_is_beside_the_loss(form: str, coefficient: float) -> N
         f"monotonicity.penalty.form={form}",
         f"monotonicity.penalty.coefficient={coefficient}",
     )
-    loss, metrics = algorithm.loss(ragged())
+    loss, metrics = loss_of(algorithm, ragged())
     share = 1 - coefficient if form == "convex" else 1.0
     assert metrics["penalty"] > 0
     torch.testing.assert_close(loss.detach(), share * metrics["td_loss"] + metrics["penalty"])

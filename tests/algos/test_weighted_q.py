@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import reference
 import torch
-from composition import build
+from composition import build, loss_of
 from synthetic import episode, make_spec, ragged_batch, scramble, with_padding
 from torch import Tensor
 
@@ -111,7 +111,7 @@ def scrambled(algo: str, profile: str = ONE_STEP, *overrides: str) -> Any:
 def test_loss_and_gradients_equal_plain_loops(algo: str, profile: str) -> None:
     """Gradients too, so the weights and the targets are constants."""
     algorithm, batch = scrambled(algo, profile), ragged()
-    loss, _ = algorithm.loss(batch)
+    loss, _ = loss_of(algorithm, batch)
     expected = plain_loss(algo, profile, algorithm, batch)
     torch.testing.assert_close(loss, expected, atol=1e-8, rtol=1e-8)
     found, wanted = gradients(algorithm, loss), gradients(algorithm, expected)
@@ -124,7 +124,7 @@ def test_loss_and_gradients_equal_plain_loops(algo: str, profile: str) -> None:
 def test_with_alpha_of_one_the_projection_is_qmix(algo: str) -> None:
     """The agents and the mixer get the gradient of an unweighted squared error to the same targets."""
     algorithm, batch = scrambled(algo, ONE_STEP, "projection.alpha=1.0"), ragged()
-    found = gradients(algorithm, algorithm.loss(batch)[0])
+    found = gradients(algorithm, loss_of(algorithm, batch)[0])
     steps = plain_steps(algorithm, batch, decay=0.0)
     plain = sum(((step["q_tot"] - step["y"]) ** 2 for step in steps), torch.zeros(())) / len(steps)
     wanted = gradients(algorithm, plain)
@@ -137,21 +137,21 @@ def test_with_alpha_of_one_the_projection_is_qmix(algo: str) -> None:
 def test_half_the_loss_factor_halves_the_projection_only() -> None:
     whole, half = scrambled("ow_qmix"), scrambled("ow_qmix", ONE_STEP, "loss.loss_factor=0.5")
     batch = ragged()
-    (_, one), (_, other) = whole.loss(batch), half.loss(batch)
+    (_, one), (_, other) = loss_of(whole, batch), loss_of(half, batch)
     torch.testing.assert_close(other["td_loss"], 0.5 * one["td_loss"])
     torch.testing.assert_close(other["central_loss"], one["central_loss"])
 
 
 def test_the_loss_is_the_sum_of_its_terms() -> None:
-    loss, metrics = scrambled("qpro", LAMBDA).loss(ragged())
+    loss, metrics = loss_of(scrambled("qpro", LAMBDA), ragged())
     torch.testing.assert_close(loss.detach(), metrics["td_loss"] + metrics["central_loss"])
 
 
 @pytest.mark.parametrize("algo", ["ow_qmix", "cw_qmix"])
 def test_episodes_add_up_to_the_batch(algo: str) -> None:
     algorithm, batch = scrambled(algo, LAMBDA), ragged()
-    whole, _ = algorithm.loss(batch)
-    parts = [algorithm.loss(episode(batch, index))[0] for index in range(5)]
+    whole, _ = loss_of(algorithm, batch)
+    parts = [loss_of(algorithm, episode(batch, index))[0] for index in range(5)]
     weighted = sum((part * length for part, length in zip(parts, batch.lengths, strict=True)), torch.zeros(()))
     torch.testing.assert_close(whole, weighted / batch.lengths.sum(), atol=1e-9, rtol=1e-9)
 
@@ -162,7 +162,10 @@ def test_padding_never_matters(algo: str) -> None:
     with torch.no_grad():
         algorithm.mixer.v.output.bias.sub_(3.0)  # Q_tot below the padding's targets of 0
     garbage = with_padding(batch, batch.filled, 1e4, avail=True, action=SPEC.n_actions - 1, terminated=True)
-    (clean, _), (dirty, _) = algorithm.loss(batch), algorithm.loss(garbage)
+    (clean, _), (dirty, _) = (
+        loss_of(algorithm, batch),
+        loss_of(algorithm, garbage),
+    )
     assert clean.isfinite()
     assert torch.equal(clean, dirty)
     expected, found = gradients(algorithm, clean), gradients(algorithm, dirty)
@@ -173,7 +176,7 @@ def test_padding_never_matters(algo: str) -> None:
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_targets_get_no_gradient(algo: str) -> None:
     algorithm, batch = scrambled(algo), ragged()
-    algorithm.loss(batch)[0].backward()
+    loss_of(algorithm, batch)[0].backward()
     for module in (algorithm.target_central_agent, algorithm.target_central_mixer):
         assert all(parameter.grad is None and not parameter.requires_grad for parameter in module.parameters())
     for module in (algorithm.agent, algorithm.mixer, algorithm.central_agent, algorithm.central_mixer):
@@ -201,7 +204,7 @@ def test_q_star_in_the_regret_weights_is_the_targets() -> None:
     algorithm, batch = scrambled("qpro"), ragged()
 
     def weight() -> float:
-        return float(algorithm.loss(batch)[1]["projection_weight"])
+        return float(loss_of(algorithm, batch)[1]["projection_weight"])
 
     before = weight()
     scramble(algorithm.central_agent, seed=5)

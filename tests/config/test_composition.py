@@ -92,6 +92,8 @@ def test_no_key_leaks_from_one_arm_into_another() -> None:
         (["partition=explicit", "partition.blocks=[[0,0],[1,2]]"], ["named more than once: [0]"]),
         (["paths.runs=/a/b=c"], ["paths.runs=/a/b=c", """'paths.runs="/a/b=c"'"""]),
         (["algo"], ["key=value"]),
+        (["=3"], ["'=3'", "it has no key", "key=value"]),
+        (["experiment=games/classic"], ["+experiment=games/classic"]),
         (["seed=x"], ["seed=x", "whole number"]),
         (["evaluation.episodes=1.5"], ["evaluation.episodes=1.5", "whole number"]),
         (["threads=0"], ["threads=0", "null"]),

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from composition import loss_of
 from omegaconf import DictConfig
 
 from marlpipe.build import build_algorithm, build_env
@@ -39,7 +40,7 @@ def test_worlds(world: str, algo: str) -> None:
     batch = rollout(env, algorithm.agent, 2, 1.0, torch.Generator().manual_seed(0))
     assert batch.lengths.max() <= env.spec.horizon
     assert batch.avail_actions.any(-1)[batch.filled].all()
-    loss, _ = algorithm.loss(batch)
+    loss, _ = loss_of(algorithm, batch)
     loss.backward()
     gradients = [p.grad for p in algorithm.agent.parameters() if p.grad is not None]
     assert loss.isfinite()

@@ -262,3 +262,23 @@ def test_a_bad_value_is_named(name: str, value: float, valid: float) -> None:
     with pytest.raises(UserError, match=rf"(?s){name} cannot be {value}.*valid: .*env\.{name}="):
         world(**{name: value})
     world(**{name: valid})
+
+
+def test_the_draws_of_a_seed() -> None:
+    """All contexts and noises of its rounds at once, as `reset` and `step` have them, one by one."""
+    env = world(horizon=20000, context_radius=0.5, noise=0.3)
+    contexts, noises = env.draws(generator())
+    assert (contexts.shape, noises.shape) == ((20000, 5), (20000, 4))
+    torch.testing.assert_close(contexts.norm(dim=1), torch.full((20000,), 0.5))
+    assert contexts.mean(0).abs().max() < 4 * 0.5 / sqrt(5 * 20000)
+    torch.testing.assert_close(noises.std(0), torch.full((4,), 0.3), rtol=4 / sqrt(2 * 20000), atol=0)
+    assert torch.corrcoef(noises.T).fill_diagonal_(0).abs().max() < 4 / sqrt(20000)
+    assert torch.equal(env.draws(generator())[1], noises)
+    assert not torch.equal(env.draws(generator(1))[1], noises)
+    rows = torch.tensor([[0.6, 0.8], [0.0, -1.0], [0.1, 0.2]])
+    assert torch.equal(by_hand(horizon=3, contexts=rows.tolist()).draws(generator())[0], rows)
+
+
+@pytest.mark.parametrize("n_agents", [1, 4])
+def test_the_radius_of_the_parameters(n_agents: int) -> None:
+    assert world(n_agents=n_agents).parameter_radius == 1 / n_agents

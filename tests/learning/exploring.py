@@ -3,9 +3,9 @@
 from typing import Any
 
 import torch
-from composition import compose
+from composition import GradientSteps, compose
 
-from marlpipe.build import build_algorithm, build_env, build_part
+from marlpipe.build import build_algorithm, build_env
 from marlpipe.rollout import rollout
 from marlpipe.types import EpisodeBatch
 
@@ -17,17 +17,11 @@ def learn(*overrides: str, seed: int, updates: int, episodes: int = 64, sync_eve
     generator = torch.Generator().manual_seed(seed)
     env = build_env(config)
     algorithm: Any = build_algorithm(config, env)
-    parameters = [parameter for parameter in algorithm.parameters() if parameter.requires_grad]
-    optimizer = build_part(config.profile, "optimizer")(parameters)
+    step = GradientSteps(algorithm, config)
     for update in range(updates):
         if update % sync_every == 0:
             algorithm.sync_targets()
-        loss, _ = algorithm.loss(rollout(env, algorithm.agent, episodes, 1.0, generator))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, config.profile.gradient_clip)
-        optimizer.step()
-        algorithm.after_step()
+        step(rollout(env, algorithm.agent, episodes, 1.0, generator))
     return env, algorithm
 
 

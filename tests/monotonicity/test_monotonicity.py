@@ -10,21 +10,26 @@ from torch import Tensor
 
 from marlpipe import partitions
 from marlpipe.errors import UserError
-from marlpipe.monotonicity.penalties import GradientPenalty, NoPenalty, coarsening
+from marlpipe.monotonicity.penalties import GradientPenalty, NoPenalty, coarsening, drawn_from_box
 
 SPEC = make_spec(n_agents=4)
 SINGLETONS, FULL, PAIRS = torch.eye(4), torch.ones(1, 4), torch.tensor([[1.0, 1, 0, 0], [0, 0, 1, 1]])
 VALID = torch.tensor([[True, True, True], [True, False, False]])
+PLAIN = {"coefficient": 1.0, "form": "additive", "enforced": None, "sampled": False}
 
 
 def penalty(partition: Tensor = SINGLETONS, **options: Any) -> GradientPenalty:
-    return GradientPenalty(SPEC, partition, **{"coefficient": 1.0, "form": "additive", "enforced": None, **options})
+    return GradientPenalty(SPEC, partition, **{**PLAIN, **options})
 
 
 def linear(matrix: Tensor, enforced: Any = None, valid: Tensor = VALID) -> float:
     """The penalty on F = M U, whose slopes are M."""
     utilities = torch.randn(2, 3, 4, requires_grad=True)
-    return float(penalty(enforced=enforced)(utilities @ matrix.T, utilities, valid).detach())
+
+    def mix(u: Tensor) -> Tensor:
+        return u @ matrix.T
+
+    return float(penalty(enforced=enforced)(mix(utilities), utilities, valid, mix).detach())
 
 
 def pairs(spec: Any) -> Tensor:
@@ -65,9 +70,12 @@ def test_the_penalty_is_over_the_steps_that_exist() -> None:
     utilities[0, 1:] = 2.0
     utilities[1, 1:] = 0.5  # not valid
     utilities.requires_grad_()
-    values = utilities**3 / 3 - utilities
+
+    def mix(u: Tensor) -> Tensor:
+        return u**3 / 3 - u
+
     # slope −1 for all four agents at the valid (0, 0) and (1, 0); 3 at (0, 1), (0, 2); of four valid steps
-    assert penalty()(values, utilities, VALID).item() == pytest.approx((1.0 + 1.0) / 4)
+    assert penalty()(mix(utilities), utilities, VALID, mix).item() == pytest.approx((1.0 + 1.0) / 4)
 
 
 def test_the_penalty_can_be_learned_from() -> None:
@@ -78,7 +86,8 @@ def test_the_penalty_can_be_learned_from() -> None:
     costs = []
     for _ in range(60):
         optimizer.zero_grad()
-        cost = algorithm.monotonicity.penalty(algorithm.mixer(utilities, state), utilities, valid)
+        values = algorithm.mixer(utilities, state)
+        cost = algorithm.monotonicity.penalty(values, utilities, valid, lambda u: algorithm.mixer(u, state))
         cost.backward()
         optimizer.step()
         costs.append(float(cost.detach()))
@@ -91,7 +100,7 @@ def test_convex_and_additive_forms(form: Any, share: float) -> None:
     method = penalty(coefficient=0.25, form=form)
     utilities = torch.randn(2, 3, 4, requires_grad=True)
     assert method.loss_share == share
-    assert method(-utilities, utilities, VALID).item() == pytest.approx(0.25)
+    assert method(-utilities, utilities, VALID, torch.neg).item() == pytest.approx(0.25)
 
 
 def test_a_convex_coefficient_is_a_share() -> None:
@@ -104,7 +113,7 @@ def test_no_penalty() -> None:
     method = NoPenalty(SPEC, SINGLETONS)
     utilities = torch.randn(2, 3, 4)
     assert method.loss_share == 1.0
-    assert method(-utilities, utilities, VALID).item() == 0.0
+    assert method(-utilities, utilities, VALID, torch.neg).item() == 0.0
 
 
 def test_a_coarsening_names_the_parts_of_each_block() -> None:
@@ -192,3 +201,61 @@ def test_a_sum_has_no_weights_to_act_on(method: str) -> None:
 def test_generated_weights_cannot_be_projected() -> None:
     with pytest.raises(UserError, match=r"HypernetMixer are generated.*\n.*monotonicity=hard"):
         build("algo=qmix", "monotonicity=projected", spec=SPEC)
+
+
+def test_draws_fill_the_box_of_the_steps_that_exist() -> None:
+    utilities = torch.randn(40, 50, 4) * torch.tensor([1.0, 2.0, 0.0, 0.5]) + torch.tensor([0.0, 5.0, 3.0, -2.0])
+    valid = torch.rand(40, 50) < 0.5
+    utilities[~valid] = 1e6
+    torch.manual_seed(0)
+    drawn = drawn_from_box(utilities, valid)
+    assert (drawn[~valid] == 0).all()
+    reached, inside = utilities[valid], drawn[valid]
+    low, high = reached.min(0).values, reached.max(0).values
+    assert (inside >= low).all()
+    assert (inside <= high).all()
+    torch.testing.assert_close(inside[:, 2], torch.full((len(inside),), 3.0))
+    for agent in (0, 1, 3):  # uniform: its quarters are reached alike, and agents are drawn one by one
+        place = (inside[:, agent] - low[agent]) / (high[agent] - low[agent])
+        counts = torch.histc(place, bins=4, min=0, max=1) / len(place)
+        torch.testing.assert_close(counts, torch.full((4,), 0.25), atol=0.06, rtol=0.0)
+    assert torch.corrcoef(inside[:, [0, 1, 3]].T).triu(1).abs().max() < 0.12
+
+
+def test_draws_do_not_depend_on_how_much_is_padded() -> None:
+    utilities, valid = torch.randn(2, 3, 4), VALID
+    torch.manual_seed(3)
+    short = drawn_from_box(utilities, valid)
+    torch.manual_seed(3)
+    longer = drawn_from_box(
+        torch.cat([utilities, utilities], dim=1), torch.cat([valid, torch.zeros_like(valid)], dim=1)
+    )
+    assert torch.equal(longer[:, :3], short)
+
+
+def test_a_sampled_penalty_sees_what_lies_between_the_utilities() -> None:
+    """F = −cos(π U) rises at U = ±0.5 and, for |U| ≤ 1, falls in the left half: π · mean of |sin| over the box,
+    Σ over 4 agents, over 4 blocks, is π · (2/π) / 2 = 1."""
+    utilities = torch.tensor([[-0.5, 0.5, 1.0]]).repeat(4000, 1).unsqueeze(-1).repeat(1, 1, 4)
+    utilities[:, 0] = 1.0
+    utilities[0, 0] = -1.0
+    valid = torch.ones(4000, 3, dtype=torch.bool)
+
+    def mix(u: Tensor) -> Tensor:
+        return -torch.cos(torch.pi * u)
+
+    chosen = utilities.clone().requires_grad_()
+    torch.manual_seed(0)
+    assert penalty(sampled=True)(mix(chosen), chosen, valid, mix).item() == pytest.approx(1.0, abs=0.03)
+    assert penalty(sampled=False)(mix(chosen), chosen, valid, mix).item() < 0.01
+
+
+def test_a_sampled_penalty_teaches_the_mixer_alone() -> None:
+    """F = s·e^U with s = −1: the penalty is −s times a mean of e^U, whose points are constants."""
+    scale = torch.tensor(-1.0, requires_grad=True)
+    utilities = torch.randn(2, 3, 4, requires_grad=True)
+    cost = penalty(sampled=True)(scale * utilities.exp(), utilities, VALID, lambda u: scale * u.exp())
+    cost.backward()
+    assert cost.item() > 0
+    assert float(scale.grad) == pytest.approx(-cost.item())
+    assert utilities.grad is None

@@ -71,3 +71,21 @@ def test_truncation_keeps_the_checkpoint_row_byte_for_byte(folder: RunFolder) ->
 def test_truncation_to_nothing(folder: RunFolder) -> None:
     assert folder.truncate_metrics(-1) == 4
     assert folder.metrics.read_bytes() == b""
+
+
+def test_tables_have_a_log_of_their_own(tmp_path: Path) -> None:
+    """Nested lists, with null for what is not finite; a resumed run drops those past its checkpoint."""
+    folder = RunFolder(tmp_path / "run").create()
+    assert folder.read_tables() == []
+    folder.append_metrics({"env_steps": 100, "train/loss": 1.0})
+    folder.append_tables({"env_steps": 100, "eval/table": [[1.0, math.nan], [3.0, math.inf]]})
+    folder.append_tables({"env_steps": 200, "train/weights": [0.5, 0.5]})
+    assert "NaN" not in folder.tables.read_text()
+    first, second = folder.read_tables()
+    assert first["eval/table"][1][0] == 3
+    assert math.isnan(first["eval/table"][0][1])
+    assert math.isnan(first["eval/table"][1][1])
+    assert second == {"env_steps": 200, "train/weights": [0.5, 0.5]}
+    folder.truncate_metrics(100)
+    assert [row["env_steps"] for row in folder.read_tables()] == [100]
+    assert len(folder.read_metrics()) == 1

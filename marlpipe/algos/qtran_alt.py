@@ -1,0 +1,61 @@
+"""QTRAN-alt: for each agent some action meets the bound, whatever the others have taken (Son et al. 2019, §4.2).
+
+    e_i(u) = min_{u_i} [ F(u_i, u_{−i}) − Q_jt(s, i, u_{−i})_{u_i} + V(s) ]     over the actions available to agent i
+
+Q_jt has a head per agent with the values of all its actions. All errors are means over the agents.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from marlpipe.algos.joint_networks import CounterfactualValue
+from marlpipe.algos.moments import padded, rows
+from marlpipe.algos.side_constraints import SideConstrained, Steps
+from marlpipe.targets import chosen
+from marlpipe.types import EpisodeBatch
+
+
+def one_changed(utilities: Float[Tensor, "B T N A"], actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T N A N"]:
+    """[…, i, a, :]: the utilities of the taken actions, but for agent i that of its action a."""
+    own = torch.eye(utilities.shape[-2], dtype=torch.bool, device=utilities.device).unsqueeze(1)  # (N,1,N)
+    taken = chosen(utilities, actions)
+    return torch.where(own, utilities.unsqueeze(-1), taken[..., None, None, :])
+
+
+def least(gaps: Float[Tensor, "*batch N A"], avail_actions: Bool[Tensor, "*batch N A"]) -> Float[Tensor, "*batch N"]:
+    """The minimum over available actions, of which there must be one."""
+    return gaps.masked_fill(~avail_actions, torch.inf).min(-1).values
+
+
+class QTRANAlt(SideConstrained):
+    """An estimate of Q_jt per agent and step; K = N."""
+
+    in_targets = ("joint",)
+    joint: CounterfactualValue
+    target_joint: CounterfactualValue
+
+    def joint_values(
+        self, features: Float[Tensor, "B T N H"], actions: Int[Tensor, "B T N"], state: Float[Tensor, "B T S"]
+    ) -> Float[Tensor, "B T N"]:
+        """Q_jt(s, i, u_{−i}) of u_i, for each agent i."""
+        del features
+        value: Tensor = self.joint(actions, state)
+        return value
+
+    def next_values(self, batch: EpisodeBatch, greedy: Int[Tensor, "B T1 N"]) -> Float[Tensor, "B T1 N"]:
+        """Q_jt′(s, i, ū_{−i}) of ū_i."""
+        return padded(self.target_joint(*rows(batch.filled, greedy, batch.state)), batch.filled)
+
+    def of_taken(self, steps: Steps) -> tuple[Float[Tensor, "V 1 N"], Float[Tensor, "V 1 N"]]:
+        """Q_jt(s, i, u_{−i}) of u_i, and e_i(u)."""
+        joint = self.joint.alternatives(steps.actions, steps.state)  # (V,1,N,A)
+        gaps = self.factored_alternatives(steps) - joint.detach() + self.state_value(steps.state).unsqueeze(-1)
+        return chosen(joint, steps.actions), least(gaps, steps.avail_actions)
+
+    def factored_alternatives(self, steps: Steps) -> Float[Tensor, "V 1 N A"]:
+        """F(u_i, u_{−i}) for each agent i and each of its actions."""
+        mixed_from = one_changed(steps.utilities, steps.actions).flatten(1, 3)  # (V, N·A, N)
+        state = steps.state.expand(-1, mixed_from.shape[1], -1)
+        values: Tensor = self.mixer(mixed_from, state)
+        return values.view_as(steps.utilities)

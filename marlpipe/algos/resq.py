@@ -1,0 +1,206 @@
+"""ResQ: a monotone main value and a residual that is never positive and zero where actions are greedy.
+
+    Q_jt = Q_tot + w_r Q_r,  Q_r ≤ 0,  w_r = 1 − 1[u = û],  y = returns of Q*′(s′, û),  û greedy by the main utilities
+    L = mean[ (Q_jt − y)² ] + c · mean[ (Q*(s, u) − y)² ] + c_r · mean[ max(Q_r, 0)² ] + penalty
+
+(Shen et al. 2022.) With several blocks û is each block's own, and each block has a residual.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from marlpipe.agents.agent import Agent
+from marlpipe.agents.inputs import last_actions
+from marlpipe.algos.algorithm import OneLoss
+from marlpipe.algos.blocks import block_loss, greedy_blocks, mixed
+from marlpipe.factorisation import Factorisation
+from marlpipe.mixers.mixer import Mixer
+from marlpipe.monotonicity.method import Monotonicity
+from marlpipe.projections.context import Projection
+from marlpipe.projections.weighted import check_unweighted
+from marlpipe.rewards import BlockRewards, Reward
+from marlpipe.targets import chosen, greedy_actions, masked_mean
+from marlpipe.types import EnvSpec, EpisodeBatch, Metrics
+
+
+def negative_abs(residual: Tensor) -> Tensor:
+    """−|Q_r|: never positive, whatever the network says."""
+    return -residual.abs()
+
+
+def raw(residual: Tensor) -> Tensor:
+    """What the network says: only a penalty pulls it below zero."""
+    return residual
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ResidualFit:
+    """Values of the taken actions and what they are drawn to. `residual` is not masked by w_r."""
+
+    all_utilities: Float[Tensor, "B T N A"]
+    utilities: Float[Tensor, "B T N"]
+    greedy: Int[Tensor, "B T N"]
+    main: Float[Tensor, "B T J"]
+    residual: Float[Tensor, "B T J"]
+    residual_weight: Float[Tensor, "B T J"]
+    optimal_values: Float[Tensor, "B T J"]
+    targets: Float[Tensor, "B T J"]
+
+    @property
+    def td_error(self) -> Float[Tensor, "B T J"]:
+        return self.main + self.residual_weight * self.residual - self.targets
+
+
+class ResQ(OneLoss):
+    """Main agents and mixer, residual agents and mixer, and the central agents and mixer of Q* with their targets.
+
+    residual: what becomes of the residual mixer's output. residual_loss_factor: c_r. central_loss_factor: c.
+    reduction: `sum` over blocks, or their `mean`.
+    """
+
+    partition: Float[Tensor, "J N"]
+
+    def __init__(
+        self,
+        *,
+        spec: EnvSpec,
+        partition: Float[Tensor, "J N"],
+        agent: Callable[..., Agent],
+        mixer: Callable[..., Mixer],
+        monotonicity: Monotonicity,
+        projection: Projection,
+        reward: Reward,
+        returns: Callable[..., Tensor],
+        residual: Callable[[Tensor], Tensor],
+        residual_mixer: Callable[..., nn.Module],
+        central_mixer: Callable[..., nn.Module],
+        loss_factor: float,
+        central_loss_factor: float,
+        residual_loss_factor: float,
+        reduction: Literal["sum", "mean"],
+    ) -> None:
+        super().__init__()
+        check_unweighted(projection, "ResQ")
+        self.agent = agent(spec=spec)
+        self.mixer = mixer(spec=spec, partition=partition, monotonicity=monotonicity)
+        self.residual_agent = copy.deepcopy(self.agent)
+        self.residual_mixer = residual_mixer(spec=spec, partition=partition)
+        self.central_agent = agent(spec=spec)
+        self.central_mixer = central_mixer(spec=spec, partition=partition)
+        self.target_central_agent = copy.deepcopy(self.central_agent).requires_grad_(False)
+        self.target_central_mixer = copy.deepcopy(self.central_mixer).requires_grad_(False)
+        self.monotonicity, self.reward, self.returns, self.residual = monotonicity, reward, returns, residual
+        self.loss_factor, self.central_loss_factor = loss_factor, central_loss_factor
+        self.residual_loss_factor, self.reduction = residual_loss_factor, reduction
+        self.register_buffer("partition", partition, persistent=False)
+
+    def loss(self, batch: EpisodeBatch, paid: BlockRewards) -> tuple[Float[Tensor, ""], Metrics]:
+        """The loss of one batch of episodes, and metrics without gradient."""
+        fit, exists = self.fit(batch, paid), paid.trusted
+        td_loss = self.loss_factor * block_loss(fit.td_error**2, exists, self.reduction)
+        central_error = fit.optimal_values - fit.targets
+        central_loss = self.central_loss_factor * block_loss(central_error**2, exists, self.reduction)
+        excess = torch.relu(fit.residual)
+        residual_loss = self.residual_loss_factor * block_loss(excess**2, exists, self.reduction)
+        penalty = self.monotonicity.penalty(
+            fit.main, fit.utilities, exists, lambda u: mixed(self.mixer, u, batch.state[:, :-1], batch.valid)
+        )
+        total = self.monotonicity.penalty.loss_share * (td_loss + central_loss + residual_loss) + penalty
+        metrics = {
+            "td_loss": td_loss,
+            "central_loss": central_loss,
+            "residual_loss": residual_loss,
+            "penalty": penalty,
+            "q_tot": masked_mean(fit.main.sum(-1), exists),
+            "residual": masked_mean((fit.residual_weight * fit.residual).sum(-1), exists),
+            "target": masked_mean(fit.targets.sum(-1), exists),
+            "td_error_abs": masked_mean(fit.td_error.abs().mean(-1), exists),
+        }
+        return total, {name: value.detach() for name, value in metrics.items()}
+
+    def fit(self, batch: EpisodeBatch, paid: BlockRewards) -> ResidualFit:
+        """Values Q_tot, Q_r, w_r and Q*, and targets y."""
+        acted = last_actions(batch.actions, batch.avail_actions.shape[-1])
+        state, next_state = batch.state[:, :-1], batch.state
+
+        all_utilities = self.agent(batch.obs, acted, batch.filled)
+        utilities = chosen(all_utilities[:, :-1], batch.actions)
+        main = mixed(self.mixer, utilities, state, batch.valid)
+
+        residual_utilities = chosen(self.residual_agent(batch.obs, acted, batch.filled)[:, :-1], batch.actions)
+        residual = self.residual(mixed(self.residual_mixer, residual_utilities, state, batch.valid))
+
+        central_utilities = chosen(self.central_agent(batch.obs, acted, batch.filled)[:, :-1], batch.actions)
+        optimal_values = mixed(self.central_mixer, central_utilities, state, batch.valid)
+
+        with torch.no_grad():
+            greedy = greedy_actions(all_utilities, batch.avail_actions)
+            target_greedy = chosen(self.target_central_agent(batch.obs, acted, batch.filled), greedy)
+            greedy_optimal_values = mixed(self.target_central_mixer, target_greedy, next_state, batch.filled)
+            targets = self.returns(paid.rewards, greedy_optimal_values, batch.terminated, batch.valid)
+        return ResidualFit(
+            all_utilities=all_utilities[:, :-1],
+            utilities=utilities,
+            greedy=greedy[:, :-1],
+            main=main,
+            residual=residual,
+            residual_weight=self.residual_weight(batch.actions, greedy[:, :-1]),
+            optimal_values=optimal_values,
+            targets=targets,
+        )
+
+    def residual_weight(self, actions: Int[Tensor, "B T N"], greedy: Int[Tensor, "B T N"]) -> Float[Tensor, "B T J"]:
+        """w_r = 1 − 1[u_J = û_J]."""
+        return (~greedy_blocks(actions == greedy, self.partition)).to(self.partition)
+
+    @torch.no_grad()
+    def factorisation(self, batch: EpisodeBatch) -> Factorisation:
+        """Q_jt = Σ_J Q_tot + w_r Q_r of any joint actions, and Q* beside it."""
+        paid = self.reward(batch)
+        fit, state = self.fit(batch, paid), batch.state[:, :-1]
+        acted = last_actions(batch.actions, batch.avail_actions.shape[-1])
+        residual_utilities = self.residual_agent(batch.obs, acted, batch.filled)[:, :-1]
+        central_utilities = self.central_agent(batch.obs, acted, batch.filled)[:, :-1]
+
+        @torch.no_grad()
+        def value(mixer: nn.Module, utilities: Tensor, actions: Tensor) -> Tensor:
+            return mixed(mixer, chosen(utilities, actions), state, batch.valid)
+
+        def joint_value(actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T"]:
+            residual = self.residual(value(self.residual_mixer, residual_utilities, actions))
+            masked = self.residual_weight(actions, fit.greedy) * residual
+            return (value(self.mixer, fit.all_utilities, actions) + masked).sum(-1)
+
+        @torch.no_grad()
+        def slopes() -> Float[Tensor, "B T J N"]:
+            return self.mixer.slopes(fit.utilities, state)
+
+        def block_gradients() -> Float[Tensor, " J"]:
+            pull = (fit.td_error * paid.trusted.unsqueeze(-1)).unsqueeze(-1) * slopes()
+            norms: Tensor = pull.movedim(2, 0).flatten(1).norm(dim=1)
+            return norms
+
+        return Factorisation(
+            utilities=fit.all_utilities,
+            joint_value=joint_value,
+            slopes=slopes,
+            reads=self.mixer.reads,
+            block_gradients=block_gradients,
+            optimal_value=lambda actions: value(self.central_mixer, central_utilities, actions).sum(-1),
+        )
+
+    @torch.no_grad()
+    def sync_targets(self) -> None:
+        """Hard copy of what the targets are made of."""
+        self.target_central_agent.load_state_dict(self.central_agent.state_dict())
+        self.target_central_mixer.load_state_dict(self.central_mixer.state_dict())
+
+    def after_step(self) -> None:
+        """What the monotonicity method does to the parameters once the optimiser has stepped."""
+        self.monotonicity.after_step(self.mixer)

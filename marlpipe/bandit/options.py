@@ -1,0 +1,141 @@
+"""What can be typed behind `python -m marlpipe.bandit`, and what it comes to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from pydoc import locate
+from typing import Any
+
+from hydra import compose
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from marlpipe.bound import Bound
+from marlpipe.build import check_keys
+from marlpipe.config_bounds import check_bound
+from marlpipe.configuration import groups
+from marlpipe.envs.linear_bandit import LinearBandit
+from marlpipe.errors import UserError, unknown
+from marlpipe.grid import check_option, check_path, composing, parsed
+from marlpipe.naming import arm_hash, defining_config, grid_hash
+
+HELP = """\
+python -m marlpipe.bandit [partition=singletons,pairs,full] [seed=0,1,2] [key=value …]
+
+Multi-OFUL (LOMAQ, Algorithm 1) plays the linear bandit: its regret under each partition of the agents, beside the bound
+of Theorem 1. Several values of a key, with commas between them, are played one after another, seeds side by side. Every
+arm gets a folder multirun/bandit/PARTITION-HASH, all of them together a table and a figure in multirun/bandit/reports.
+The same command again computes the same again, in seconds.
+
+  partition={partitions}
+  rounds=5000            T
+  seed=0                 of contexts and noises; 0,1,2 or range(0,10)
+  exploration_factor=1.0 α, on the width of the confidence interval
+  ridge=1.0              λ
+  delta=0.05             δ: the bound holds with probability 1 − δ
+  block_noise=independent, or sum: R_J = σ √|J|, or σ |J| as in the paper's naive baseline, with env.noise=σ
+  env.n_agents=4, and all other keys of conf/env/linear_bandit.yaml
+  paths.runs=multirun    where the folders go
+"""
+ROOT = "bandit"  # conf/bandit.yaml
+BOUNDS = {
+    "rounds": Bound(1, 10**6),
+    "exploration_factor": Bound(0, whole=False),
+    "ridge": Bound(0, whole=False, above=True),
+    "delta": Bound(0, 1, whole=False, above=True),
+}
+NOISES = ("independent", "sum")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Arm:
+    """One line of the table: a config, and the seeds that are played with it."""
+
+    label: str
+    config: DictConfig
+    seeds: tuple[int, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where its records lie: HASH stands for every setting, and for the seeds."""
+        parts = [Path(arm_hash(self.config), f"seed={seed}") for seed in self.seeds]
+        name = f"{self.config.hydra.runtime.choices.partition}-{grid_hash(parts)}"
+        return Path(self.config.paths.runs) / ROOT / name
+
+
+def help_text(folder: Path) -> str:
+    """With the partitions that there are."""
+    return HELP.format(partitions=", ".join(groups(folder)["partition"]))
+
+
+def asked(arguments: Sequence[str], folder: Path) -> list[Arm]:
+    """All that a command line asks for, in its order. UserError for what does not exist or cannot be."""
+    typed = parsed(arguments)
+    swept = {override.key_or_group for override in typed if override.is_sweep_override()}
+    [combinations] = BasicSweeper.split_arguments(typed, max_batch_size=None)
+    seeds_of: dict[tuple[str, ...], list[str]] = {}
+    for combination in combinations:
+        seeds = [override for override in combination if override.startswith("seed=")]
+        seeds_of.setdefault(tuple(o for o in combination if o not in seeds), []).extend(seeds)
+    with composing(folder):
+        return [_arm(overrides, seeds, swept, folder) for overrides, seeds in seeds_of.items()]
+
+
+def _arm(overrides: tuple[str, ...], seeds: list[str], swept: set[str], folder: Path) -> Arm:
+    """Composed with its first seed only: the others differ in nothing else."""
+    config = composed([*overrides, *seeds[:1]], folder)
+    check(config)
+    values: list[Any] = [override.value() for override in parsed(seeds)] or [config.seed]
+    for value in values:
+        check_bound("seed", value)
+    told = [override for override in parsed(overrides) if override.key_or_group in swept - {"partition"}]
+    label = " ".join([config.hydra.runtime.choices.partition, *(str(override.input_line) for override in told)])
+    return Arm(label=label, config=config, seeds=tuple(dict.fromkeys(values)))
+
+
+def composed(overrides: Sequence[str], folder: Path) -> DictConfig:
+    """One config. UserError with what is valid where a group, an option or a key does not exist."""
+    typed, options = parsed(overrides), groups(folder)
+    choices = [override for override in typed if override.key_or_group in ("env", "partition", "paths")]
+    for override in typed:
+        _check_changes(override)
+        if override in choices:
+            check_option(override, options)
+    try:
+        config = compose(ROOT, list(overrides), return_hydra_config=True)
+        defining_config(config)  # reads every value, so that one that refers to nothing is found here
+    except (HydraException, OmegaConfBaseException) as error:
+        known = compose(ROOT, [str(choice.input_line) for choice in choices], return_hydra_config=True)
+        for override in typed:
+            if override not in choices:
+                check_path(known, override.key_or_group)
+        raise UserError(f"{str(error).splitlines()[0]}\n  see --help for the keys") from error
+    return config
+
+
+def _check_changes(override: Override) -> None:
+    """UserError for an override that adds a key or removes one: all that there are have a meaning."""
+    if override.is_add() or override.is_delete():
+        raise UserError(
+            f"'{override.input_line}' adds or removes a key, of which there is no need.\n"
+            "  valid: key=value, as --help lists them"
+        )
+
+
+def check(config: DictConfig) -> None:
+    """UserError for another world than a linear bandit, and for the first value that cannot be."""
+    world = locate(config.env._target_)
+    if world is not None and not (isinstance(world, type) and issubclass(world, LinearBandit)):
+        raise UserError(
+            f"env={config.hydra.runtime.choices.env} is no linear bandit, which is all that Multi-OFUL plays.\n"
+            "  valid: env=linear_bandit\n  next: leave env=… out"
+        )
+    check_keys(config)
+    for key, bound in BOUNDS.items():
+        if not bound.holds(config[key]):
+            raise UserError(f"{key}={config[key]} is not possible.\n  valid: {bound}")
+    if config.block_noise not in NOISES:
+        raise unknown("block_noise: the option", str(config.block_noise), NOISES)
