@@ -16,7 +16,11 @@ from benchmarks.workloads import AGENTS, EPISODES, STEPS, UNITS, acting, gru_loo
 from marlpipe.memory import keep_freed_memory
 
 PARALLEL = (1, 32)  # episodes side by side
-ALGORITHMS = ("qmix", "lomaq")
+ALGORITHMS = (
+    *("qmix", "lomaq", "iql", "iql_local", "vdn", "lomaq_rd", "ow_qmix", "cw_qmix", "qpro"),
+    *("qtran", "qtran_alt", "qplex", "resq", "graphmix", "dop", "pac"),
+)
+BASELINE = "qmix"
 FLOORS = ("GRUCell loop", "matrix products")
 
 
@@ -54,12 +58,13 @@ def acting_table(times: dict[str, Times]) -> Table:
 
 
 def updates_table(times: dict[str, Times]) -> Table:
-    """Seconds per gradient step, and how many times a floor that is."""
+    """Seconds per training step with all its gradient steps, and how many times qmix's or a floor's that is."""
     table = Table(title=f"one update, batch of {EPISODES} episodes", title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("", "s, median", "s, least", *(f"× {floor}" for floor in FLOORS)):
+    beside = (f"update {BASELINE}", *FLOORS)
+    for heading in ("", "s, median", "s, least", *(f"× {name.removeprefix('update ')}" for name in beside)):
         table.add_column(heading, justify="left" if not heading else "right")
     for name in (*(f"update {algo}" for algo in ALGORITHMS), *FLOORS):
-        ratios = [f"{times[name].ratio(times[floor]):.2f}" for floor in FLOORS]
+        ratios = [f"{times[name].ratio(times[other]):.2f}" for other in beside]
         table.add_row(name.removeprefix("update "), f"{times[name].median:.3f}", f"{times[name].least:.3f}", *ratios)
     return table
 
@@ -71,7 +76,8 @@ def figures(times: dict[str, Times]) -> dict[str, Any]:
         "acting_env_steps_per_s": {n: n * STEPS / times[f"acting {n}"].median for n in PARALLEL},
         "update_s": {algo: times[f"update {algo}"].median for algo in ALGORITHMS},
         "update_ratio": {
-            algo: {floor: times[f"update {algo}"].ratio(times[floor]) for floor in FLOORS} for algo in ALGORITHMS
+            algo: {other: times[f"update {algo}"].ratio(times[other]) for other in (f"update {BASELINE}", *FLOORS)}
+            for algo in ALGORITHMS
         },
         "seconds": {name: of_name.seconds for name, of_name in times.items()},
     }

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from marlpipe.build import build_algorithm, build_env, build_part
 from marlpipe.callbacks.best_policy import BestPolicy
 from marlpipe.callbacks.cadence import EvaluationCadence
+from marlpipe.callbacks.decomposition import DecompositionTables
 from marlpipe.callbacks.progress import EnvStepProgress
 from marlpipe.callbacks.recorder import Recorder
 from marlpipe.callbacks.resumable import Resumable
@@ -84,6 +85,7 @@ def fit(config: DictConfig, folder: RunFolder, sinks: list[Sink]) -> None:
                 total_env_steps=config.env_steps,
             ),
             BestPolicy(folder=folder),
+            DecompositionTables(folder=folder),
             EnvStepProgress(label=f"{label} seed {config.seed}", total_env_steps=config.env_steps),
             Resumable(folder=folder, minutes=config.checkpoint_minutes),
         ],

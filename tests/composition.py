@@ -60,7 +60,8 @@ class GradientSteps:
             owned, optimizer = self.trained[update.of], self.optimizers[update.of]
             optimizer.zero_grad()
             torch.autograd.backward(update.loss)
-            torch.nn.utils.clip_grad_norm_(owned.parameters, owned.gradient_clip or self.clip)
+            clip = self.clip if owned.gradient_clip is None else owned.gradient_clip
+            torch.nn.utils.clip_grad_norm_(owned.parameters, clip or torch.inf)
             optimizer.step()
             self.algorithm.after_step()
             metrics |= update.metrics

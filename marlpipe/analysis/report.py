@@ -8,6 +8,7 @@ from rich.console import Console
 
 from marlpipe.analysis.arms import by_env
 from marlpipe.analysis.comparison import compare
+from marlpipe.analysis.decompositions import decompositions
 from marlpipe.analysis.figures import learning_curves
 from marlpipe.analysis.games import game_summaries, games_csv, games_table
 from marlpipe.analysis.learned_tables import learned_tables
@@ -65,6 +66,7 @@ def report(
             learning_curves(env, env_arms, out / f"{name}.png", (references or {}).get(env)),
             learned_tables(env, env_arms, out / f"{name}-values.png"),
             projection_weights(env, env_arms, out / f"{name}-weights.png"),
+            decompositions(env, env_arms, out / f"{name}-decomposition.png"),
         ]
         written += [figure for figure in drawn if figure is not None]
     for path in written:
