@@ -11,7 +11,7 @@ from marlpipe.records.folder import RunFolder
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["algo=qmx"], ["algo: the option 'qmx'", "Did you mean 'qmix'?", "valid: cw_qmix, iql,"]),
+        (["algo=qmx"], ["algo: the option 'qmx'", "Did you mean 'qmix'?", "valid: cw_qmix, dop,"]),
         (["agent.hiden=8"], ["agent: the key 'hiden'", "Did you mean 'hidden'?", "valid:"]),
         (
             # nothing starts for the sake of the arms that could run, and each of the others is named with its reason
