@@ -51,7 +51,7 @@ def softmax_policy(
 ) -> Float[Tensor, "*batch N A"]:
     """(1 − ε) softmax(logits) + ε/A, unavailable actions at zero and the rest renormalised (DOP's public code).
 
-    Where no action is available, which padding alone has, all are equally probable.
+    Where no action is available, which padding alone has, it is the mixture over all of them.
     """
     mixture = (1 - epsilon) * logits.softmax(-1) + epsilon / logits.shape[-1]
     none_available = ~avail_actions.any(-1, keepdim=True)
