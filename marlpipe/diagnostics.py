@@ -1,6 +1,6 @@
 """Whether what was learned is what the method promises: pure functions of a `Factorisation`, cheap enough to log."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,26 +19,34 @@ Value = Callable[[Int[Tensor, "B T N"]], Float[Tensor, "B T"]]
 
 def joint_actions(
     greedy: Int[Tensor, "B T N"], avail_actions: Bool[Tensor, "B T N A"], most: int = MOST_JOINT_ACTIONS
-) -> Int[Tensor, "K B T N"]:
+) -> Iterator[Int[Tensor, "B T N"]]:
     """Joint actions to hold against the greedy one: all of them where A^N ≤ `most`, a sample of `most` elsewhere.
 
-    Half of a sample is uniform over the available actions, half changes the greedy action of one agent. The same
-    shape draws the same sample. An unavailable action is replaced by the greedy one.
+    Of a sample every other one is uniform over the available actions, the rest change the greedy action of one agent.
+    The same shape draws the same sample. An unavailable action is replaced by the greedy one.
     """
-    *batch, n_agents, n_actions = avail_actions.shape
-    if n_actions**n_agents <= most:
-        each = torch.cartesian_prod(*(torch.arange(n_actions, device=greedy.device),) * n_agents)
-        tried = each.view(-1, 1, 1, n_agents).expand(-1, *batch, n_agents)
-    else:
-        draw = torch.Generator(greedy.device).manual_seed(0)
-        weights = avail_actions | ~avail_actions.any(-1, keepdim=True)
-        drawn = torch.multinomial(weights.flatten(0, -2).float(), most, replacement=True, generator=draw)
-        tried = drawn.T.reshape(most, *batch, n_agents)
-        agent = torch.randint(n_agents, (most // 2, *batch, 1), generator=draw, device=greedy.device)
-        changed = torch.arange(n_agents, device=greedy.device) == agent
-        tried = torch.cat([tried[most // 2 :], torch.where(changed, tried[: most // 2], greedy)])
-    can = avail_actions.expand(len(tried), *avail_actions.shape).gather(-1, tried.unsqueeze(-1)).squeeze(-1)
-    return torch.where(can, tried, greedy)
+    n_agents, n_actions = avail_actions.shape[-2:]
+    few = n_actions**n_agents <= most
+    for tried in _each(greedy, n_actions) if few else _sample(greedy, avail_actions, most):
+        can = avail_actions.gather(-1, tried.unsqueeze(-1)).squeeze(-1)
+        yield torch.where(can, tried, greedy)
+
+
+def _each(greedy: Int[Tensor, "B T N"], n_actions: int) -> Iterator[Int[Tensor, "B T N"]]:
+    each = torch.cartesian_prod(*(torch.arange(n_actions, device=greedy.device),) * greedy.shape[-1])
+    return (tried.expand_as(greedy) for tried in each.view(-1, greedy.shape[-1]))
+
+
+def _sample(
+    greedy: Int[Tensor, "B T N"], avail_actions: Bool[Tensor, "B T N A"], most: int
+) -> Iterator[Int[Tensor, "B T N"]]:
+    draw = torch.Generator(greedy.device).manual_seed(0)
+    weights = (avail_actions | ~avail_actions.any(-1, keepdim=True)).flatten(0, -2).float()
+    agents = torch.arange(greedy.shape[-1], device=greedy.device)
+    for number in range(most):
+        tried = torch.multinomial(weights, 1, generator=draw).view_as(greedy)
+        changed = torch.randint(len(agents), (*greedy.shape[:-1], 1), generator=draw, device=greedy.device)
+        yield tried if number % 2 else torch.where(agents == changed, tried, greedy)
 
 
 def igm_consistency(
@@ -77,13 +85,13 @@ def diagnosed(learned: Factorisation, batch: EpisodeBatch, team_table: Float[Ten
     """
     avail_actions = batch.avail_actions[:, :-1]
     greedy = greedy_actions(learned.utilities, avail_actions)
-    tried = joint_actions(greedy, avail_actions)
-    shares = gradient_shares(learned)
+    shares, tried = gradient_shares(learned), joint_actions(greedy, avail_actions)
     metrics = {
         "monotonicity_violation_rate": violation_rate(learned.slopes(), learned.reads, batch.valid),
         "igm_consistency": igm_consistency(learned.joint_value, greedy, tried, batch.valid),
     }
     if learned.optimal_value is not None:
+        tried = joint_actions(greedy, avail_actions)
         metrics["igm_consistency_q_star"] = igm_consistency(learned.optimal_value, greedy, tried, batch.valid)
     if len(shares) > 1:
         metrics |= {"gradient_share_largest": shares.max(), "gradient_shares": shares}

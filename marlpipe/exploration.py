@@ -51,9 +51,11 @@ def softmax_policy(
 ) -> Float[Tensor, "*batch N A"]:
     """(1 − ε) softmax(logits) + ε/A, unavailable actions at zero and the rest renormalised (DOP's public code).
 
-    Where no action is available, which padding alone has, it is the mixture over all of them.
+    Where no action is available, which padding alone has, it is the mixture over all of them. Where all available ones
+    underflow, they are equally likely.
     """
     mixture = (1 - epsilon) * logits.softmax(-1) + epsilon / logits.shape[-1]
+    mixture = mixture.clamp(min=torch.finfo(mixture.dtype).tiny)
     none_available = ~avail_actions.any(-1, keepdim=True)
     kept = mixture * (avail_actions | none_available)
     return kept / kept.sum(-1, keepdim=True)

@@ -102,6 +102,12 @@ class EpisodeBatch(NamedTuple):
         return torch.cat([torch.ones_like(self.valid[:, :1]), self.valid], dim=1)
 
     @property
+    def last_actions(self) -> Int[Tensor, "B T1 N"]:
+        """Each agent's previous action at every moment; at the first A, the number of actions, for "none yet"."""
+        none_yet = torch.full_like(self.actions[:, :1], self.avail_actions.shape[-1])
+        return torch.cat([none_yet, self.actions], dim=1)
+
+    @property
     def team_rewards(self) -> Float[Tensor, "B T"]:
         return self.rewards.sum(-1)
 

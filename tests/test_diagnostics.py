@@ -21,7 +21,7 @@ ALL = torch.ones(2, 3, 2, 3, dtype=torch.bool)
 
 
 def test_all_joint_actions_are_tried_where_they_are_few() -> None:
-    tried = joint_actions(torch.zeros(2, 3, 2, dtype=torch.long), ALL)
+    tried = torch.stack([*joint_actions(torch.zeros(2, 3, 2, dtype=torch.long), ALL)])
     assert {tuple(actions.tolist()) for actions in tried[:, 1, 2]} == set(product(range(3), range(3)))
 
 
@@ -29,7 +29,7 @@ def test_an_unavailable_action_is_never_tried() -> None:
     avail = ALL.clone()
     avail[0, 1, 1] = torch.tensor([True, False, True])
     greedy = torch.zeros(2, 3, 2, dtype=torch.long)
-    tried = joint_actions(greedy, avail)
+    tried = torch.stack([*joint_actions(greedy, avail)])
     assert set(tried[:, 0, 1, 1].tolist()) == {0, 2}
     assert set(tried[:, 0, 0, 1].tolist()) == {0, 1, 2}
 
@@ -39,21 +39,22 @@ def test_a_sample_changes_one_agent_or_all() -> None:
     avail = torch.rand(4, 2, n_agents, n_actions, generator=torch.Generator().manual_seed(0)) < 0.7
     avail[..., 0] |= ~avail.any(-1)
     greedy = greedy_actions(torch.rand(avail.shape), avail)
-    tried = joint_actions(greedy, avail)
+    tried = torch.stack([*joint_actions(greedy, avail)])
     assert tried.shape == (64, 4, 2, n_agents)
     assert avail.expand(64, *avail.shape).gather(-1, tried.unsqueeze(-1)).all()
     changed = (tried != greedy).sum(-1)
-    assert (changed[32:] <= 1).all()
-    assert (changed[32:] == 1).float().mean() > 0.4
-    assert changed[:32].float().mean() > 2
-    assert len({tuple(actions.tolist()) for actions in tried[:32, 0, 0]}) > 20
-    torch.testing.assert_close(joint_actions(greedy, avail), tried)
+    of_one, of_all = changed[::2], changed[1::2]
+    assert (of_one <= 1).all()
+    assert (of_one == 1).float().mean() > 0.4
+    assert of_all.float().mean() > 2
+    assert len({tuple(actions.tolist()) for actions in tried[1::2, 0, 0]}) > 20
+    assert torch.equal(torch.stack([*joint_actions(greedy, avail)]), tried)
 
 
 def test_padding_without_any_available_action_breaks_nothing() -> None:
     avail = torch.zeros(1, 2, 6, 5, dtype=torch.bool)
     greedy = torch.zeros(1, 2, 6, dtype=torch.long)
-    assert (joint_actions(greedy, avail) == 0).all()
+    assert all((tried == 0).all() for tried in joint_actions(greedy, avail))
 
 
 def table_value(table: Tensor) -> Callable[[Tensor], Tensor]:
@@ -70,7 +71,7 @@ def test_igm_counts_the_moments_at_which_no_joint_action_is_better() -> None:
         return tables[torch.arange(3), actions[..., 0], actions[..., 1]]
 
     greedy = torch.ones(1, 3, 2, dtype=torch.long)
-    tried = joint_actions(greedy, torch.ones(1, 3, 2, 2, dtype=torch.bool))
+    tried = [*joint_actions(greedy, torch.ones(1, 3, 2, 2, dtype=torch.bool))]
     valid = torch.tensor([[True, True, False]])
     assert igm_consistency(value, greedy, tried, valid).item() == 0.5
     assert igm_consistency(table_value(good), greedy, tried, valid).item() == 1
@@ -133,7 +134,6 @@ def test_gradient_shares_are_those_of_autograd(algo: str) -> None:
     algorithm, batch, found = learned(algo, *own, n_agents=4)
     paid = algorithm.reward(batch)
     fit = algorithm.fit(batch, paid)
-    fit = fit if algo == "lomaq" else fit[0]
     losses = (fit.weights * fit.td_error**2 * batch.valid.unsqueeze(-1)).sum((0, 1))
     norms = torch.stack(
         [torch.autograd.grad(loss, fit.utilities, retain_graph=True)[0].norm() for loss in losses.unbind()]
@@ -165,12 +165,3 @@ def test_values_are_held_against_the_payoffs_of_a_game() -> None:
     taken[row, column] = 1
     right, wrong = diagnosed(found, batch, taken), diagnosed(found, batch, 1 - taken)
     assert (right["optimum_found"], wrong["optimum_found"]) == (1, 0)
-
-
-def test_first_episodes_are_cut_to_their_own_length() -> None:
-    batch = ragged_batch(make_spec(), lengths=[2, 1, 7], terminal=[True, True, True])
-    first = batch.first(2)
-    assert first.valid.shape == (2, 2)
-    assert first.obs.shape[:2] == (2, 3)
-    torch.testing.assert_close(first.rewards, batch.rewards[:2, :2])
-    assert batch.first(9).valid.shape == (3, 7)

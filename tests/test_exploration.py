@@ -99,6 +99,15 @@ def test_extreme_logits_stay_policies(logit: float) -> None:
     assert float(found.min()) == pytest.approx(0.1 / 3)
 
 
+@pytest.mark.parametrize("epsilon", [0.0, 0.1])
+def test_an_unavailable_logit_far_above_all_others_leaves_a_policy(epsilon: float) -> None:
+    logits = torch.tensor([[[500.0, 0.0, 1.0]]], requires_grad=True)
+    found = softmax_policy(logits, torch.tensor([[[False, True, True]]]), epsilon)
+    torch.testing.assert_close(found, torch.tensor([[[0.0, 0.5, 0.5]]]))
+    (gradient,) = torch.autograd.grad(found[0, 0, 1].log(), logits)
+    assert gradient.isfinite().all()
+
+
 @pytest.mark.parametrize("epsilon", [0.0, 0.2, 1.0])
 def test_softmax_actions_are_drawn_with_the_policys_shares(epsilon: float) -> None:
     shape, generator = (20_000, -1, -1), torch.Generator().manual_seed(0)

@@ -7,11 +7,6 @@ from torch import Tensor, nn
 from marlpipe.types import EnvSpec
 
 
-def last_actions(actions: Int[Tensor, "B T N"], n_actions: int) -> Int[Tensor, "B T1 N"]:
-    """Each agent's previous action at every moment; `n_actions` stands for "none yet" at the first."""
-    return torch.cat([torch.full_like(actions[:, :1], n_actions), actions], dim=1)
-
-
 class AgentInput(nn.Module):
     """Linear(observation ⊕ onehot(last action) ⊕ onehot(agent id)), without building the one-hots.
 

@@ -50,19 +50,19 @@ class AssistedCritic(nn.Module):
         self.loss_factor = loss_factor
         self.compactness_factor, self.message_entropy_factor = compactness_factor, message_entropy_factor
 
-    def forward(self, batch: EpisodeBatch, acted: Int[Tensor, "B T1 N"], *, sampled: bool) -> Assisted:
+    def forward(self, batch: EpisodeBatch, *, sampled: bool) -> Assisted:
         """Utilities at all moments that exist. Messages are m ~ N(μ, 1), or their means μ if not `sampled`."""
-        rows = self.encoder(batch.obs[batch.filled], acted[batch.filled])
+        rows = self.encoder(batch.obs[batch.filled], batch.last_actions[batch.filled])
         means = rows.new_zeros(*batch.filled.shape, *rows.shape[1:]).index_put((batch.filled,), rows)
         messages = means + torch.randn_like(means) if sampled else means
         heard = torch.cat([batch.obs, delivered(messages)], dim=-1)
-        utilities = self.agent(heard, acted, batch.filled)
+        utilities = self.agent(heard, batch.last_actions, batch.filled)
         return Assisted(utilities=utilities, means=means, messages=messages, heard=heard)
 
     def communication_loss(
         self,
         assisted: Assisted,
-        acted: Int[Tensor, "B T1 N"],
+        batch: EpisodeBatch,
         labels: Int[Tensor, "V N"],
         trusted: Bool[Tensor, "B T"],
     ) -> tuple[Float[Tensor, ""], Metrics]:
@@ -70,7 +70,7 @@ class AssistedCritic(nn.Module):
 
         A mean over the V trusted steps of sums over agents and the numbers of their messages.
         """
-        logits = self.predictor(assisted.heard[:, :-1][trusted], acted[:, :-1][trusted])
+        logits = self.predictor(assisted.heard[:, :-1][trusted], batch.last_actions[:, :-1][trusted])
         prediction_loss = cross_entropy(logits, labels).mean()
         compactness = kl_to_standard_normal(assisted.means[:, :-1][trusted]).mean()
         entropy_cost = standard_normal_cost(assisted.messages[:, :-1][trusted]).mean()

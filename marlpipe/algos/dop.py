@@ -16,7 +16,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from marlpipe.agents.agent import Agent
-from marlpipe.agents.inputs import last_actions
 from marlpipe.algos.algorithm import Algorithm
 from marlpipe.algos.blocks import check_one_block, mixed
 from marlpipe.algos.critic_steps import Places
@@ -150,8 +149,7 @@ class DOP(Algorithm):
 
     def policy(self, batch: EpisodeBatch, epsilon: float) -> Float[Tensor, "B T1 N A"]:
         """π_i of all actions at all moments."""
-        acted = last_actions(batch.actions, batch.avail_actions.shape[-1])
-        return softmax_policy(self.agent(batch.obs, acted, batch.filled), batch.avail_actions, epsilon)
+        return softmax_policy(self.agent(batch.obs, batch.last_actions, batch.filled), batch.avail_actions, epsilon)
 
     def recent(self, episodes: int) -> slice:
         """The rows of a batch that the loader drew from the latest episodes: the last ones."""
@@ -187,7 +185,6 @@ class DOP(Algorithm):
         under the policy without ε.
         """
         state, rewards = batch.state[:, :-1], self.reward(batch).rewards
-        acted = last_actions(batch.actions, batch.avail_actions.shape[-1])
         q = action_values(self.critic, batch.obs[:, :-1], state, batch.valid)
         credits, offset = self.critic_mixer.credits(state), self.critic_mixer.offset(state).squeeze(-1)
 
@@ -200,7 +197,7 @@ class DOP(Algorithm):
             return norm.unsqueeze(0)
 
         return Factorisation(
-            utilities=self.agent(batch.obs, acted, batch.filled)[:, :-1],
+            utilities=self.agent(batch.obs, batch.last_actions, batch.filled)[:, :-1],
             joint_value=joint_value,
             slopes=lambda: credits.unsqueeze(-2),
             reads=self.critic_mixer.reads,

@@ -14,7 +14,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from marlpipe.agents.agent import Agent
-from marlpipe.agents.inputs import last_actions
 from marlpipe.algos.algorithm import OneLoss
 from marlpipe.algos.blocks import Fit, block_loss, fit_metrics, greedy_blocks, mixed
 from marlpipe.errors import UserError
@@ -78,15 +77,14 @@ class FactorisedQ(OneLoss):
 
     def fit(self, batch: EpisodeBatch, paid: BlockRewards) -> Fit:
         """Values F_J(U), targets y_J and weights w_J."""
-        acted = last_actions(batch.actions, batch.avail_actions.shape[-1])
         state, next_state = batch.state[:, :-1], batch.state
 
-        all_utilities = self.agent(batch.obs, acted, batch.filled)
+        all_utilities = self.agent(batch.obs, batch.last_actions, batch.filled)
         utilities = chosen(all_utilities[:, :-1], batch.actions)
         values = mixed(self.mixer, utilities, state, batch.valid)
 
         with torch.no_grad():
-            target_utilities = self.target_agent(batch.obs, acted, batch.filled)
+            target_utilities = self.target_agent(batch.obs, batch.last_actions, batch.filled)
             next_utilities = chosen(target_utilities, self.next_actions(all_utilities, target_utilities, batch))
             next_values = mixed(self.target_mixer, next_utilities, next_state, batch.filled)
             targets = self.returns(paid.rewards, next_values, batch.terminated, batch.valid)

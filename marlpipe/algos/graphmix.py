@@ -16,7 +16,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from marlpipe.agents.agent import Agent
-from marlpipe.agents.inputs import last_actions
 from marlpipe.algos.algorithm import OneLoss
 from marlpipe.algos.blocks import check_one_block
 from marlpipe.algos.moments import padded, rows
@@ -105,9 +104,8 @@ class GraphMIX(OneLoss):
 
     def fit(self, batch: EpisodeBatch, paid: BlockRewards) -> GraphFit:
         """Values Q_tot, targets y, shares, and q_i − y_i."""
-        acted = last_actions(batch.actions, batch.avail_actions.shape[-1])
         alive = self.alive(batch)
-        all_utilities, features = self.agent.with_features(batch.obs, acted, batch.filled)
+        all_utilities, features = self.agent.with_features(batch.obs, batch.last_actions, batch.filled)
         utilities = chosen(all_utilities[:, :-1], batch.actions)
 
         def mixed(utilities: Float[Tensor, "B T N"]) -> GraphMixed:
@@ -117,7 +115,9 @@ class GraphMIX(OneLoss):
         values, shares = mixed(utilities)
         with torch.no_grad():
             greedy = greedy_actions(all_utilities, batch.avail_actions)
-            target_utilities, target_features = self.target_agent.with_features(batch.obs, acted, batch.filled)
+            target_utilities, target_features = self.target_agent.with_features(
+                batch.obs, batch.last_actions, batch.filled
+            )
             next_utilities = chosen(target_utilities, greedy)
             moment = rows(batch.filled, next_utilities, target_features, batch.state, alive)
             next_values = padded(self.target_mixing(*moment).values, batch.filled)

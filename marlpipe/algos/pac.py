@@ -9,7 +9,6 @@
 for the losses and replaced by their means for diagnostics. Targets hear none: Q* has agents of its own, as in WQMIX.
 """
 
-import copy
 from collections.abc import Callable, Iterator
 
 import torch
@@ -18,16 +17,17 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from marlpipe.agents.agent import Agent
-from marlpipe.agents.inputs import last_actions
 from marlpipe.algos.algorithm import Algorithm
 from marlpipe.algos.assisted_critic import AssistedCritic
-from marlpipe.algos.blocks import Fit, block_loss, check_one_block, fit_metrics, greedy_blocks, mixed
+from marlpipe.algos.blocks import Fit, block_loss, check_one_block, fit_metrics, mixed
 from marlpipe.algos.counterfactual import counterfactual_labels
+from marlpipe.algos.optimal_value import JointValues, OptimalValue
 from marlpipe.algos.soft_policy import Temperature, entropies, log_policy, soft_costs
+from marlpipe.algos.weighted_fit import weighted_fit
 from marlpipe.factorisation import Factorisation
 from marlpipe.mixers.mixer import Mixer
 from marlpipe.monotonicity.method import Monotonicity
-from marlpipe.projections.context import Projection, ProjectionContext
+from marlpipe.projections.context import Projection
 from marlpipe.rewards import BlockRewards, Reward
 from marlpipe.targets import chosen, greedy_actions, masked_mean
 from marlpipe.types import EnvSpec, EpisodeBatch, Metrics, TrainingBatch
@@ -35,7 +35,7 @@ from marlpipe.updates import Trained, Update
 
 
 class PAC(Algorithm):
-    """Actors, which are executed; their critics and mixer; and the central agents and mixer of Q* with their targets.
+    """Actors, which are executed; their critics and mixer; and Q*.
 
     actor: from an agent network to the one whose outputs are the policy's logits. critic: see `AssistedCritic`.
     loss_factor: factor of the weighted error. central_loss_factor: c. label_chunk: how many joint actions Q* is asked
@@ -68,10 +68,7 @@ class PAC(Algorithm):
         self.agent = actor(agent(spec=spec))
         self.critic = critic(spec=spec, agent=agent)
         self.mixer = mixer(spec=spec, partition=partition, monotonicity=monotonicity)
-        self.central_agent = agent(spec=spec)
-        self.central_mixer = central_mixer(spec=spec, partition=partition)
-        self.target_central_agent = copy.deepcopy(self.central_agent).requires_grad_(False)
-        self.target_central_mixer = copy.deepcopy(self.central_mixer).requires_grad_(False)
+        self.optimal_value = OptimalValue(spec=spec, partition=partition, agent=agent, mixer=central_mixer)
         self.temperature = temperature(spec=spec)
         self.monotonicity, self.projection, self.reward, self.returns = monotonicity, projection, reward, returns
         self.loss_factor, self.central_loss_factor = loss_factor, central_loss_factor
@@ -84,7 +81,7 @@ class PAC(Algorithm):
         episodes, paid = batch.episodes, self.reward(batch.episodes)
         if not paid.trusted.any():
             return
-        logits = self.agent(episodes.obs, acted_of(episodes), episodes.filled)
+        logits = self.agent(episodes.obs, episodes.last_actions, episodes.filled)
         loss, metrics = self.critic_loss(episodes, paid, greedy_actions(logits.detach(), episodes.avail_actions))
         yield Update("critic", loss, {"loss": loss.detach(), **metrics})
 
@@ -106,22 +103,23 @@ class PAC(Algorithm):
         self, batch: EpisodeBatch, paid: BlockRewards, greedy: Int[Tensor, "B T1 N"]
     ) -> tuple[Float[Tensor, ""], Metrics]:
         """L_critic for û = `greedy`, and metrics without gradient. Some step must be trusted."""
-        acted, state, trusted = acted_of(batch), batch.state[:, :-1], paid.trusted
-        assisted = self.critic(batch, acted, sampled=True)
+        state, trusted = batch.state[:, :-1], paid.trusted
+        assisted = self.critic(batch, sampled=True)
+        target = self.optimal_value.target(batch)
         with torch.no_grad():
-            target_utilities = self.target_central_agent(batch.obs, acted, batch.filled)
             labels = counterfactual_labels(
                 greedy[:, :-1][trusted],
-                target_utilities[:, :-1][trusted],
+                target.utilities[:, :-1][trusted],
                 batch.avail_actions[:, :-1][trusted],
                 state[trusted],
-                lambda u, s: self.target_central_mixer(u.unsqueeze(0), s.unsqueeze(0)).squeeze((0, -1)),
+                lambda u, s: target.mixer(u.unsqueeze(0), s.unsqueeze(0)).squeeze((0, -1)),
                 self.label_chunk,
             )
-        fit, central_error = self.fit(batch, paid, greedy, assisted.utilities, target_utilities)
+        fit = self.fit(batch, paid, assisted.utilities, greedy, target)
+        central_error = self.optimal_value(batch).of(batch.actions) - fit.context.targets
         weighted_loss = self.loss_factor * block_loss(fit.weights * fit.td_error**2, trusted, "sum")
         central_loss = self.central_loss_factor * block_loss(central_error**2, trusted, "sum")
-        communication_loss, metrics = self.critic.communication_loss(assisted, acted, labels, trusted)
+        communication_loss, metrics = self.critic.communication_loss(assisted, batch, labels, trusted)
         penalty = self.monotonicity.penalty(
             fit.values, fit.utilities, trusted, lambda u: mixed(self.mixer, u, state, batch.valid)
         )
@@ -139,39 +137,22 @@ class PAC(Algorithm):
         self,
         batch: EpisodeBatch,
         paid: BlockRewards,
-        greedy: Int[Tensor, "B T1 N"],
         all_utilities: Float[Tensor, "B T1 N A"],
-        target_utilities: Float[Tensor, "B T1 N A"],
-    ) -> tuple[Fit, Float[Tensor, "B T J"]]:
-        """Values Q_tot of the critics' utilities, targets y and weights w; and Q*(s, u) − y."""
-        acted, state, next_state = acted_of(batch), batch.state[:, :-1], batch.state
-
-        utilities = chosen(all_utilities[:, :-1], batch.actions)
-        values = mixed(self.mixer, utilities, state, batch.valid)
-
-        central_taken = chosen(self.central_agent(batch.obs, acted, batch.filled)[:, :-1], batch.actions)
-        optimal_values = mixed(self.central_mixer, central_taken, state, batch.valid)
-
-        with torch.no_grad():
-            target_greedy = chosen(target_utilities, greedy)
-            greedy_optimal_values = mixed(self.target_central_mixer, target_greedy, next_state, batch.filled)
-            targets = self.returns(paid.rewards, greedy_optimal_values, batch.terminated, batch.valid)
-            target_taken = chosen(target_utilities[:, :-1], batch.actions)
-            context = ProjectionContext(
-                values=values.detach(),
-                targets=targets,
-                valid=paid.trusted,
-                is_greedy=greedy_blocks(greedy[:, :-1] == batch.actions, self.partition),
-                utilities=all_utilities[:, :-1].detach(),
-                avail_actions=batch.avail_actions[:, :-1],
-                actions=batch.actions,
-                reads=self.mixer.reads,
-                slopes=lambda: self.mixer.slopes(utilities.detach(), state),
-                greedy_optimal_values=greedy_optimal_values[:, :-1],
-                optimal_values=lambda: mixed(self.target_central_mixer, target_taken, state, batch.valid),
-            )
-            weights = self.projection(context)
-        return Fit(values=values, utilities=utilities, context=context, weights=weights), optimal_values - targets
+        greedy: Int[Tensor, "B T1 N"],
+        target: JointValues,
+    ) -> Fit:
+        """Values Q_tot of the critics' utilities, targets y and weights w."""
+        return weighted_fit(
+            batch,
+            paid,
+            all_utilities,
+            greedy,
+            mixer=self.mixer,
+            target=target,
+            projection=self.projection,
+            returns=self.returns,
+            partition=self.partition,
+        )
 
     def actor_loss(
         self,
@@ -183,7 +164,7 @@ class PAC(Algorithm):
     ) -> Float[Tensor, ""]:
         """L_actor: only π carries a gradient. The critics are those of this moment, with messages of their own."""
         with torch.no_grad():
-            utilities = self.critic(batch, acted_of(batch), sampled=True).utilities[:, :-1]
+            utilities = self.critic(batch, sampled=True).utilities[:, :-1]
         constants = {name: parameter.detach() for name, parameter in self.mixer.named_parameters()}
 
         def mix(costs: Tensor, state: Tensor) -> Tensor:
@@ -208,13 +189,11 @@ class PAC(Algorithm):
     @torch.no_grad()
     def factorisation(self, batch: EpisodeBatch) -> Factorisation:
         """Q_tot of any joint actions with the means of messages, Q* beside it; `utilities` are the actors' logits."""
-        acted, state = acted_of(batch), batch.state[:, :-1]
-        logits = self.agent(batch.obs, acted, batch.filled)
-        utilities = self.critic(batch, acted, sampled=False).utilities
+        state = batch.state[:, :-1]
+        logits = self.agent(batch.obs, batch.last_actions, batch.filled)
+        utilities = self.critic(batch, sampled=False).utilities
         greedy = greedy_actions(logits, batch.avail_actions)
-        target_utilities = self.target_central_agent(batch.obs, acted, batch.filled)
-        fit, _ = self.fit(batch, self.reward(batch), greedy, utilities, target_utilities)
-        central_utilities = self.central_agent(batch.obs, acted, batch.filled)[:, :-1]
+        fit = self.fit(batch, self.reward(batch), utilities, greedy, self.optimal_value.target(batch))
         return Factorisation(
             utilities=logits[:, :-1],
             joint_value=lambda actions: mixed(self.mixer, chosen(utilities[:, :-1], actions), state, batch.valid).sum(
@@ -223,22 +202,13 @@ class PAC(Algorithm):
             slopes=fit.context.slopes,
             reads=self.mixer.reads,
             block_gradients=fit.block_gradients,
-            optimal_value=lambda actions: mixed(
-                self.central_mixer, chosen(central_utilities, actions), state, batch.valid
-            ).sum(-1),
+            optimal_value=self.optimal_value(batch).total,
         )
 
-    @torch.no_grad()
     def sync_targets(self) -> None:
         """Hard copy of what the targets are made of."""
-        self.target_central_agent.load_state_dict(self.central_agent.state_dict())
-        self.target_central_mixer.load_state_dict(self.central_mixer.state_dict())
+        self.optimal_value.sync_target()
 
     def after_step(self) -> None:
         """What the monotonicity method does to the parameters once the optimiser has stepped."""
         self.monotonicity.after_step(self.mixer)
-
-
-def acted_of(batch: EpisodeBatch) -> Int[Tensor, "B T1 N"]:
-    """Each agent's previous action at every moment."""
-    return last_actions(batch.actions, batch.avail_actions.shape[-1])

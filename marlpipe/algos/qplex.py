@@ -14,7 +14,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from marlpipe.agents.agent import Agent
-from marlpipe.agents.inputs import last_actions
 from marlpipe.algos.algorithm import OneLoss
 from marlpipe.algos.blocks import check_one_block
 from marlpipe.factorisation import Factorisation
@@ -101,8 +100,7 @@ class QPLEX(OneLoss):
 
     def fit(self, batch: EpisodeBatch, paid: BlockRewards) -> DuplexFit:
         """Values Q_tot and targets y."""
-        acted = last_actions(batch.actions, batch.avail_actions.shape[-1])
-        all_utilities = self.agent(batch.obs, acted, batch.filled)
+        all_utilities = self.agent(batch.obs, batch.last_actions, batch.filled)
         greedy = greedy_actions(all_utilities, batch.avail_actions)
 
         utilities = chosen(all_utilities[:, :-1], batch.actions)
@@ -110,7 +108,7 @@ class QPLEX(OneLoss):
         duplex = duplex_at(self.mixer, batch.state[:, :-1], batch.actions, batch.valid)
 
         with torch.no_grad():
-            target_utilities = self.target_agent(batch.obs, acted, batch.filled)
+            target_utilities = self.target_agent(batch.obs, batch.last_actions, batch.filled)
             next_utilities = chosen(target_utilities, greedy)
             next_best = chosen(target_utilities, greedy_actions(target_utilities, batch.avail_actions))
             target_duplex = duplex_at(self.target_mixer, batch.state, greedy, batch.filled)

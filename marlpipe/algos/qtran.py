@@ -9,7 +9,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from marlpipe.agents.agent import Agent
-from marlpipe.agents.inputs import last_actions
 from marlpipe.algos.joint_networks import JointValue
 from marlpipe.algos.moments import padded, rows
 from marlpipe.algos.side_constraints import SideConstrained, Steps
@@ -41,8 +40,7 @@ class QTRAN(SideConstrained):
 
     def next_values(self, batch: EpisodeBatch, greedy: Int[Tensor, "B T1 N"]) -> Float[Tensor, "B T1 1"]:
         """Q_jt′(s, h′, ū), of the target agents' histories."""
-        acted = last_actions(batch.actions, batch.avail_actions.shape[-1])
-        _, features = self.target_agent.with_features(batch.obs, acted, batch.filled)
+        _, features = self.target_agent.with_features(batch.obs, batch.last_actions, batch.filled)
         return padded(self.target_joint(*rows(batch.filled, features, greedy, batch.state)), batch.filled)
 
     def of_taken(self, steps: Steps) -> tuple[Float[Tensor, "V 1 1"], Float[Tensor, "V 1 1"]]:

@@ -16,9 +16,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from marlpipe.agents.agent import Agent
-from marlpipe.agents.inputs import last_actions
 from marlpipe.algos.algorithm import OneLoss
 from marlpipe.algos.blocks import block_loss, greedy_blocks, mixed
+from marlpipe.algos.optimal_value import OptimalValue
 from marlpipe.factorisation import Factorisation
 from marlpipe.mixers.mixer import Mixer
 from marlpipe.monotonicity.method import Monotonicity
@@ -58,7 +58,7 @@ class ResidualFit:
 
 
 class ResQ(OneLoss):
-    """Main agents and mixer, residual agents and mixer, and the central agents and mixer of Q* with their targets.
+    """Main agents and mixer, residual agents and mixer, and Q*.
 
     residual: what becomes of the residual mixer's output. residual_loss_factor: c_r. central_loss_factor: c.
     reduction: `sum` over blocks, or their `mean`.
@@ -91,10 +91,7 @@ class ResQ(OneLoss):
         self.mixer = mixer(spec=spec, partition=partition, monotonicity=monotonicity)
         self.residual_agent = copy.deepcopy(self.agent)
         self.residual_mixer = residual_mixer(spec=spec, partition=partition)
-        self.central_agent = agent(spec=spec)
-        self.central_mixer = central_mixer(spec=spec, partition=partition)
-        self.target_central_agent = copy.deepcopy(self.central_agent).requires_grad_(False)
-        self.target_central_mixer = copy.deepcopy(self.central_mixer).requires_grad_(False)
+        self.optimal_value = OptimalValue(spec=spec, partition=partition, agent=agent, mixer=central_mixer)
         self.monotonicity, self.reward, self.returns, self.residual = monotonicity, reward, returns, residual
         self.loss_factor, self.central_loss_factor = loss_factor, central_loss_factor
         self.residual_loss_factor, self.reduction = residual_loss_factor, reduction
@@ -126,23 +123,20 @@ class ResQ(OneLoss):
 
     def fit(self, batch: EpisodeBatch, paid: BlockRewards) -> ResidualFit:
         """Values Q_tot, Q_r, w_r and Q*, and targets y."""
-        acted = last_actions(batch.actions, batch.avail_actions.shape[-1])
-        state, next_state = batch.state[:, :-1], batch.state
+        state = batch.state[:, :-1]
 
-        all_utilities = self.agent(batch.obs, acted, batch.filled)
+        all_utilities = self.agent(batch.obs, batch.last_actions, batch.filled)
         utilities = chosen(all_utilities[:, :-1], batch.actions)
         main = mixed(self.mixer, utilities, state, batch.valid)
 
-        residual_utilities = chosen(self.residual_agent(batch.obs, acted, batch.filled)[:, :-1], batch.actions)
+        residual_utilities = chosen(
+            self.residual_agent(batch.obs, batch.last_actions, batch.filled)[:, :-1], batch.actions
+        )
         residual = self.residual(mixed(self.residual_mixer, residual_utilities, state, batch.valid))
-
-        central_utilities = chosen(self.central_agent(batch.obs, acted, batch.filled)[:, :-1], batch.actions)
-        optimal_values = mixed(self.central_mixer, central_utilities, state, batch.valid)
 
         with torch.no_grad():
             greedy = greedy_actions(all_utilities, batch.avail_actions)
-            target_greedy = chosen(self.target_central_agent(batch.obs, acted, batch.filled), greedy)
-            greedy_optimal_values = mixed(self.target_central_mixer, target_greedy, next_state, batch.filled)
+            greedy_optimal_values = self.optimal_value.target(batch).at_all_moments(greedy)
             targets = self.returns(paid.rewards, greedy_optimal_values, batch.terminated, batch.valid)
         return ResidualFit(
             all_utilities=all_utilities[:, :-1],
@@ -151,7 +145,7 @@ class ResQ(OneLoss):
             main=main,
             residual=residual,
             residual_weight=self.residual_weight(batch.actions, greedy[:, :-1]),
-            optimal_values=optimal_values,
+            optimal_values=self.optimal_value(batch).of(batch.actions),
             targets=targets,
         )
 
@@ -164,9 +158,7 @@ class ResQ(OneLoss):
         """Q_jt = Σ_J Q_tot + w_r Q_r of any joint actions, and Q* beside it."""
         paid = self.reward(batch)
         fit, state = self.fit(batch, paid), batch.state[:, :-1]
-        acted = last_actions(batch.actions, batch.avail_actions.shape[-1])
-        residual_utilities = self.residual_agent(batch.obs, acted, batch.filled)[:, :-1]
-        central_utilities = self.central_agent(batch.obs, acted, batch.filled)[:, :-1]
+        residual_utilities = self.residual_agent(batch.obs, batch.last_actions, batch.filled)[:, :-1]
 
         @torch.no_grad()
         def value(mixer: nn.Module, utilities: Tensor, actions: Tensor) -> Tensor:
@@ -192,14 +184,12 @@ class ResQ(OneLoss):
             slopes=slopes,
             reads=self.mixer.reads,
             block_gradients=block_gradients,
-            optimal_value=lambda actions: value(self.central_mixer, central_utilities, actions).sum(-1),
+            optimal_value=self.optimal_value(batch).total,
         )
 
-    @torch.no_grad()
     def sync_targets(self) -> None:
         """Hard copy of what the targets are made of."""
-        self.target_central_agent.load_state_dict(self.central_agent.state_dict())
-        self.target_central_mixer.load_state_dict(self.central_mixer.state_dict())
+        self.optimal_value.sync_target()
 
     def after_step(self) -> None:
         """What the monotonicity method does to the parameters once the optimiser has stepped."""

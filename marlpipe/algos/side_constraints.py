@@ -16,7 +16,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from marlpipe.agents.agent import Agent
-from marlpipe.agents.inputs import last_actions
 from marlpipe.algos.algorithm import OneLoss
 from marlpipe.algos.blocks import check_one_block
 from marlpipe.algos.joint_networks import StateValue
@@ -120,8 +119,7 @@ class SideConstrained(OneLoss):
 
     def steps(self, batch: EpisodeBatch, paid: BlockRewards) -> Steps:
         """The steps whose rewards are trusted, with targets made of the target networks."""
-        acted = last_actions(batch.actions, batch.avail_actions.shape[-1])
-        utilities, features = self.agent.with_features(batch.obs, acted, batch.filled)
+        utilities, features = self.agent.with_features(batch.obs, batch.last_actions, batch.filled)
         with torch.no_grad():
             greedy = greedy_actions(utilities, batch.avail_actions)
             next_values = self.next_values(batch, greedy)
@@ -149,8 +147,9 @@ class SideConstrained(OneLoss):
     def factorisation(self, batch: EpisodeBatch) -> Factorisation:
         """Q_jt of any joint actions, the mean of its estimates, and the slopes of F."""
         paid = self.reward(batch)
-        acted = last_actions(batch.actions, batch.avail_actions.shape[-1])
-        utilities, features = (of_all[:, :-1] for of_all in self.agent.with_features(batch.obs, acted, batch.filled))
+        utilities, features = (
+            of_all[:, :-1] for of_all in self.agent.with_features(batch.obs, batch.last_actions, batch.filled)
+        )
         state = batch.state[:, :-1]
 
         @torch.no_grad()

@@ -8,7 +8,7 @@ from synthetic import make_spec
 from torch import Tensor, nn
 
 from marlpipe.agents.feedforward import FeedForwardAgent
-from marlpipe.agents.inputs import AgentInput, last_actions
+from marlpipe.agents.inputs import AgentInput
 from marlpipe.agents.recurrent import RecurrentAgent
 
 SPEC = make_spec(n_agents=3, n_actions=4, obs_dim=5)
@@ -36,7 +36,7 @@ def ragged(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     moments = max(LENGTHS) + 1
     filled = torch.arange(moments) <= torch.tensor(LENGTHS).unsqueeze(1)
     obs = torch.randn(5, moments, 3, 5, generator=draw, dtype=torch.float64)
-    actions = last_actions(torch.randint(4, (5, moments - 1, 3), generator=draw), 4)
+    actions = torch.randint(5, (5, moments, 3), generator=draw)  # 4: none yet
     obs[~filled] = 1e6
     return obs, actions, filled
 
@@ -48,11 +48,6 @@ def one_hots(agent: int, obs: Tensor, action: int, *, last: bool, identity: bool
     if identity:
         parts.append(torch.tensor([float(agent == n) for n in range(3)]).double())
     return torch.cat(parts)
-
-
-def test_the_last_action_is_none_at_first() -> None:
-    actions = torch.tensor([[[1, 2], [3, 0]]])
-    assert last_actions(actions, 4).tolist() == [[[4, 4], [1, 2], [3, 0]]]
 
 
 @pytest.mark.parametrize(("last", "identity"), OPTIONS)

@@ -8,7 +8,6 @@ from synthetic import make_spec, scramble
 
 from marlpipe.agents.clamped import ClampedAgent
 from marlpipe.agents.feedforward import FeedForwardAgent
-from marlpipe.agents.inputs import last_actions
 from marlpipe.agents.recurrent import RecurrentAgent
 from marlpipe.errors import UserError
 from marlpipe.targets import greedy_actions
@@ -28,7 +27,7 @@ def test_utilities_stay_within_bounds_in_training_and_acting(kind: Any) -> None:
     agent = inner(kind)
     clamped = ClampedAgent(agent, lowest=-5.0, highest=2.0)
     obs = torch.randn(4, 6, 3, 5)
-    acted = last_actions(torch.randint(4, (4, 5, 3)), 4)
+    acted = torch.randint(5, (4, 6, 3))  # 4: none yet
     filled = torch.arange(6) <= torch.tensor([5, 2, 4, 1]).unsqueeze(1)
     free, features = agent.with_features(obs, acted, filled)
     assert (free.min() < -5, free.max() > 2) == (True, True)

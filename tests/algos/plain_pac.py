@@ -72,12 +72,12 @@ def plain_losses(
         ]
         clamped += sum(int((u != v).sum()) for u, v in zip(free, logits, strict=True))
         best = [reference.greedy(u, avail) for u, avail in zip(logits, given.avail_actions, strict=True)]
-        unrestricted = reference.unroll(algorithm.central_agent, given)
-        target = [u.detach() for u in reference.unroll(algorithm.target_central_agent, given)]
+        unrestricted = reference.unroll(algorithm.optimal_value.agent, given)
+        target = [u.detach() for u in reference.unroll(algorithm.optimal_value.target_agent, given)]
 
         def star(t: int, joint: list[int], given: Any = given, target: Any = target) -> float:
             inputs = reference.taken(target[t], joint)
-            return float(reference.central(algorithm.target_central_mixer, inputs, given.state[t]).detach())
+            return float(reference.central(algorithm.optimal_value.target_mixer, inputs, given.state[t]).detach())
 
         rewards = [float(r.sum()) for r in given.rewards]
         values = [star(t, joint) for t, joint in enumerate(best)]
@@ -96,7 +96,7 @@ def plain_losses(
 
             q_tot = reference.qmix(algorithm.mixer, 0, reference.taken(utilities[t], actions), state)
             q_star = reference.central(
-                algorithm.central_mixer, reference.taken(unrestricted[t], actions), state
+                algorithm.optimal_value.mixer, reference.taken(unrestricted[t], actions), state
             ).squeeze()
             weight = 1.0 if float(q_tot.detach()) < y[t] else alpha_ow
             told = torch.zeros(())

@@ -26,15 +26,16 @@ def test_the_factorisation_is_of_actors_critics_and_q_star() -> None:
     for index, given in enumerate(reference.episodes(batch)):
         logits = torch.stack(reference.unroll(algorithm.agent, given)[:-1])
         torch.testing.assert_close(learned.utilities[index, : len(logits)], logits.detach())
-        unrestricted = reference.unroll(algorithm.central_agent, given)
+        unrestricted = reference.unroll(algorithm.optimal_value.agent, given)
         actions = 3 - given.actions
         for t, joint in enumerate(actions):
-            star = reference.central(algorithm.central_mixer, reference.taken(unrestricted[t], joint), given.state[t])
+            star = reference.central(
+                algorithm.optimal_value.mixer, reference.taken(unrestricted[t], joint), given.state[t]
+            )
             found = learned.optimal_value(3 - batch.actions)[index, t]
             torch.testing.assert_close(found, star.squeeze().detach())
     with torch.no_grad():
-        acted = torch.cat([torch.full_like(batch.actions[:, :1], A), batch.actions], dim=1)
-        utilities = algorithm.critic(batch, acted, sampled=False).utilities[:, :-1]
+        utilities = algorithm.critic(batch, sampled=False).utilities[:, :-1]
         inputs = utilities.gather(-1, (3 - batch.actions).unsqueeze(-1)).squeeze(-1)
         q_tot = algorithm.mixer(inputs, batch.state[:, :-1]).squeeze(-1) * batch.valid
     torch.testing.assert_close(learned.joint_value(3 - batch.actions), q_tot)

@@ -45,13 +45,13 @@ def plain_terms(algorithm: Any, batch: EpisodeBatch, blocks: list[list[int]], de
             for network in (
                 algorithm.agent,
                 algorithm.residual_agent,
-                algorithm.central_agent,
-                algorithm.target_central_agent,
+                algorithm.optimal_value.agent,
+                algorithm.optimal_value.target_agent,
             )
         )
         best = [reference.greedy(u, avail) for u, avail in zip(online, given.avail_actions, strict=True)]
         of_best = [
-            reference.central(algorithm.target_central_mixer, reference.taken(u, a), s).tolist()
+            reference.central(algorithm.optimal_value.target_mixer, reference.taken(u, a), s).tolist()
             for u, a, s in zip(target, best, given.state, strict=True)
         ]
         rewards = [float(r.sum()) for r in given.rewards]
@@ -65,7 +65,7 @@ def plain_terms(algorithm: Any, batch: EpisodeBatch, blocks: list[list[int]], de
                 found["residual"].append(reference.central(algorithm.residual_mixer, of_residual, state)[block])
                 found["weight"].append(0.0 if all(actions[i] == best[t][i] for i in agents) else 1.0)
                 of_central = reference.taken(central[t], actions)
-                found["star"].append(reference.central(algorithm.central_mixer, of_central, state)[block])
+                found["star"].append(reference.central(algorithm.optimal_value.mixer, of_central, state)[block])
     return found
 
 
@@ -103,7 +103,14 @@ def test_loss_and_gradients_equal_plain_loops(mode: list[str], blocks: list[list
     found, wanted = gradients(algorithm, loss), gradients(algorithm, expected)
     for name, gradient in wanted.items():
         torch.testing.assert_close(found[name], gradient, atol=1e-8, rtol=1e-6, msg=lambda text, n=name: f"{n}: {text}")
-    for part in ("agent.", "mixer.", "residual_agent.", "residual_mixer.", "central_agent.", "central_mixer."):
+    for part in (
+        "agent.",
+        "mixer.",
+        "residual_agent.",
+        "residual_mixer.",
+        "optimal_value.agent.",
+        "optimal_value.mixer.",
+    ):
         assert max(float(g.abs().max()) for name, g in wanted.items() if name.startswith(part)) > 1e-3
 
 
@@ -111,7 +118,7 @@ def test_the_residual_agents_start_equal_to_the_main_ones_and_go_their_own_way()
     algorithm = build("algo=resq", spec=SPEC)
     pairs = list(zip(algorithm.agent.parameters(), algorithm.residual_agent.parameters(), strict=True))
     assert all(torch.equal(main, residual) for main, residual in pairs)
-    assert not torch.equal(algorithm.agent.input.weight, algorithm.central_agent.input.weight)
+    assert not torch.equal(algorithm.agent.input.weight, algorithm.optimal_value.agent.input.weight)
     [owned] = algorithm.trained().values()
     optimizer = torch.optim.SGD(owned.parameters, lr=0.1)
     loss_of(algorithm, ragged())[0].backward()
@@ -122,7 +129,7 @@ def test_the_residual_agents_start_equal_to_the_main_ones_and_go_their_own_way()
 def test_published_sizes() -> None:
     """Three hidden layers of 128 in the residual and the central mixer."""
     algorithm = build("algo=resq", spec=SPEC)
-    for mixer in (algorithm.residual_mixer, algorithm.central_mixer):
+    for mixer in (algorithm.residual_mixer, algorithm.optimal_value.mixer):
         shapes = [layer.weight.shape for layer in mixer.mlp[::2]]
         assert shapes == [(128, 4 + 6), (128, 128), (128, 128), (1, 128)]
 
@@ -155,7 +162,7 @@ def test_greedy_actions_do_not_train_the_residual(partition: str) -> None:
     greedy = greedy_actions(algorithm.factorisation(batch).utilities, batch.avail_actions[:, :-1])
     found = gradients(algorithm, loss_of(algorithm, batch._replace(actions=greedy))[0])
     for name, gradient in found.items():
-        assert bool(gradient.any()) != name.startswith(("residual", "target")), name
+        assert bool(gradient.any()) != (name.startswith("residual") or "target_" in name), name
     other = greedy.clone()
     other[:, :, 0] = torch.where(batch.avail_actions[:, :-1, 0].all(-1), 1 - greedy[:, :, 0], greedy[:, :, 0])
     found = gradients(algorithm, loss_of(algorithm, batch._replace(actions=other))[0])
@@ -240,8 +247,8 @@ def test_targets_are_copies_of_the_central_networks() -> None:
     algorithm, batch = scrambled(), ragged()
     loss_of(algorithm, batch)[0].backward()
     pairs = [
-        (algorithm.central_agent, algorithm.target_central_agent),
-        (algorithm.central_mixer, algorithm.target_central_mixer),
+        (algorithm.optimal_value.agent, algorithm.optimal_value.target_agent),
+        (algorithm.optimal_value.mixer, algorithm.optimal_value.target_mixer),
     ]
     for _, target in pairs:
         assert all(parameter.grad is None and not parameter.requires_grad for parameter in target.parameters())

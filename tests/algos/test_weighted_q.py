@@ -28,11 +28,11 @@ def plain_steps(algorithm: Any, batch: EpisodeBatch, decay: float) -> list[dict[
     steps = []
     for given in reference.episodes(batch):
         online = reference.unroll(algorithm.agent, given)
-        unrestricted = reference.unroll(algorithm.central_agent, given)
-        target = [u.detach() for u in reference.unroll(algorithm.target_central_agent, given)]
+        unrestricted = reference.unroll(algorithm.optimal_value.agent, given)
+        target = [u.detach() for u in reference.unroll(algorithm.optimal_value.target_agent, given)]
         best = [reference.greedy(u, avail) for u, avail in zip(online, given.avail_actions, strict=True)]
         star_of_best = [
-            float(reference.central(algorithm.target_central_mixer, reference.taken(u, a), s))
+            float(reference.central(algorithm.optimal_value.target_mixer, reference.taken(u, a), s))
             for u, a, s in zip(target, best, given.state, strict=True)
         ]
         rewards = [float(r.sum()) for r in given.rewards]
@@ -54,11 +54,11 @@ def plain_steps(algorithm: Any, batch: EpisodeBatch, decay: float) -> list[dict[
                     "q_tot": q_tot,
                     "q": float(q_tot.detach()),
                     "q_central": reference.central(
-                        algorithm.central_mixer, reference.taken(unrestricted[t], actions), state
+                        algorithm.optimal_value.mixer, reference.taken(unrestricted[t], actions), state
                     ).squeeze(),
                     "q_star": float(
                         reference.central(
-                            algorithm.target_central_mixer, reference.taken(target[t], actions), state
+                            algorithm.optimal_value.target_mixer, reference.taken(target[t], actions), state
                         ).detach()
                     ),
                     "star_of_best": star_of_best[t],
@@ -177,9 +177,9 @@ def test_padding_never_matters(algo: str) -> None:
 def test_targets_get_no_gradient(algo: str) -> None:
     algorithm, batch = scrambled(algo), ragged()
     loss_of(algorithm, batch)[0].backward()
-    for module in (algorithm.target_central_agent, algorithm.target_central_mixer):
+    for module in (algorithm.optimal_value.target_agent, algorithm.optimal_value.target_mixer):
         assert all(parameter.grad is None and not parameter.requires_grad for parameter in module.parameters())
-    for module in (algorithm.agent, algorithm.mixer, algorithm.central_agent, algorithm.central_mixer):
+    for module in (algorithm.agent, algorithm.mixer, algorithm.optimal_value.agent, algorithm.optimal_value.mixer):
         assert all(parameter.grad is not None for parameter in module.parameters())
 
 
@@ -187,8 +187,8 @@ def test_syncing_copies_the_central_networks() -> None:
     algorithm = scrambled("ow_qmix")
     algorithm.sync_targets()
     for online, target in [
-        (algorithm.central_agent, algorithm.target_central_agent),
-        (algorithm.central_mixer, algorithm.target_central_mixer),
+        (algorithm.optimal_value.agent, algorithm.optimal_value.target_agent),
+        (algorithm.optimal_value.mixer, algorithm.optimal_value.target_mixer),
     ]:
         assert all(torch.equal(a, b) for a, b in zip(online.parameters(), target.parameters(), strict=True))
         assert all(a is not b for a, b in zip(online.parameters(), target.parameters(), strict=True))
@@ -196,7 +196,7 @@ def test_syncing_copies_the_central_networks() -> None:
 
 def test_the_central_agent_is_a_network_of_its_own() -> None:
     algorithm = build("algo=qpro", spec=SPEC)
-    assert not torch.equal(algorithm.agent.input.weight, algorithm.central_agent.input.weight)
+    assert not torch.equal(algorithm.agent.input.weight, algorithm.optimal_value.agent.input.weight)
 
 
 def test_q_star_in_the_regret_weights_is_the_targets() -> None:
@@ -207,8 +207,8 @@ def test_q_star_in_the_regret_weights_is_the_targets() -> None:
         return float(loss_of(algorithm, batch)[1]["projection_weight"])
 
     before = weight()
-    scramble(algorithm.central_agent, seed=5)
-    scramble(algorithm.central_mixer, seed=6)
+    scramble(algorithm.optimal_value.agent, seed=5)
+    scramble(algorithm.optimal_value.mixer, seed=6)
     assert weight() == before
-    scramble(algorithm.target_central_mixer, seed=7)
+    scramble(algorithm.optimal_value.target_mixer, seed=7)
     assert weight() != before

@@ -6,7 +6,6 @@ import pytest
 import torch
 from exploring import learn
 
-from marlpipe.agents.inputs import last_actions
 from marlpipe.jacobian import violation_rate
 from marlpipe.rollout import rollout
 from marlpipe.targets import chosen
@@ -23,8 +22,7 @@ def violations(world: str, monotonicity: str, *, updates: int) -> float:
     algorithm: Any
     env, algorithm = learn(*overrides, seed=2, updates=updates, episodes=16, sync_every=20)
     batch = rollout(env, algorithm.agent, 32, 1.0, torch.Generator().manual_seed(99))
-    acted = last_actions(batch.actions, env.spec.n_actions)
-    utilities = chosen(algorithm.agent(batch.obs, acted, batch.filled)[:, :-1], batch.actions)
+    utilities = chosen(algorithm.agent(batch.obs, batch.last_actions, batch.filled)[:, :-1], batch.actions)
     slopes = algorithm.mixer.slopes(utilities.detach(), batch.state[:, :-1])
     return float(violation_rate(slopes, algorithm.mixer.reads, batch.valid))
 

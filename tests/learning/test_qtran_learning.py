@@ -6,7 +6,6 @@ import pytest
 import torch
 from exploring import greedy_payoff, learn
 
-from marlpipe.agents.inputs import last_actions
 from marlpipe.rollout import rollout
 from marlpipe.targets import chosen
 
@@ -32,7 +31,7 @@ def test_it_finds_the_optimum_and_its_greedy_actions_maximise_the_joint_value(al
     values = algorithm.factorisation(batch).joint_value(batch.actions)[:, 0]
     torch.testing.assert_close(values, env.team_table.flatten(), atol=0.5, rtol=0)
     with torch.no_grad():
-        utilities = algorithm.agent(batch.obs, last_actions(batch.actions, 3), batch.filled)[:, :-1]
+        utilities = algorithm.agent(batch.obs, batch.last_actions, batch.filled)[:, :-1]
         bound = chosen(utilities, batch.actions).sum(-1) + algorithm.state_value(batch.state[:, :-1]).squeeze(-1)
     assert joint[values.argmax()].tolist() == utilities[0, 0].argmax(-1).tolist() == [0, 0]
     gaps = bound[:, 0] - values

@@ -234,7 +234,7 @@ def test_vdn_is_a_sum_and_independent_learners_are_the_identity() -> None:
 
 
 def test_the_central_mixer_equals_wqmixs_and_is_not_monotone() -> None:
-    mixer = build("algo=qpro", spec=SPEC).central_mixer
+    mixer = build("algo=qpro", spec=SPEC).optimal_value.mixer
     scramble(mixer, scale=0.1)
     utilities, state = inputs()
     values = mixer(utilities, state)

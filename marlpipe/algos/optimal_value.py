@@ -1,0 +1,76 @@
+"""Q*: the unrestricted value of joint actions that is learned beside a factored one, with its target.
+
+    Q*(s, u) = f(Q*_1(u_1), …, Q*_N(u_N), s)
+
+The utilities Q*_i are those of agents of its own, and f is not restricted (Rashid et al. 2020, §4).
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from marlpipe.agents.agent import Agent
+from marlpipe.algos.blocks import mixed
+from marlpipe.targets import chosen
+from marlpipe.types import EnvSpec, EpisodeBatch
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JointValues:
+    """One network's values of any joint actions in the episodes of a batch."""
+
+    batch: EpisodeBatch
+    utilities: Float[Tensor, "B T1 N A"]
+    mixer: nn.Module
+
+    def of(self, actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T J"]:
+        """Q*(s_t, u_t), of every step that was made."""
+        return mixed(self.mixer, chosen(self.utilities[:, :-1], actions), self.batch.state[:, :-1], self.batch.valid)
+
+    @torch.no_grad()
+    def total(self, actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T"]:
+        """The same, added up over blocks, without gradient."""
+        return self.of(actions).sum(-1)
+
+    def at_all_moments(self, actions: Int[Tensor, "B T1 N"]) -> Float[Tensor, "B T1 J"]:
+        """Q*(s_t, u_t) also at the moment after the last step, from which returns are bootstrapped."""
+        return mixed(self.mixer, chosen(self.utilities, actions), self.batch.state, self.batch.filled)
+
+
+class OptimalValue(nn.Module):
+    """Agents and mixer of Q*, and their targets."""
+
+    def __init__(
+        self,
+        *,
+        spec: EnvSpec,
+        partition: Float[Tensor, "J N"],
+        agent: Callable[..., Agent],
+        mixer: Callable[..., nn.Module],
+    ) -> None:
+        super().__init__()
+        self.agent = agent(spec=spec)
+        self.mixer = mixer(spec=spec, partition=partition)
+        self.target_agent = copy.deepcopy(self.agent).requires_grad_(False)
+        self.target_mixer = copy.deepcopy(self.mixer).requires_grad_(False)
+
+    def forward(self, batch: EpisodeBatch) -> JointValues:
+        """Q* in these episodes."""
+        utilities = self.agent(batch.obs, batch.last_actions, batch.filled)
+        return JointValues(batch=batch, utilities=utilities, mixer=self.mixer)
+
+    @torch.no_grad()
+    def target(self, batch: EpisodeBatch) -> JointValues:
+        """The target of Q* in these episodes."""
+        utilities = self.target_agent(batch.obs, batch.last_actions, batch.filled)
+        return JointValues(batch=batch, utilities=utilities, mixer=self.target_mixer)
+
+    @torch.no_grad()
+    def sync_target(self) -> None:
+        """Hard copy."""
+        self.target_agent.load_state_dict(self.agent.state_dict())
+        self.target_mixer.load_state_dict(self.mixer.state_dict())
