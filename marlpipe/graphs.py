@@ -4,6 +4,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from marlpipe.bound import Bound
+from marlpipe.errors import UserError
+
 
 def line(n_agents: int) -> Bool[Tensor, "N N"]:
     """Agent i is coupled with i-1 and i+1."""
@@ -17,7 +20,13 @@ def complete(n_agents: int) -> Bool[Tensor, "N N"]:
 
 
 def neighbourhoods(graph: Bool[Tensor, "N N"], hops: int) -> Bool[Tensor, "N N"]:
-    """Row i marks N_κ(i): agent i and whoever is at most κ = `hops` edges away (LOMAQ §4)."""
+    """Row i marks N_κ(i): agent i and whoever is at most κ = `hops` edges away (LOMAQ §4).
+
+    Raises:
+        UserError: κ is no whole number of at least 0.
+    """
+    if not Bound(0).holds(hops):
+        raise UserError(f"hops={hops} is not possible.\n  valid: {Bound(0)}")
     step = graph | torch.eye(len(graph), dtype=torch.bool, device=graph.device)
     reached = torch.eye(len(graph), dtype=torch.bool, device=graph.device)
     for _ in range(hops):

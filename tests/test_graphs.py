@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from marlpipe import graphs
+from marlpipe.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,11 @@ def test_closed_neighbourhoods_on_a_line(hops: int, sizes: list[int]) -> None:
     assert reached.sum(1).tolist() == sizes
     assert torch.equal(reached, reached.T)
     assert reached.diagonal().all()
+
+
+def test_fewer_than_no_hops_are_refused() -> None:
+    with pytest.raises(UserError, match="hops=-1 is not possible"):
+        graphs.neighbourhoods(graphs.line(3), -1)
 
 
 def test_a_neighbourhood_on_a_line_is_centred_on_its_agent() -> None:
