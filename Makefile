@@ -36,10 +36,11 @@ bench: $(INSTALLED) ## Time worlds, acting and updates, into benchmarks/results/
 	$(BIN)/python -m benchmarks.envs $(ARGS)
 	$(BIN)/python -m benchmarks.core $(ARGS)
 
-ladder: $(INSTALLED) ## Every method on every one-step game, ten seeds each, ending with one table; about an hour
+ladder: $(INSTALLED) ## Every method on every one-step game, ten seeds each; one table, and whether it is as theory has it; over an hour
 	$(BIN)/python -m marlpipe -m +experiment=games/ladder paths.runs=multirun/ladder logger=none
 	$(BIN)/python -m marlpipe -m +experiment=games/ladder_local paths.runs=multirun/ladder logger=none
 	$(BIN)/python -m marlpipe.analysis multirun/ladder
+	MARLPIPE_LADDER=multirun/ladder/report/games.csv $(BIN)/python -m pytest --quiet tests/learning/test_ladder.py
 
 wheel: $(INSTALLED) ## Build dist/marlpipe-….whl
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
