@@ -11,19 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 from composition import compose
+from monotone_fits import best_monotone_fit, fit_in_order
 from torch import Tensor
 
 from marlpipe.build import build_env
 
 TABLE = Path(os.environ.get("MARLPIPE_LADDER", Path(__file__).parents[2] / "docs" / "ladder.csv"))
 TEAM_GAMES, LOCAL_GAME = "games/ladder", "games/ladder_local"
-BEST_MONOTONE = {  # of the tables that rise in some order of each agent's actions, the one with the least squared error
-    "payoff": [[8, -6, -6], [-6, -6, -6], [-6, -6, -6]],
-    "payoff_pymarl2": [[12, -0.05, -0.05], [-0.05, -0.05, -0.05], [-0.05, -0.05, -0.05]],
-    "payoff_qplex_1": [[10.1, 10 / 3, 10.1], [10 / 3, 10 / 3, 10], [10.1, 10, 10.1]],
-    "payoff_qplex_3": [[-8, -8, -8], [-8, 2, 2], [-8, 2, 6]],
-}
-GAMES = list(BEST_MONOTONE)
+GAMES = ["payoff", "payoff_pymarl2", "payoff_qplex_1", "payoff_qplex_3"]
 
 Rows = dict[tuple[str, str], dict[str, float]]
 
@@ -77,15 +72,16 @@ def test_additive_values_are_the_best_additive_ones(game: str, rows: Rows) -> No
 
 @pytest.mark.parametrize("game", GAMES)
 def test_no_monotone_value_fits_better_than_one_can(game: str, rows: Rows) -> None:
-    best = torch.tensor(BEST_MONOTONE[game], dtype=torch.float64)
+    best = best_monotone_fit(payoffs(game)).table
     for arm in ("vdn", "qmix", "graphmix", "ow_qmix", "cw_qmix", "qpro"):
         assert rows[game, arm]["fit_error_mean"] > 0.99 * error_of(best, game)
 
 
 def test_qmix_ends_in_one_of_two_fits_of_the_classic_game(rows: Rows) -> None:
     """The best monotone fit does choose 8; another one, 5 % worse, chooses 0, and most seeds end there."""
-    best = torch.tensor(BEST_MONOTONE["payoff"], dtype=torch.float64)
-    other = torch.tensor([[-8, -8, -8], [-8, 0, 0], [-8, 0, 0]], dtype=torch.float64)
+    best = best_monotone_fit(payoffs("payoff")).table
+    other = fit_in_order(payoffs("payoff"), (0, 1, 2), (0, 1, 2)).table
+    assert (int(best.argmax()), float(other[0, 0]), float(other[2, 2])) == (0, pytest.approx(-8), pytest.approx(0))
     found = share_that_found(rows, "payoff", "qmix")
     assert found < 0.5
     expected = found * error_of(best, "payoff") + (1 - found) * error_of(other, "payoff")
@@ -101,10 +97,7 @@ def test_weighted_projections_find_the_classic_optimum(arm: str, rows: Rows) -> 
 
 
 def test_the_optimistic_fit_is_the_best_with_weights_of_a_tenth(rows: Rows) -> None:
-    """α = 0.1: eight cells share (0.1 · 4 · (−12) + 4 · 0) / 4.4, those below count a tenth; the ninth is exact."""
-    shared = -0.1 * 4 * 12 / (4 + 0.1 * 4)
-    fit = torch.full((3, 3), shared, dtype=torch.float64)
-    fit[0, 0] = 8
+    fit = best_monotone_fit(payoffs("payoff"), alpha=0.1).table
     assert rows["payoff", "ow_qmix"]["fit_error_mean"] == pytest.approx(error_of(fit, "payoff"), rel=0.02)
 
 
@@ -160,6 +153,8 @@ def test_an_unrestricted_dueling_value_is_slow_under_random_actions(rows: Rows) 
 
 def test_a_tenth_is_not_small_enough_for_qplexs_first_game(rows: Rows) -> None:
     """A deviation: with α = 0.1 the best monotone fit chooses a 10, which needs less error than the 10.4 would."""
+    game = payoffs("payoff_qplex_1")
+    assert best_monotone_fit(game, alpha=0.1).cost < 0.6 * best_monotone_fit(game, alpha=0.1, top=0).cost
     for arm in ("ow_qmix", "qpro"):
         assert share_that_found(rows, "payoff_qplex_1", arm) < 0.5
         assert rows["payoff_qplex_1", arm]["q_star_error_mean"] < 0.2
