@@ -1,7 +1,7 @@
 """What monotone values of two agents can hold at best: least squares over all tables that rise in both utilities.
 
-Utilities order each agent's actions. A table that falls along neither order is a constant plus non-negative multiples of
-indicators of upper sets, which contain with a cell all that come after it in both orders.
+Utilities order each agent's actions. A table that falls along neither order is a constant plus non-negative multiples
+of indicators of upper sets, which contain with a cell all that come after it in both orders.
 """
 
 from functools import cache
