@@ -24,7 +24,7 @@ class FeedForwardAgent(Agent):
             return GroupedLinear(groups=spec.n_agents, in_features=hidden, out_features=out_features)
 
         self.hidden = hidden
-        self.layers = nn.Sequential(nn.ReLU(), affine(hidden), nn.ReLU())
+        self.layers = nn.Sequential(affine(hidden), nn.ReLU())
         self.output = affine(spec.n_actions)
 
     def forward(

@@ -1,4 +1,4 @@
-"""Gated recurrent units over ragged sequences (Cho et al. 2014, in the variant of torch.nn.GRU).
+"""Gated recurrent units of agents, one for all or one for each (Cho et al. 2014, in the variant of torch.nn.GRU).
 
     r = σ(x_r + h_r),  z = σ(x_z + h_z),  n = tanh(x_n + r h_n),  h′ = n + z (h − n)
 
@@ -6,43 +6,43 @@ where x_… and h_… are affine maps of the input and of the memory. Sequences 
 first: `counts[t]` of them exist at moment t, and the first `counts[t+1]` of those go on to the next one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from marlpipe.layers import GroupedLinear
 
 
 @runtime_checkable
-class Cell(Protocol):
-    """One moment: memory from features and memory."""
+class Recurrence(Protocol):
+    """The memory that features leave behind."""
 
-    def __call__(self, features: Float[Tensor, "V N H"], memory: Float[Tensor, "V N H"]) -> Float[Tensor, "V N H"]: ...
+    def __call__(self, features: Float[Tensor, "V N H"], memory: Float[Tensor, "V N H"]) -> Float[Tensor, "V N H"]:
+        """After one moment."""
 
-
-def unroll(cell: Cell, features: Float[Tensor, "V N H"], counts: Sequence[int]) -> Float[Tensor, "V N H"]:
-    """The memory after each moment of packed sequences, from a memory of zeros; no work on what does not exist."""
-    memory = torch.zeros_like(features[: counts[0]])
-    moments = []
-    for moment in torch.split(features, list(counts)):
-        memory = cell(moment, memory[: len(moment)])
-        moments.append(memory)
-    return torch.cat(moments)
+    def unroll(self, features: Float[Tensor, "V N H"], counts: Sequence[int]) -> Float[Tensor, "V N H"]:
+        """After each moment of packed sequences, from a memory of zeros; no work on what does not exist."""
 
 
 class SharedGRU(nn.Module):
-    """One unit for all agents."""
+    """One unit for all agents. gru: torch.nn.GRU, or another class with its interface and its parameters."""
 
-    def __init__(self, *, hidden: int) -> None:
+    def __init__(self, *, gru: Callable[[int, int], nn.GRU], hidden: int) -> None:
         super().__init__()
-        self.cell = nn.GRUCell(hidden, hidden)
+        self.gru = gru(hidden, hidden)
 
     def forward(self, features: Float[Tensor, "V N H"], memory: Float[Tensor, "V N H"]) -> Float[Tensor, "V N H"]:
-        rows: Tensor = self.cell(features.flatten(0, 1), memory.flatten(0, 1))
+        rows: Tensor = torch.gru_cell(features.flatten(0, 1), memory.flatten(0, 1), *self.gru.all_weights[0])
         return rows.view_as(memory)
+
+    def unroll(self, features: Float[Tensor, "V N H"], counts: Sequence[int]) -> Float[Tensor, "V N H"]:
+        agents = features.shape[1]
+        outputs: PackedSequence = self.gru(PackedSequence(features.flatten(0, 1), torch.tensor(counts) * agents))[0]
+        return outputs.data.view_as(features)
 
 
 class IndependentGRU(nn.Module):
@@ -59,3 +59,11 @@ class IndependentGRU(nn.Module):
         r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
         n = torch.tanh(x_n + r * h_n)
         return n + z * (memory - n)
+
+    def unroll(self, features: Float[Tensor, "V N H"], counts: Sequence[int]) -> Float[Tensor, "V N H"]:
+        memory = torch.zeros_like(features[: counts[0]])
+        moments = []
+        for moment in torch.split(features, list(counts)):
+            memory = self(moment, memory[: len(moment)])
+            moments.append(memory)
+        return torch.cat(moments)

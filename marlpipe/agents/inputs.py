@@ -8,11 +8,13 @@ from marlpipe.types import EnvSpec
 
 
 class AgentInput(nn.Module):
-    """Linear(observation ⊕ onehot(last action) ⊕ onehot(agent id)), without building the one-hots.
+    """ReLU(Linear(observation ⊕ onehot(last action) ⊕ onehot(agent id))), without building the one-hots.
 
     A matrix times a one-hot is a row of the matrix, so last action and id are looked up: the cost per agent does not
     grow with the number of agents. With `shared` False every agent has a matrix of its own.
     """
+
+    agents: Int[Tensor, " N"]
 
     def __init__(
         self, *, spec: EnvSpec, hidden: int, obs_last_action: bool, obs_agent_id: bool, shared: bool = True
@@ -20,6 +22,7 @@ class AgentInput(nn.Module):
         super().__init__()
         self.spec, self.obs_last_action, self.obs_agent_id = spec, obs_last_action, obs_agent_id
         width = spec.obs_dim + obs_last_action * spec.n_actions + obs_agent_id * spec.n_agents
+        self.register_buffer("agents", torch.arange(spec.n_agents), persistent=False)
         groups = 1 if shared else spec.n_agents
         bound = width**-0.5
         self.weight = nn.Parameter(torch.empty(groups, width, hidden).uniform_(-bound, bound))
@@ -28,19 +31,14 @@ class AgentInput(nn.Module):
     def forward(self, obs: Float[Tensor, "V N O"], last_actions: Int[Tensor, "V N"]) -> Float[Tensor, "V N H"]:
         widths = [self.spec.obs_dim, self.obs_last_action * self.spec.n_actions, self.obs_agent_id * self.spec.n_agents]
         of_obs, of_action, of_id = torch.split(self.weight, widths, dim=1)
-        offset: Tensor = self.bias  # (1 or N, H)
+        table = self.bias.unsqueeze(1)  # what is added to the observation's part: (1 or N, 1 or A+1, H)
         if self.obs_agent_id:
-            index = torch.arange(self.spec.n_agents, device=obs.device)
-            offset = offset + of_id[index % len(of_id), index]
-        features: Tensor
-        if len(of_obs) == 1:
-            features = obs @ of_obs[0] + offset
-        else:
-            features = torch.baddbmm(offset.unsqueeze(1), obs.transpose(0, 1), of_obs).transpose(0, 1)
+            table = table + of_id[self.agents % len(of_id), self.agents].unsqueeze(1)
         if self.obs_last_action:
-            none = of_action.new_zeros(len(of_action), 1, of_action.shape[-1])
-            table = torch.cat([of_action, none], dim=1)  # (1 or N, A+1, H)
-            agents = torch.arange(self.spec.n_agents, device=obs.device) % len(table)
-            rows = agents * table.shape[1] + last_actions
-            features = features + nn.functional.embedding(rows, table.flatten(end_dim=1))
-        return features
+            table = table + nn.functional.pad(of_action, (0, 0, 0, 1))
+        rows = self.agents % len(table) * table.shape[1] + last_actions * self.obs_last_action
+        features = nn.functional.embedding(rows.flatten(), table.flatten(end_dim=1))  # (V·N, H)
+        if len(of_obs) == 1:
+            return features.addmm_(obs.flatten(end_dim=1), of_obs[0]).relu_().view(*rows.shape, -1)
+        of_agents = torch.bmm(obs.transpose(0, 1), of_obs).transpose(0, 1)
+        return torch.relu(of_agents + features.view_as(of_agents))

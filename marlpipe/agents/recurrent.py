@@ -1,10 +1,12 @@
 """The recurrent agent of all value methods: Linear, ReLU, GRU, Linear (PyMARL; LOMAQ Table 1)."""
 
+from collections.abc import Callable
+
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from marlpipe.agents.agent import Agent
-from marlpipe.agents.gru import IndependentGRU, SharedGRU, unroll
+from marlpipe.agents.gru import IndependentGRU, Recurrence, SharedGRU
 from marlpipe.agents.inputs import AgentInput
 from marlpipe.layers import GroupedLinear
 from marlpipe.types import EnvSpec
@@ -18,18 +20,30 @@ def padded(rows: Float[Tensor, "V N K"], places: Places, filled: Bool[Tensor, "B
 
 
 class RecurrentAgent(Agent):
-    """Utilities from an agent's own history, which the GRU summarises from the first moment of the episode on."""
+    """Utilities from an agent's own history, which the GRU summarises from the first moment of the episode on.
 
-    def __init__(self, *, spec: EnvSpec, hidden: int, obs_last_action: bool, obs_agent_id: bool, shared: bool) -> None:
+    gru: makes the recurrent layer that shared agents have in common, torch.nn.GRU or a class with its interface.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: EnvSpec,
+        hidden: int,
+        obs_last_action: bool,
+        obs_agent_id: bool,
+        shared: bool,
+        gru: Callable[[int, int], nn.GRU],
+    ) -> None:
         super().__init__()
         self.n_agents, self.hidden = spec.n_agents, hidden
         self.input = AgentInput(
             spec=spec, hidden=hidden, obs_last_action=obs_last_action, obs_agent_id=obs_agent_id, shared=shared
         )
-        self.cell: SharedGRU | IndependentGRU
+        self.cell: Recurrence
         self.output: nn.Module
         if shared:
-            self.cell = SharedGRU(hidden=hidden)
+            self.cell = SharedGRU(gru=gru, hidden=hidden)
             self.output = nn.Linear(hidden, spec.n_actions)
         else:
             self.cell = IndependentGRU(n_agents=spec.n_agents, hidden=hidden)
@@ -59,14 +73,14 @@ class RecurrentAgent(Agent):
         order = filled.sum(1).argsort(descending=True, stable=True)
         moment, rank = filled[order].T.nonzero(as_tuple=True)
         episode = order[rank]
-        features = self.input(obs[episode, moment], last_actions[episode, moment]).relu_()  # (V,N,H)
-        return unroll(self.cell, features, filled.sum(0).tolist()), (episode, moment)
+        features = self.input(obs[episode, moment], last_actions[episode, moment])  # (V,N,H)
+        return self.cell.unroll(features, filled.sum(0).tolist()), (episode, moment)
 
     def step(
         self, obs: Float[Tensor, "B N O"], last_actions: Int[Tensor, "B N"], memory: Float[Tensor, "B N H"]
     ) -> tuple[Float[Tensor, "B N A"], Float[Tensor, "B N H"]]:
         """One moment of acting: utilities, and the memory to hand to the next moment."""
-        memory = self.cell(self.input(obs, last_actions).relu_(), memory)
+        memory = self.cell(self.input(obs, last_actions), memory)
         return self.output(memory), memory
 
     def initial_memory(self, n: int) -> Float[Tensor, "B N H"]:

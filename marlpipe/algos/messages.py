@@ -36,9 +36,7 @@ class MessageEncoder(nn.Module):
     def __init__(self, *, spec: EnvSpec, size: int, hidden: int, obs_last_action: bool, obs_agent_id: bool) -> None:
         super().__init__()
         self.input = AgentInput(spec=spec, hidden=hidden, obs_last_action=obs_last_action, obs_agent_id=obs_agent_id)
-        self.layers = nn.Sequential(
-            nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, size * spec.n_agents)
-        )
+        self.layers = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, size * spec.n_agents))
 
     def forward(self, obs: Float[Tensor, "V N O"], last_actions: Int[Tensor, "V N"]) -> Float[Tensor, "V N M"]:
         means: Tensor = self.layers(self.input(obs, last_actions))

@@ -24,7 +24,7 @@ class ActionPredictor(nn.Module):
         super().__init__()
         width = width_per_agent * spec.n_agents
         self.input = AgentInput(spec=spec, hidden=width, obs_last_action=obs_last_action, obs_agent_id=obs_agent_id)
-        self.layers = nn.Sequential(nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, spec.n_actions))
+        self.layers = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, spec.n_actions))
 
     def forward(self, heard: Float[Tensor, "V N O"], last_actions: Int[Tensor, "V N"]) -> Float[Tensor, "V N A"]:
         logits: Tensor = self.layers(self.input(heard, last_actions))

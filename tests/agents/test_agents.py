@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from marlpipe.agents.feedforward import FeedForwardAgent
 from marlpipe.agents.inputs import AgentInput
 from marlpipe.agents.recurrent import RecurrentAgent
+from marlpipe.agents.sequence_gru import SequenceGRU
 
 SPEC = make_spec(n_agents=3, n_actions=4, obs_dim=5)
 HIDDEN = 8
@@ -23,7 +24,10 @@ def _seed() -> None:
 
 
 def make(kind: Any, *, shared: bool, last: bool = True, identity: bool = True) -> Any:
-    agent = kind(spec=SPEC, hidden=HIDDEN, obs_last_action=last, obs_agent_id=identity, shared=shared).double()
+    recurrence = {"gru": SequenceGRU} if kind is RecurrentAgent else {}
+    agent = kind(
+        spec=SPEC, hidden=HIDDEN, obs_last_action=last, obs_agent_id=identity, shared=shared, **recurrence
+    ).double()
     with torch.no_grad():
         for parameter in agent.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -52,7 +56,7 @@ def one_hots(agent: int, obs: Tensor, action: int, *, last: bool, identity: bool
 
 @pytest.mark.parametrize(("last", "identity"), OPTIONS)
 @pytest.mark.parametrize("shared", [True, False])
-def test_the_input_is_linear_in_concatenated_one_hots(shared: bool, last: bool, identity: bool) -> None:
+def test_the_input_is_a_rectified_linear_map_of_concatenated_one_hots(shared: bool, last: bool, identity: bool) -> None:
     layer = AgentInput(spec=SPEC, hidden=HIDDEN, obs_last_action=last, obs_agent_id=identity, shared=shared).double()
     obs = torch.randn(6, 3, 5, dtype=torch.float64)
     actions = torch.randint(5, (6, 3))  # 4 is "none yet"
@@ -61,19 +65,14 @@ def test_the_input_is_linear_in_concatenated_one_hots(shared: bool, last: bool, 
         for n in range(3):
             group = 0 if shared else n
             x = one_hots(n, obs[v, n], int(actions[v, n]), last=last, identity=identity)
-            torch.testing.assert_close(found[v, n], x @ layer.weight[group] + layer.bias[group])
-
-
-def cell_of(agent: Any) -> nn.GRUCell:
-    return next(module for module in agent.modules() if isinstance(module, nn.GRUCell))
+            torch.testing.assert_close(found[v, n], torch.relu(x @ layer.weight[group] + layer.bias[group]))
 
 
 def gru_of(agent: Any, n: int) -> nn.GRU:
     """torch's GRU with the weights that agent n uses."""
     gru = nn.GRU(HIDDEN, HIDDEN, batch_first=True).double()
     if isinstance(agent.output, nn.Linear):
-        cell = cell_of(agent)
-        weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
+        weights = agent.cell.gru.all_weights[0]
     else:
         i, h = agent.cell.of_input, agent.cell.of_memory
         weights = (i.weight[n].T, h.weight[n].T, i.bias[n], h.bias[n])
@@ -117,9 +116,9 @@ def test_recurrent_agents_equal_torchs_gru_on_every_episode(shared: bool) -> Non
     for parameter, copied in zip((agent.input.weight, agent.input.bias), twin, strict=True):
         torch.testing.assert_close(parameter.grad, copied.grad, atol=1e-9, rtol=1e-9)
     if shared:
-        for cell, plain in [("weight_ih", "weight_ih_l0"), ("weight_hh", "weight_hh_l0"), ("bias_hh", "bias_hh_l0")]:
-            summed = sum((getattr(gru, plain).grad for gru in grus), torch.zeros(()))
-            torch.testing.assert_close(getattr(cell_of(agent), cell).grad, summed, atol=1e-9, rtol=1e-9)
+        for name, weight in agent.cell.gru.named_parameters():
+            summed = sum((getattr(gru, name).grad for gru in grus), torch.zeros(()))
+            torch.testing.assert_close(weight.grad, summed, atol=1e-9, rtol=1e-9)
     else:
         for n, gru in enumerate(grus):
             torch.testing.assert_close(agent.cell.of_input.weight.grad[n].T, gru.weight_ih_l0.grad)
@@ -198,7 +197,7 @@ def test_the_memory_carries_the_past(shared: bool) -> None:
 def test_feed_forward_layers() -> None:
     agent = make(FeedForwardAgent, shared=True)
     obs, actions, _ = ragged()
-    first = torch.relu(agent.input(obs[0, :2], actions[0, :2]))
+    first = agent.input(obs[0, :2], actions[0, :2])
     linear = [*(layer for layer in agent.layers if isinstance(layer, nn.Linear)), agent.output]
     expected = torch.relu(first @ linear[0].weight.T + linear[0].bias) @ linear[1].weight.T + linear[1].bias
     torch.testing.assert_close(agent(obs, actions, torch.ones(5, 7, dtype=torch.bool))[0, :2], expected)

@@ -9,6 +9,7 @@ from synthetic import make_spec, scramble
 from marlpipe.agents.clamped import ClampedAgent
 from marlpipe.agents.feedforward import FeedForwardAgent
 from marlpipe.agents.recurrent import RecurrentAgent
+from marlpipe.agents.sequence_gru import SequenceGRU
 from marlpipe.errors import UserError
 from marlpipe.targets import greedy_actions
 
@@ -17,7 +18,8 @@ SPEC = make_spec()
 
 def inner(kind: Any) -> Any:
     torch.manual_seed(0)
-    agent = kind(spec=SPEC, hidden=8, obs_last_action=True, obs_agent_id=True, shared=True)
+    recurrence = {"gru": SequenceGRU} if kind is RecurrentAgent else {}
+    agent = kind(spec=SPEC, hidden=8, obs_last_action=True, obs_agent_id=True, shared=True, **recurrence)
     scramble(agent, scale=2.0)
     return agent
 

@@ -42,7 +42,7 @@ def known_noise(means: Tensor) -> Tensor:
 
 def mlp(network: Any, seen: list[Tensor]) -> Tensor:
     x = torch.cat(seen) @ network.input.weight[0] + network.input.bias[0]
-    return network.layers[3](F.relu(network.layers[1](F.relu(x))))
+    return network.layers[2](F.relu(network.layers[0](F.relu(x))))
 
 
 def plain_losses(

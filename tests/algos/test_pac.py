@@ -211,7 +211,7 @@ def test_sizes_and_factors_of_the_public_code() -> None:
     assert (critic.loss_factor, critic.compactness_factor, critic.message_entropy_factor) == (0.01, 1e-3, 1e-6)
     assert (algorithm.agent.lowest, algorithm.agent.highest) == (-5.0, 2.0)
     assert critic.encoder.layers[-1].out_features == 3 * N
-    assert critic.predictor.layers[1].in_features == 12 * N
+    assert critic.predictor.layers[0].in_features == 12 * N
     assert critic.agent.input.spec.obs_dim == SPEC.obs_dim + 3 * N
     assert algorithm.optimal_value.mixer.v[0].out_features == 256
 
