@@ -7,10 +7,10 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench ladder wheel clean
+.PHONY: help setup run test lint format bench bench-check ladder wheel clean
 
 help: ## What there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(INSTALLED) ## Install the locked packages and marlpipe itself into .venv
 
@@ -32,9 +32,12 @@ format: $(INSTALLED) ## Put the code into the one format
 	$(BIN)/ruff format .
 
 bench: ARGS =
-bench: $(INSTALLED) ## Time worlds, acting and updates, into benchmarks/results/; on one thread: make bench ARGS="--threads 1"
-	$(BIN)/python -m benchmarks.envs $(ARGS)
-	$(BIN)/python -m benchmarks.core $(ARGS)
+bench: $(INSTALLED) ## Time all that has to be fast, into benchmarks/results/; some: make bench ARGS="--threads 1 --only acting updates"
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-check: ARGS =
+bench-check: $(INSTALLED) ## Time it again, or take a file: make bench-check ARGS=FILE; what got slower than the last committed results?
+	$(BIN)/python -m benchmarks.check $(ARGS)
 
 ladder: $(INSTALLED) ## Every method on every one-step game, ten seeds each; one table, and whether it is as theory has it; over an hour
 	$(BIN)/python -m marlpipe -m +experiment=games/ladder paths.runs=multirun/ladder logger=none

@@ -1,19 +1,25 @@
-"""What can be typed behind every benchmark."""
+"""What can be typed behind both commands."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks.machine import RESULTS
+from benchmarks.results import FOLDER
 from marlpipe.records.provenance import cores
 
 
-def parsed(module: str, description: str | None) -> argparse.Namespace:
-    """`threads`, `rounds` and `out`; exits with a message where they cannot be."""
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{module}", description=description)
-    parser.add_argument("--threads", type=int, default=cores(), help="of torch (default: all cores)")
-    parser.add_argument("--rounds", type=int, default=7, help="counted repetitions (default: 7)")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file (default: %(default)s)")
-    asked = parser.parse_args()
-    if asked.threads < 1 or asked.rounds < 1:
-        parser.error("--threads and --rounds take 1 or more")
-    return asked
+def parser(command: str, description: str | None, sections: Iterable[str]) -> argparse.ArgumentParser:
+    """`threads`, `rounds`, `only` and `out`."""
+    made = argparse.ArgumentParser(prog=f"python -m {command}", description=description)
+    made.add_argument("--threads", type=positive, default=cores(), help="of torch (default: all cores)")
+    made.add_argument("--rounds", type=positive, help="counted repetitions (default: each section's own)")
+    made.add_argument("--only", nargs="+", choices=list(sections), metavar="SECTION", help=f"of {', '.join(sections)}")
+    made.add_argument("--out", type=Path, default=FOLDER, help="folder of the JSON file (default: %(default)s)")
+    return made
+
+
+def positive(typed: str) -> int:
+    number = int(typed)
+    if number < 1:
+        raise argparse.ArgumentTypeError("takes 1 or more")
+    return number

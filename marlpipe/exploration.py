@@ -38,12 +38,11 @@ def epsilon_greedy(
     generator: torch.Generator,
 ) -> Int[Tensor, "B N"]:
     """Each agent on its own: with probability ε a uniformly drawn available action, else its greedy one."""
-    greedy = greedy_actions(utilities, avail_actions)
     if epsilon == 0:
-        return greedy
+        return greedy_actions(utilities, avail_actions)
     draws = torch.rand(*utilities.shape[:2], utilities.shape[2] + 1, generator=generator, device=utilities.device)
-    random = draws[..., 1:].masked_fill(~avail_actions, -1).argmax(-1)
-    return torch.where(draws[..., 0] < epsilon, random, greedy)
+    explores, scores = torch.split(draws, [1, utilities.shape[2]], dim=2)
+    return greedy_actions(torch.where(explores < epsilon, scores, utilities), avail_actions)
 
 
 def softmax_policy(

@@ -7,18 +7,23 @@ from marlpipe.types import EnvSpec, EpisodeBatch, StateDict
 
 
 class Replay:
-    """The last `capacity` episodes. Memory is touched only as it fills; actions are kept in one or two bytes."""
+    """The last `capacity` episodes. Memory is touched only as it fills.
+
+    Actions are kept in one or two bytes, observations and states in the dtype that the world's spec allows, and states
+    that repeat what is observed not at all.
+    """
 
     def __init__(self, *, spec: EnvSpec, capacity: int, device: torch.device) -> None:
         self.capacity, self.size, self.cursor = capacity, 0, 0
         steps, n, actions = spec.horizon, spec.n_agents, spec.n_actions
+        self.state_in_obs = None if spec.state_in_obs is None else spec.state_in_obs.to(device)
 
         def ring(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(capacity, *shape, dtype=dtype, device=device)
 
         self.episodes = EpisodeBatch(
-            obs=ring(steps + 1, n, spec.obs_dim),
-            state=ring(steps + 1, spec.state_dim),
+            obs=ring(steps + 1, n, spec.obs_dim, dtype=spec.kept_as),
+            state=ring(steps + 1, spec.state_dim if self.state_in_obs is None else 0, dtype=spec.kept_as),
             avail_actions=ring(steps + 1, n, actions, dtype=torch.bool),
             actions=ring(steps, n, dtype=torch.uint8 if actions <= 256 else torch.int16),
             rewards=ring(steps, n),
@@ -33,6 +38,8 @@ class Replay:
         padding of `batch` is kept, with `valid` False.
         """
         rows = (self.cursor + torch.arange(len(batch.valid), device=batch.valid.device)) % self.capacity
+        if self.state_in_obs is not None:
+            batch = batch._replace(state=batch.state[..., :0])
         for kept, new in zip(self.episodes, batch, strict=True):
             kept[rows, : new.shape[1]] = new.to(kept.dtype)
             kept[rows, new.shape[1] :] = 0
@@ -47,17 +54,13 @@ class Replay:
         age = torch.randperm(min(window, self.size), generator=generator, device=device)[:recent]
         rows = torch.cat([uniform, (self.cursor - 1 - age) % self.capacity])
         steps = int(self.episodes.valid[rows].sum(1).max())
-        obs, state, avail_actions, *transitions = self.episodes
-        actions, rewards, terminated, valid = (field[rows, :steps] for field in transitions)
-        return EpisodeBatch(
-            obs[rows, : steps + 1],
-            state[rows, : steps + 1],
-            avail_actions[rows, : steps + 1],
-            actions.long(),
-            rewards,
-            terminated,
-            valid,
-        )
+        moments = (field[:, : steps + 1].index_select(0, rows) for field in self.episodes[:3])
+        transitions = (field[:, :steps].index_select(0, rows) for field in self.episodes[3:])
+        drawn = EpisodeBatch(*moments, *transitions)
+        if self.state_in_obs is not None:
+            state = drawn.obs.flatten(2).flatten(0, 1).index_select(1, self.state_in_obs)
+            drawn = drawn._replace(state=state.view(len(rows), steps + 1, -1))
+        return drawn._replace(obs=drawn.obs.float(), state=drawn.state.float(), actions=drawn.actions.long())
 
     def state_dict(self) -> StateDict:
         """Plain tensors and numbers; only the filled part, copied since saving a view saves all that is behind it."""

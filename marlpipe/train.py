@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning import Trainer, seed_everything
 from omegaconf import DictConfig, OmegaConf
 
+from marlpipe.agents.compiled import CompiledAgent
 from marlpipe.build import build_algorithm, build_env, build_part
 from marlpipe.callbacks.best_policy import BestPolicy
 from marlpipe.callbacks.cadence import EvaluationCadence
@@ -104,9 +105,10 @@ def fit(config: DictConfig, folder: RunFolder, sinks: list[Sink]) -> None:
 
     env = build_env(config)
     algorithm = build_algorithm(config, env)
+    acting = CompiledAgent(algorithm.agent) if config.compile else algorithm.agent
     training = TrainingLoader(
         env=env,
-        agent=algorithm.agent,  # the one back edge: what learns is what acts
+        agent=acting,  # the one back edge: what learns is what acts
         exploration=build_part(config, "exploration"),
         replay=Replay(spec=env.spec, capacity=profile.replay_episodes, device=device),
         batch_episodes=profile.batch_episodes,
@@ -119,7 +121,7 @@ def fit(config: DictConfig, folder: RunFolder, sinks: list[Sink]) -> None:
     )
     evaluation = EvaluationLoader(
         env=env,
-        agent=algorithm.agent,
+        agent=acting,
         episodes=config.evaluation.episodes,
         seed=config.seed,
         device=device,

@@ -24,6 +24,8 @@ class EnvSpec:
     horizon: int  # the longest episode, in env steps
     graph: Bool[Tensor, "N N"]  # who is coupled with whom: symmetric, no self-loops
     local_rewards: bool  # False: only the sum over agents of `rewards` carries meaning
+    state_in_obs: Int[Tensor, " S"] | None = None  # where in the joint observation (N·O) the state is, if all of it is
+    kept_as: torch.dtype = torch.float32  # what a replay may keep observations and states as, without loss
 
 
 class Observation(NamedTuple):

@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -153,3 +154,43 @@ def test_actions_are_kept_small() -> None:
     batch.actions[:] = 299
     replay.add(batch)
     assert (replay.sample(2, torch.Generator(), recent=0, window=1).actions == 299).all()
+
+
+COMPACT = replace(SPEC, state_in_obs=torch.tensor([3, 0]), kept_as=torch.uint8)
+
+
+def compact(lengths: list[int], seed: int = 0) -> EpisodeBatch:
+    """Episodes in small whole numbers, whose state is what agent 1 sees last and what agent 0 sees first."""
+    batch = ragged_batch(COMPACT, lengths=lengths, terminal=[True] * len(lengths), seed=seed)
+    obs = (50 * batch.obs).round().clamp(0, 255)
+    return batch._replace(obs=obs, state=torch.stack([obs[:, :, 1, 1], obs[:, :, 0, 0]], dim=2))
+
+
+def test_what_the_spec_allows_is_kept_small_and_comes_back_as_it_was() -> None:
+    replay, batch = Replay(spec=COMPACT, capacity=3, device=torch.device("cpu")), compact([5, 2, 6])
+    replay.add(batch)
+    assert replay.episodes.obs.dtype == torch.uint8
+    assert replay.episodes.state.numel() == 0
+    order = torch.randperm(3, generator=torch.Generator().manual_seed(0))
+    sampled = replay.sample(3, torch.Generator().manual_seed(0), recent=0, window=1)
+    assert sampled.state.any()
+    for found, given in zip(sampled, batch, strict=True):
+        assert found.dtype == given.dtype
+        assert torch.equal(found, given[order])
+
+
+def test_a_checkpoint_holds_what_is_kept() -> None:
+    replay = Replay(spec=COMPACT, capacity=4, device=torch.device("cpu"))
+    loaded = Replay(spec=COMPACT, capacity=4, device=torch.device("cpu"))
+    replay.add(compact([6, 3]))
+    buffer = io.BytesIO()
+    torch.save(replay.state_dict(), buffer)
+    buffer.seek(0)
+    state = torch.load(buffer, weights_only=True)
+    assert state["episodes"]["obs"].dtype == torch.uint8
+    assert state["episodes"]["state"].numel() == 0
+    loaded.load_state_dict(state)
+    for ring in (replay, loaded):
+        ring.add(compact([4], seed=1))
+    one, other = (ring.sample(3, torch.Generator().manual_seed(1), recent=1, window=2) for ring in (replay, loaded))
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))

@@ -1,37 +1,64 @@
 """Whole episodes of many copies of a world at once."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from synthetic import RaggedWorld
+from synthetic import RaggedState, RaggedWorld
 from torch import Tensor
 
 from marlpipe.agents.feedforward import FeedForwardAgent
 from marlpipe.agents.recurrent import RecurrentAgent
 from marlpipe.rollout import rollout
-from marlpipe.types import EpisodeBatch
+from marlpipe.types import EpisodeBatch, Observation, Timestep
 
 COPIES = 12
 
 
 class Watched(FeedForwardAgent):
-    """Remembers what it was asked while acting."""
+    """Remembers what it was asked while acting, and of whom."""
 
+    tags: list[Tensor]
     seen: list[Tensor]
     utilities: list[Tensor]
 
     def step(self, obs: Tensor, last_actions: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         found: tuple[Tensor, Tensor] = super().step(obs, last_actions, memory)
+        self.tags.append(obs[:, 0, 0])
         self.seen.append(last_actions.clone())
         self.utilities.append(found[0])
         return found
 
 
+class Token:
+    """A state that cannot be cut into copies."""
+
+    def __init__(self, state: RaggedState) -> None:
+        self.state = state
+
+
+class Simulator:
+    """A world of tokens."""
+
+    def __init__(self, world: RaggedWorld) -> None:
+        self.world, self.spec = world, world.spec
+
+    def reset(self, n: int, generator: torch.Generator) -> Token:
+        return Token(self.world.reset(n, generator))
+
+    def observe(self, state: Token) -> Observation:
+        return self.world.observe(state.state)
+
+    def step(self, state: Token, actions: Tensor, generator: torch.Generator) -> tuple[Token, Timestep]:
+        after, timestep = self.world.step(state.state, actions, generator)
+        return Token(after), timestep
+
+
 def agent_for(world: Any, kind: Any = Watched) -> Any:
     torch.manual_seed(0)
     agent = kind(spec=world.spec, hidden=8, obs_last_action=True, obs_agent_id=True, shared=True)
-    agent.seen, agent.utilities = [], []
+    agent.tags, agent.seen, agent.utilities = [], [], []
     return agent
 
 
@@ -87,20 +114,20 @@ def test_moments_are_in_step_with_transitions() -> None:
 def test_actions_are_available(epsilon: float) -> None:
     batch = played(RaggedWorld(), epsilon)
     available = batch.avail_actions[:, :-1].gather(-1, batch.actions.unsqueeze(-1)).squeeze(-1)
-    assert available.all()
+    assert available[batch.valid].all()
 
 
 def test_without_exploration_the_best_available_action_is_taken() -> None:
     world = RaggedWorld()
     agent = agent_for(world)
     batch = rollout(world, agent, COPIES, 0.0, torch.Generator().manual_seed(0))
-    for t, utilities in enumerate(agent.utilities):
-        for b in range(COPIES):
+    for t, (tags, utilities) in enumerate(zip(agent.tags, agent.utilities, strict=True)):
+        for b in batch.valid[:, t].nonzero().flatten().tolist():
+            [row] = (tags == batch.obs[b, 0, 0, 0]).nonzero().flatten().tolist()
             for n in range(2):
                 choices = [a for a in range(3) if a != t % 3]
-                best = max(choices, key=lambda a: float(utilities[b, n, a]))
-                if batch.valid[b, t]:
-                    assert int(batch.actions[b, t, n]) == best
+                best = max(choices, key=lambda a: float(utilities[row, n, a]))
+                assert int(batch.actions[b, t, n]) == best
 
 
 def test_an_agent_is_told_its_last_action() -> None:
@@ -108,14 +135,17 @@ def test_an_agent_is_told_its_last_action() -> None:
     agent = agent_for(world)
     batch = rollout(world, agent, COPIES, 1.0, torch.Generator().manual_seed(0))
     assert (agent.seen[0] == 3).all()  # none yet
-    for t, told in enumerate(agent.seen[1:]):
-        assert torch.equal(told[batch.valid[:, t]], batch.actions[batch.valid[:, t], t])
+    for t, (tags, told) in enumerate(zip(agent.tags[1:], agent.seen[1:], strict=True)):
+        running = batch.valid[:, t + 1]
+        rows = [int((tags == tag).nonzero()) for tag in batch.obs[running, 0, 0, 0]]
+        assert torch.equal(told[rows], batch.actions[running, t])
 
 
-def test_a_recurrent_agent_keeps_its_memory() -> None:
+@pytest.mark.parametrize("shortest", [1, 6])
+def test_a_recurrent_agent_keeps_its_memory(shortest: int) -> None:
     """Greedy actions are those of the whole sequence, and differ from those without a memory."""
-    world = RaggedWorld(shortest=6)
-    agent = agent_for(world, RecurrentAgent)
+    world = RaggedWorld(shortest=shortest)
+    agent = agent_for(world, partial(RecurrentAgent, gru=torch.nn.GRU))
     with torch.no_grad():
         for parameter in agent.parameters():
             parameter.mul_(4.0)
@@ -127,7 +157,7 @@ def test_a_recurrent_agent_keeps_its_memory() -> None:
         utilities = agent(obs, last, torch.ones(obs.shape[:2], dtype=torch.bool))
         return utilities.masked_fill(~batch.avail_actions[:, -obs.shape[1] :], -1e9).argmax(-1)
 
-    assert torch.equal(greedy(batch.obs, acted)[:, :-1], batch.actions)
+    assert torch.equal(greedy(batch.obs, acted)[:, :-1][batch.valid], batch.actions[batch.valid])
 
 
 def test_the_same_seed_gives_the_same_episodes() -> None:
@@ -139,3 +169,42 @@ def test_the_same_seed_gives_the_same_episodes() -> None:
 
 def test_acting_builds_no_graph() -> None:
     assert not any(field.requires_grad for field in played(RaggedWorld()))
+
+
+def test_padding_is_zero() -> None:
+    batch = played(RaggedWorld())
+    assert not batch.valid.all()
+    for field in batch[:3]:
+        assert (field[~batch.filled] == 0).all()
+    for field in batch[3:]:
+        assert (field[~batch.valid] == 0).all()
+
+
+def test_ended_copies_are_left_out_when_they_are_a_quarter_of_all() -> None:
+    world = RaggedWorld()
+    agent = agent_for(world)
+    batch = rollout(world, agent, COPIES, 0.5, torch.Generator().manual_seed(0))
+    stepped, sizes = COPIES, []
+    for running in batch.valid.sum(0).tolist():
+        stepped = running if 4 * (stepped - running) >= stepped else stepped
+        sizes.append(stepped)
+    assert [len(tags) for tags in agent.tags] == sizes
+    assert len(set(sizes)) > 2
+
+
+def test_copies_of_a_world_that_cannot_be_cut_all_go_on() -> None:
+    world = RaggedWorld()
+    agent, among_all = agent_for(world), agent_for(world)
+    batch = rollout(Simulator(world), among_all, COPIES, 0.0, torch.Generator().manual_seed(0))
+    assert {len(tags) for tags in among_all.tags} == {COPIES}
+    cut = rollout(world, agent, COPIES, 0.0, torch.Generator().manual_seed(0))
+    for name in ("obs", "state", "avail_actions", "terminated", "valid"):
+        assert torch.equal(getattr(batch, name), getattr(cut, name)), name
+
+
+def test_autograd_can_save_what_was_played() -> None:
+    batch = played(RaggedWorld())
+    assert not any(field.is_inference() for field in batch)
+    weight = torch.ones(2, requires_grad=True)
+    (batch.obs * weight).sum().backward()
+    assert weight.grad is not None

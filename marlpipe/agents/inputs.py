@@ -14,7 +14,7 @@ class AgentInput(nn.Module):
     grow with the number of agents. With `shared` False every agent has a matrix of its own.
     """
 
-    agents: Int[Tensor, " N"]
+    starts: Int[Tensor, " N"]  # where each agent's rows begin in the table of what is looked up
 
     def __init__(
         self, *, spec: EnvSpec, hidden: int, obs_last_action: bool, obs_agent_id: bool, shared: bool = True
@@ -22,8 +22,10 @@ class AgentInput(nn.Module):
         super().__init__()
         self.spec, self.obs_last_action, self.obs_agent_id = spec, obs_last_action, obs_agent_id
         width = spec.obs_dim + obs_last_action * spec.n_actions + obs_agent_id * spec.n_agents
-        self.register_buffer("agents", torch.arange(spec.n_agents), persistent=False)
         groups = 1 if shared else spec.n_agents
+        apart = obs_agent_id or not shared
+        starts = apart * (1 + obs_last_action * spec.n_actions) * torch.arange(spec.n_agents)
+        self.register_buffer("starts", starts, persistent=False)
         bound = width**-0.5
         self.weight = nn.Parameter(torch.empty(groups, width, hidden).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(groups, hidden).uniform_(-bound, bound))
@@ -33,10 +35,11 @@ class AgentInput(nn.Module):
         of_obs, of_action, of_id = torch.split(self.weight, widths, dim=1)
         table = self.bias.unsqueeze(1)  # what is added to the observation's part: (1 or N, 1 or A+1, H)
         if self.obs_agent_id:
-            table = table + of_id[self.agents % len(of_id), self.agents].unsqueeze(1)
+            own_id = of_id.transpose(0, 1) if len(of_id) == 1 else of_id.diagonal().T.unsqueeze(1)
+            table = table + own_id
         if self.obs_last_action:
             table = table + nn.functional.pad(of_action, (0, 0, 0, 1))
-        rows = self.agents % len(table) * table.shape[1] + last_actions * self.obs_last_action
+        rows = last_actions * self.obs_last_action + self.starts
         features = nn.functional.embedding(rows.flatten(), table.flatten(end_dim=1))  # (V·N, H)
         if len(of_obs) == 1:
             return features.addmm_(obs.flatten(end_dim=1), of_obs[0]).relu_().view(*rows.shape, -1)

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from marlpipe.conformance import calls, episodes, recording, replays
+from marlpipe.conformance import calls, cutting, episodes, recording, replays, storage
 from marlpipe.conformance.calls import Calls
 from marlpipe.conformance.failure import Broken, Failure, refuse
 from marlpipe.conformance.spec import sound_spec
@@ -28,10 +28,13 @@ PROMISES = (
     Promise("episodes end by the horizon, in one way", episodes.episodes_end),
     Promise("observing changes nothing", episodes.observing_changes_nothing),
     Promise("answers are not overwritten later", episodes.answers_are_not_overwritten),
+    Promise("the state is observed where the spec says so", storage.state_is_observed),
+    Promise("nothing is lost in what the spec allows to keep", storage.nothing_is_lost),
     Promise("the same seed gives the same episodes", episodes.same_seed_same_episodes),
     Promise("the same state and seed give the same step", replays.same_state_same_step, of_values=True),
     Promise("every available action can be taken", replays.available_actions_can_be_taken, of_values=True),
     Promise("copies do not affect each other", replays.copies_unaffected),
+    Promise("ended copies may be left out", cutting.running_copies_go_on, of_values=True),
 )
 NAMES = (SPEC, *BY_PLAYING, *(promise.told for promise in PROMISES))
 

@@ -25,6 +25,7 @@ GRAVITY = 9.8  # m/s²
 POLE_MASS = 0.1  # kg
 TOTAL_MASS = 1.0 + POLE_MASS  # kg, cart and pole
 HALF_LENGTH = 0.5  # m, from the joint to the middle of the pole
+LEVER = POLE_MASS * HALF_LENGTH / TOTAL_MASS  # m
 TIME_STEP = 0.02  # s
 FALLEN_ANGLE = radians(12)
 
@@ -55,37 +56,37 @@ def has_fallen(x: Float[Tensor, "B N"], angle: Float[Tensor, "B N"], distance: f
     return (x.clamp(-distance, x.shape[1] * distance) != x) | (angle.clamp(-FALLEN_ANGLE, FALLEN_ANGLE) != angle)
 
 
-def spring_forces(
-    x: Float[Tensor, "B N"], moved: Float[Tensor, "B N"], *, stiffness: float, distance: float, edge_springs: bool
+def stretch(
+    x: Float[Tensor, "B N"], moved: Float[Tensor, "B N"], *, distance: float, edge_springs: bool
 ) -> Float[Tensor, "B N"]:
-    """k[(x_{i−1} − x_i) + c] + k[(x_{i+1} − x_i) − c] in N, with stiffness k in N/m and rest length c = `distance`.
+    """[(x_{i−1} − x_i) + c] + [(x_{i+1} − x_i) − c] in m, with springs of length c = `distance` at rest.
 
     The authors' code moves the carts in index order and in place, so a cart feels its left neighbour where that has
     already gone: `moved` holds the next positions. Edge springs tie the outermost carts to walls at −c and N·c.
     """
+    n, carts = x.shape
     if edge_springs:
-        left_end, right_end = x.new_full((len(x), 1), -distance), x.new_full((len(x), 1), x.shape[1] * distance)
+        left_end, right_end = x.new_full((n, 1), -distance), x.new_full((n, 1), carts * distance)
     else:  # a spring at its rest length pulls nobody
         left_end, right_end = x[:, :1] - distance, x[:, -1:] + distance
-    left = torch.cat((left_end, moved[:, :-1]), dim=1)
-    right = torch.cat((x[:, 1:], right_end), dim=1)
-    return stiffness * torch.sub(left + right, x, alpha=2)
+    ends = torch.cat((left_end, moved, x, right_end), dim=1)
+    return torch.sub(ends[:, :carts] + ends[:, carts + 2 :], x, alpha=2)
 
 
 def accelerations(
-    force: Float[Tensor, "B N"], angle: Float[Tensor, "B N"], angular_velocity: Float[Tensor, "B N"]
+    push: Float[Tensor, "B N"], angle: Float[Tensor, "B N"], angular_velocity: Float[Tensor, "B N"], inertia: Tensor
 ) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"]]:
-    """ẍ in m/s² and θ̈ in rad/s² of a frictionless cart-pole under a horizontal force F in N (Barto et al. 1983).
+    """ẍ in m/s² and θ̈ in rad/s² of a frictionless cart-pole under a horizontal force (Barto et al. 1983).
 
-    With mass m of the pole, M of pole and cart, half length l and u = (F + m·l·θ̇²·sin θ) / M:
-    θ̈ = (g·sin θ − u·cos θ) / (l·(4/3 − m·cos²θ / M)),    ẍ = u − m·l·θ̈·cos θ / M.
+    With mass m of the pole, M of pole and cart, half length l, the force F as `push` = F / M in m/s² and −4l/3 as
+    `inertia`, and with u = F / M + m·l·θ̇²·sin θ / M:
+    θ̈ = (u·cos θ − g·sin θ) / (m·l·cos²θ / M − 4l/3),    ẍ = u − m·l·θ̈·cos θ / M.
     """
     sine, cosine = angle.sin(), angle.cos()
-    thrust = torch.add(force, angular_velocity.square() * sine, alpha=POLE_MASS * HALF_LENGTH) / TOTAL_MASS
-    lever = HALF_LENGTH * 4 / 3 - HALF_LENGTH * POLE_MASS / TOTAL_MASS * cosine.square()
-    angular_acceleration = torch.addcmul(GRAVITY * sine, thrust, cosine, value=-1) / lever
-    recoil = POLE_MASS * HALF_LENGTH / TOTAL_MASS
-    return torch.addcmul(thrust, angular_acceleration, cosine, value=-recoil), angular_acceleration
+    thrust = torch.addcmul(push, angular_velocity, angular_velocity * sine, value=LEVER)
+    swing = torch.addcmul(inertia, cosine, cosine, value=LEVER)
+    angular_acceleration = torch.sub(thrust * cosine, sine, alpha=GRAVITY) / swing
+    return torch.addcmul(thrust, angular_acceleration, cosine, value=-LEVER), angular_acceleration
 
 
 def spring(start: float, end: float) -> Line:
@@ -108,10 +109,24 @@ def push(x: float, way: int) -> Line:
     return Line(((tail, middle), *head), "white", 1.5)
 
 
+class Constants(NamedTuple):
+    """What never changes, made once for a device."""
+
+    homes: Float[Tensor, " N"]  # where each cart's springs are at rest, in m
+    pushes: Float[Tensor, "2"]  # by each action, in m/s²
+    inertia: Float[Tensor, ""]  # as in `accelerations`, in m
+    avail_actions: Bool[Tensor, "1 N 2"]
+
+
 @cache
-def homes(n_agents: int, distance: float, dtype: torch.dtype, device: torch.device) -> Float[Tensor, " N"]:
-    """Where each cart's springs are at rest, in m."""
-    return distance * torch.arange(n_agents, dtype=dtype, device=device)
+def constants(n_agents: int, distance: float, force: float, dtype: torch.dtype, device: torch.device) -> Constants:
+    """For carts `distance` m apart at home, each pushed by `force` N."""
+    return Constants(
+        homes=distance * torch.arange(n_agents, dtype=dtype, device=device),
+        pushes=torch.tensor([-force, force], dtype=dtype, device=device) / TOTAL_MASS,
+        inertia=torch.tensor(-4 / 3 * HALF_LENGTH, dtype=dtype, device=device),
+        avail_actions=torch.ones((1, n_agents, 2), dtype=torch.bool, device=device),
+    )
 
 
 BOUNDS = {
@@ -148,31 +163,36 @@ class CartPole:
         check_numbers(self, BOUNDS)
         if self.termination not in TERMINATIONS:
             raise unknown("termination", self.termination, TERMINATIONS)
+        obs_dim, own = 4 * (2 * self.observation_radius + 1), 4 * self.observation_radius + torch.arange(4)
         self.spec = EnvSpec(
             n_agents=self.n_agents,
             n_actions=2,
-            obs_dim=4 * (2 * self.observation_radius + 1),
+            obs_dim=obs_dim,
             state_dim=4 * self.n_agents,
             horizon=self.time_limit,
             graph=graphs.line(self.n_agents),
             local_rewards=True,
+            state_in_obs=(obs_dim * torch.arange(self.n_agents)[:, None] + own).flatten(),
         )
+
+    def _constants(self, like: Tensor) -> Constants:
+        return constants(self.n_agents, self.cart_distance, self.force, like.dtype, like.device)
 
     def reset(self, n: int, generator: torch.Generator) -> CartPoleState:
         """n copies near home: |x − home| < 0.1, and velocity, angle and angular velocity within ±0.05, all uniform."""
         device = generator.device
         noise = 0.1 * torch.rand((4, n, self.n_agents), generator=generator, device=device) - 0.05
-        home = homes(self.n_agents, self.cart_distance, noise.dtype, device)
         elapsed = torch.zeros(n, dtype=torch.long, device=device)
-        return CartPoleState(home + 2 * noise[0], noise[1], noise[2], noise[3], elapsed)
+        return CartPoleState(self._constants(noise).homes + 2 * noise[0], noise[1], noise[2], noise[3], elapsed)
 
     def observe(self, state: CartPoleState) -> Observation:
-        device, radius = state.x.device, self.observation_radius
-        home = homes(self.n_agents, self.cart_distance, state.x.dtype, device)
-        carts = torch.stack((state.x - home, *state[1:4]), dim=2)  # B N 4
-        windows = F.pad(carts, (0, 0, radius, radius)).unfold(1, 2 * radius + 1, 1)  # B N 4 W
-        avail_actions = torch.ones((*state.x.shape, 2), dtype=torch.bool, device=device)
-        return Observation(windows.transpose(2, 3).flatten(2), carts.flatten(1), avail_actions)
+        x, velocity, angle, angular_velocity, _ = state
+        known, radius = self._constants(x), self.observation_radius
+        obs = carts = torch.stack((x - known.homes, velocity, angle, angular_velocity), dim=2)  # B N 4
+        if radius:
+            windows = F.pad(carts, (0, 0, radius, radius)).unfold(1, 2 * radius + 1, 1)  # B N 4 W
+            obs = windows.transpose(2, 3).flatten(2)
+        return Observation(obs, carts.flatten(1), known.avail_actions.expand(len(x), -1, -1))
 
     def step(
         self,
@@ -181,7 +201,7 @@ class CartPole:
         generator: torch.Generator,  # noqa: ARG002 nothing is random between resets
     ) -> tuple[CartPoleState, Timestep]:
         x, velocity, angle, angular_velocity, elapsed = state
-        fallen = has_fallen(x, angle, self.cart_distance)
+        known, fallen = self._constants(x), has_fallen(x, angle, self.cart_distance)
         standing = (~fallen).to(x.dtype)
 
         def advance(value: Tensor, rate: Tensor) -> Tensor:
@@ -189,11 +209,9 @@ class CartPole:
             return torch.addcmul(value, standing, rate, value=TIME_STEP)
 
         moved = advance(x, velocity)
-        pull = spring_forces(
-            x, moved, stiffness=self.spring, distance=self.cart_distance, edge_springs=self.edge_springs
-        )
-        push = torch.where(actions == 1, self.force, -self.force)
-        acceleration, angular_acceleration = accelerations(pull + push, angle, angular_velocity)
+        pull = stretch(x, moved, distance=self.cart_distance, edge_springs=self.edge_springs)
+        push = torch.add(known.pushes[actions], pull, alpha=self.spring / TOTAL_MASS)
+        acceleration, angular_acceleration = accelerations(push, angle, angular_velocity, known.inertia)
         after = CartPoleState(
             x=moved,
             velocity=advance(velocity, acceleration),

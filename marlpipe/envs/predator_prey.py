@@ -89,6 +89,7 @@ class PredatorPrey:
             horizon=self.time_limit,
             graph=graphs.complete(self.n_agents),
             local_rewards=False,
+            kept_as=torch.uint8,
         )
 
     def _grid(self, device: torch.device) -> Grid:

@@ -1,6 +1,6 @@
 """A world that is looked at while somebody else plays in it."""
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from jaxtyping import Int
@@ -12,6 +12,13 @@ from marlpipe.types import Env, Observation, Timestep
 
 class ScenicEnv(Env[Any], Scenic, Protocol):
     """A world that can be played in and looked at."""
+
+
+class FilmedState(NamedTuple):
+    """A state, and whose it is: copies may be left out on the way."""
+
+    of_world: Any
+    copy: Int[Tensor, " B"]  # their numbers at the reset
 
 
 class Filmed:
@@ -26,19 +33,23 @@ class Filmed:
         self.scenes: list[list[Scene]] = []
         self._running: list[int] = []
 
-    def reset(self, n: int, generator: torch.Generator) -> Any:
+    def reset(self, n: int, generator: torch.Generator) -> FilmedState:
         self._running = list(range(self.copies))
         self.scenes = [[] for _ in self._running]
-        return self.env.reset(n, generator)
+        return FilmedState(self.env.reset(n, generator), torch.arange(n, device=generator.device))
 
-    def observe(self, state: Any) -> Observation:
-        return self.env.observe(state)
+    def observe(self, state: FilmedState) -> Observation:
+        return self.env.observe(state.of_world)
 
-    def step(self, state: Any, actions: Int[Tensor, "B N"], generator: torch.Generator) -> tuple[Any, Timestep]:
-        for copy in self._running:
-            self.scenes[copy].append(self.env.scene(state, copy, actions[copy]))
-        after, timestep = self.env.step(state, actions, generator)
-        for copy in [copy for copy in self._running if timestep.terminated[copy] | timestep.truncated[copy]]:
-            self.scenes[copy].append(self.env.scene(after, copy))
-            self._running.remove(copy)
-        return after, timestep
+    def step(
+        self, state: FilmedState, actions: Int[Tensor, "B N"], generator: torch.Generator
+    ) -> tuple[FilmedState, Timestep]:
+        rows = {copy: row for row, copy in enumerate(state.copy.tolist()) if copy in self._running}
+        for copy, row in rows.items():
+            self.scenes[copy].append(self.env.scene(state.of_world, row, actions[row]))
+        after, timestep = self.env.step(state.of_world, actions, generator)
+        for copy, row in rows.items():
+            if timestep.terminated[row] | timestep.truncated[row]:
+                self.scenes[copy].append(self.env.scene(after, row))
+                self._running.remove(copy)
+        return FilmedState(after, state.copy), timestep

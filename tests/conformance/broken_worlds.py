@@ -83,6 +83,41 @@ class LoopedGraph(Counter):
         self.spec = replace(self.spec, graph=graphs.line(6) | torch.diag(torch.arange(6) == 3))
 
 
+class StateElsewhere(Counter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.spec = replace(self.spec, state_in_obs=torch.arange(7, 13))
+        object.__setattr__(self.spec, "kept_as", "uint8")
+
+
+class StateOfOthers(Counter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.spec = replace(self.spec, state_in_obs=torch.arange(5))
+
+
+class KeptSmall(Counter):
+    """Its state is what the agents see of themselves, in whole numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spec = replace(self.spec, state_in_obs=2 * torch.arange(6), kept_as=torch.uint8)
+
+
+class AnotherState(KeptSmall):
+    def observe(self, state: CounterState) -> Observation:
+        seen = super().observe(state)
+        seen.state[:, 4] += (state.copy == 1) & (state.elapsed == AT)
+        return seen
+
+
+class Halves(KeptSmall):
+    def observe(self, state: CounterState) -> Observation:
+        seen = super().observe(state)
+        seen.obs[:, 4, 1] += 0.5 * ((state.copy == 1) & (state.elapsed == AT))
+        return seen
+
+
 class FailingReset(Counter):
     def reset(self, n: int, generator: torch.Generator) -> CounterState:
         raise RuntimeError("no world today\nnor tomorrow")
@@ -372,6 +407,21 @@ class MeanReward(Counter):
     def step(self, state: CounterState, actions: Tensor, generator: torch.Generator) -> tuple[CounterState, Timestep]:
         after, timestep = super().step(state, actions, generator)
         return after, timestep._replace(rewards=timestep.rewards.mean(0, keepdim=True).expand_as(timestep.rewards))
+
+
+class FixedNumber(Lottery):
+    """Copies end one by one, and noise is drawn for as many as there were at the reset."""
+
+    def reset(self, n: int, generator: torch.Generator) -> CounterState:
+        self.copies = n
+        return super().reset(n, generator)
+
+    def step(self, state: CounterState, actions: Tensor, generator: torch.Generator) -> tuple[CounterState, Timestep]:
+        after, timestep = super().step(state, actions, generator)
+        return after, timestep._replace(terminated=(state.copy == state.elapsed) & ~timestep.truncated)
+
+    def noise(self, state: CounterState, generator: torch.Generator) -> Tensor:
+        return torch.rand(self.copies, 1, generator=generator)
 
 
 @dataclass

@@ -33,6 +33,9 @@ GLOBAL = "global random generators are left alone"
 STATE = "the same state and seed give the same step"
 ACTIONS = "every available action can be taken"
 COPIES = "copies do not affect each other"
+IN_OBS = "the state is observed where the spec says so"
+KEPT = "nothing is lost in what the spec allows to keep"
+LEFT_OUT = "ended copies may be left out"
 
 GIVEN = {"pettingzoo": ["env.name=mpe2.simple_spread_v3"]}  # what a world has no value for by itself
 SHORT = 5  # env steps
@@ -62,7 +65,7 @@ def test_our_worlds_keep_all_promises(world: str, monkeypatch: pytest.MonkeyPatc
 
 def test_a_sound_world_keeps_all_promises() -> None:
     """Random lengths, masks, noise in every reward, and NaN as what an ended copy is paid."""
-    for env in (worlds.Counter(), RaggedWorld(), worlds.NoMaskAtTheEnd()):
+    for env in (worlds.Counter(), RaggedWorld(), worlds.NoMaskAtTheEnd(), worlds.KeptSmall()):
         verdicts = judged(env).verdicts
         assert [verdict.state for verdict in verdicts] == ["ok"] * len(verdicts) == ["ok"] * (7 + len(PROMISES))
 
@@ -71,7 +74,7 @@ def test_a_world_that_only_goes_forward_is_not_asked_to_go_back() -> None:
     """Its assertion would fail if it was."""
     verdicts = {verdict.promise: verdict for verdict in judged(worlds.Simulator(RaggedWorld())).verdicts}
     skipped = {promise for promise, verdict in verdicts.items() if verdict.state == "skipped"}
-    assert skipped == {STATE, ACTIONS}
+    assert skipped == {STATE, ACTIONS, LEFT_OUT}
     assert verdicts[STATE].skipped == "Token is no NamedTuple of tensors, so no env step can be tried again"
     assert all(verdict.state == "ok" for promise, verdict in verdicts.items() if promise not in skipped)
 
@@ -104,6 +107,19 @@ def test_copies_that_affect_each_other_behind_a_token() -> None:
             worlds.OneWayGraph,
             SPEC,
             ["spec.graph: expected a symmetric matrix, came an edge from 1 to 0 and none back"],
+        ),
+        (
+            worlds.StateElsewhere,
+            SPEC,
+            [
+                "spec.state_in_obs: expected places from 0 to 11, came 12",
+                "spec.kept_as: expected a dtype of torch, came str",
+            ],
+        ),
+        (
+            worlds.StateOfOthers,
+            SPEC,
+            ["spec.state_in_obs: expected an int64 tensor of shape (6,), came int64 (5,) on cpu"],
         ),
         (worlds.LoopedGraph, SPEC, ["spec.graph: expected no self-loops, came an edge from 3 to itself"]),
         (
@@ -280,6 +296,15 @@ def test_what_ends_the_trial(world: type, promise: str, failures: list[str]) -> 
                 ACTIONS: "step() with action 2, env step 2: expected a state and a Timestep for 8 copies, "
                 "came LookupError: all at once"
             },
+        ),
+        (
+            worlds.AnotherState,
+            {IN_OBS: "state, env step 2, copy 1: expected 1 at [4], as observed at spec.state_in_obs, came 2 at [4]"},
+        ),
+        (worlds.Halves, {KEPT: "obs, env step 2, copy 1: expected what uint8 can hold, came 2.5 at [4, 1]"}),
+        (
+            worlds.FixedNumber,
+            {LEFT_OUT: "step(), env step 2: expected a state and a Timestep for 7 copies, came RuntimeError: "},
         ),
         (worlds.MeanReward, {COPIES: "rewards, env step 1, copy 0: expected "}),
     ],

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from marlpipe import graphs
-from marlpipe.envs.cartpole import CartPole, CartPoleState, has_fallen, spring_forces
+from marlpipe.envs.cartpole import CartPole, CartPoleState, has_fallen, stretch
 from marlpipe.errors import UserError
 from marlpipe.types import Env, Timestep
 
@@ -142,12 +142,12 @@ def test_as_a_simulation_cart_by_cart(n_agents: int, edge_springs: bool) -> None
 
 def test_springs_by_hand() -> None:
     x, moved = torch.tensor([[0.1, 0.9, 2.3]]), torch.tensor([[0.2, 0.7, 2.3]])
-    tied = spring_forces(x, moved, stiffness=10.0, distance=1.0, edge_springs=True)
-    loose = spring_forces(x, moved, stiffness=10.0, distance=1.0, edge_springs=False)
+    tied = stretch(x, moved, distance=1.0, edge_springs=True)
+    loose = stretch(x, moved, distance=1.0, edge_springs=False)
     # Cart 0: wall −1 (−0.1), cart 1 before it moves (−0.2). Cart 1: cart 0 after it moved (0.3), cart 2 (0.4).
     # Cart 2: cart 1 after it moved (−0.6), wall 3 (−0.3).
-    torch.testing.assert_close(tied, torch.tensor([[-3.0, 7.0, -9.0]]))
-    torch.testing.assert_close(loose, torch.tensor([[-2.0, 7.0, -6.0]]))
+    torch.testing.assert_close(tied, torch.tensor([[-0.3, 0.7, -0.9]]))
+    torch.testing.assert_close(loose, torch.tensor([[-0.2, 0.7, -0.6]]))
 
 
 def test_a_fallen_cart_stays_an_anchor() -> None:
@@ -239,6 +239,7 @@ def test_what_is_observed() -> None:
         assert torch.equal(seen.obs[copy, 1], torch.cat([nobody, first, second, third, nobody]))
         assert torch.equal(seen.obs[copy, 2], torch.cat([first, second, third, nobody, nobody]))
         assert torch.equal(seen.state[copy], torch.cat([first, second, third]))
+    assert torch.equal(seen.state, seen.obs.flatten(1)[:, env.spec.state_in_obs])
     assert seen.avail_actions.shape == (2, 3, 2)
     assert seen.avail_actions.all()
     assert torch.equal(world(cart_distance=2.0).observe(state).obs, own)

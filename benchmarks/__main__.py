@@ -1,0 +1,18 @@
+"""`python -m benchmarks`: how fast all is, beside floors and plain references, as tables and one JSON file."""
+
+from collections.abc import Sequence
+
+from benchmarks.options import parser
+from benchmarks.suite import SECTIONS, measure
+from benchmarks.tables import on_screen
+from marlpipe.endings import ending
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Measures what is asked for."""
+    measure(parser("benchmarks", __doc__, SECTIONS).parse_args(arguments), on_screen())
+    return 0
+
+
+if __name__ == "__main__":
+    ending(run)
