@@ -13,13 +13,14 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 
+from hydra_plugins._marlpipe_local_memory import GIB, Memory
 from hydra_plugins._marlpipe_local_run import Job, Outcome, work
 from marlpipe.errors import UserError
 from marlpipe.records.folder import RunFolder
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S = 1.0  # as often as a run tells how it stands
 TERMINATE_S = 5.0
 
 
@@ -36,16 +37,24 @@ class RunPool:
     """Starts runs and waits for them.
 
     Args:
-        processes: how many at once.
+        processes: how many at once, where they fit into the memory.
         preload: modules to import once; each run starts as a copy of the process that has imported them.
         environment: of that process. Libraries read their number of threads from it when they are loaded.
         grace_s: seconds that runs get to save themselves after a Ctrl-C.
+        memory: what tells whether another run fits.
     """
 
     def __init__(
-        self, *, processes: int, preload: Sequence[str], environment: Mapping[str, str], grace_s: float
+        self,
+        *,
+        processes: int,
+        preload: Sequence[str],
+        environment: Mapping[str, str],
+        grace_s: float,
+        memory: Memory,
     ) -> None:
         self._processes = processes
+        self._memory, self._holding_back = memory, False
         self._grace_s = grace_s
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
@@ -65,7 +74,7 @@ class RunPool:
 
         Args:
             jobs: in the order in which they start.
-            look: called about twice per second.
+            look: called about once per second.
 
         Returns:
             The number that each task returned, None for a task that returned none or failed.
@@ -77,7 +86,7 @@ class RunPool:
         values: list[float | int | None] = [None] * len(jobs)
         try:
             while waiting or self._running:
-                while waiting and len(self._running) < self._processes:
+                while waiting and self._one_more_fits():
                     with _lost_alone():
                         self._start(jobs, waiting.popleft())
                 look()
@@ -94,6 +103,21 @@ class RunPool:
         finally:
             self._stop(jobs, lambda: None)  # nothing is left running, whatever went wrong here
         return values
+
+    def _one_more_fits(self) -> bool:
+        memory, running = self._memory, [run.process.pid or 0 for run in self._running]
+        fits = memory.fits(running)  # asked even where no process is to spare: it learns how much runs need
+        if len(running) >= self._processes:
+            return False
+        if not fits and not self._holding_back:
+            log.info(
+                "%d runs at a time for now: %.1f GiB of memory are free, and a run may need %.1f GiB",
+                len(running),
+                (memory.free or 0) / GIB,
+                memory.peak / GIB,
+            )
+        self._holding_back = not fits
+        return fits
 
     def _start(self, jobs: Sequence[Job], number: int) -> None:
         folder = RunFolder(jobs[number].folder)

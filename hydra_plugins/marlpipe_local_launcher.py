@@ -1,10 +1,11 @@
-"""Runs a grid on this machine: a process of its own for every run, as many at once as there are cores for."""
+"""Runs a grid on this machine: a process of its own for every run, as many at once as cores and memory allow."""
 
 import logging
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 from hydra.core.hydra_config import HydraConfig
@@ -12,9 +13,11 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins import _marlpipe_local_run
+from hydra_plugins._marlpipe_local_arms import Arms
+from hydra_plugins._marlpipe_local_memory import GIB, Memory
 from hydra_plugins._marlpipe_local_pool import RunPool
 from hydra_plugins._marlpipe_local_run import Job
 from marlpipe.errors import UserError
@@ -36,15 +39,27 @@ class LocalLauncher(Launcher):
     Args:
         processes: runs at the same time. None: as many as there are runs, at most one per core.
         threads: threads of each run. None: the cores divided by the processes.
+        memory_gib: what a run needs at most, in GiB. None: 2, or the largest peak seen so far. A run that would not
+            fit waits.
         grace_s: seconds that runs get to save themselves after a Ctrl-C, before they are terminated.
     """
 
-    def __init__(self, *, processes: int | None = None, threads: int | None = None, grace_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        *,
+        processes: int | None = None,
+        threads: int | None = None,
+        memory_gib: float | None = None,
+        grace_s: float = 30.0,
+    ) -> None:
         for name, given in (("processes", processes), ("threads", threads)):
             if given is not None and given < 1:
                 raise UserError(f"hydra.launcher.{name}={given} is not possible\n  valid: 1 or more, or null to choose")
+        if memory_gib is not None and memory_gib < 0:
+            raise UserError(f"hydra.launcher.memory_gib={memory_gib} is not possible\n  valid: 0 or more, or null")
         self._processes = processes
         self._threads = threads
+        self._memory_gib = memory_gib
         self._grace_s = grace_s
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -72,25 +87,30 @@ class LocalLauncher(Launcher):
             THREADS_VARIABLE: str(threads),
             "OMP_NUM_THREADS": str(threads),
         }
-        # the pool imports the run's code, and what a run's process needs before that, while the configs are composed
-        preload = [_marlpipe_local_run.__name__, self._task_function.__module__]
-        pool = RunPool(processes=processes, preload=preload, environment=environment, grace_s=self._grace_s)
-        configs = [self._compose(overrides, initial_job_idx + n) for n, overrides in enumerate(job_overrides)]
+        arms = Arms(self._hydra_context, self._config)
+        first = arms.config(job_overrides[0], initial_job_idx)
+        # the pool imports the runs' code, and what a run's process needs before that, while the configs are composed
+        preload = [_marlpipe_local_run.__name__, self._task_function.__module__, *sorted(_modules(first))]
+        memory = Memory(peak_gib=self._memory_gib)
+        pool = RunPool(
+            processes=processes,
+            preload=[*preload, "hydra_plugins._marlpipe_local_shared"],
+            environment=environment,
+            grace_s=self._grace_s,
+            memory=memory,
+        )
+        others = enumerate(job_overrides[1:], initial_job_idx + 1)
+        configs = [first, *(arms.config(overrides, number) for number, overrides in others)]
         folders = [_run_folder(config) for config in configs]
         unique = dict(zip(folders, configs, strict=True))
-        log.info("%d runs, %d at a time, %d threads each", len(unique), min(processes, len(unique)), threads)
+        log.info(
+            "%d runs, %d at a time, %d threads each%s", len(unique), min(processes, len(unique)), threads, _told(memory)
+        )
         jobs = [
             Job(call=self._call(config), folder=folder, environment=environment) for folder, config in unique.items()
         ]
         values = dict(zip(unique, _run(pool, jobs), strict=True))
         return [_job_return(config, values[folder]) for folder, config in zip(folders, configs, strict=True)]
-
-    def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
-        config = self._hydra_context.config_loader.load_sweep_config(self._config, list(overrides))
-        with open_dict(config):
-            config.hydra.job.id = str(number)
-            config.hydra.job.num = number
-        return config
 
     def _call(self, config: DictConfig) -> bytes:
         call: bytes = cloudpickle.dumps((self._task_function, config, self._hydra_context, Singleton.get_state()))
@@ -118,6 +138,26 @@ def share_cores(*, runs: int, cores: int, processes: int | None, threads: int | 
     if processes is None:
         processes = max(1, min(runs, cores // (threads or 1)))
     return processes, threads or max(1, cores // processes)
+
+
+def _modules(config: DictConfig) -> set[str]:
+    """Where the classes and functions lie that a config names."""
+    found: set[str] = set()
+    nodes: list[Any] = [OmegaConf.to_container(config)]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            found |= {str(node["_target_"]).rpartition(".")[0]} if "_target_" in node else set()
+            nodes += [part for key, part in node.items() if key != "hydra"]
+        elif isinstance(node, list):
+            nodes += node
+    return found
+
+
+def _told(memory: Memory) -> str:
+    if memory.free is None:
+        return ""
+    return f"; {memory.free / GIB:.1f} GiB of memory are free, and a run may need {memory.peak / GIB:.1f} GiB"
 
 
 def _run_folder(config: DictConfig) -> Path:

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
 
 from marlpipe.analysis.report import report
 from marlpipe.configuration import config_folder
 from marlpipe.endings import ending
-from marlpipe.grid import planned_folders
+from marlpipe.grid import composing, planned_folders
 from marlpipe.naming import grid_hash, register_resolvers
 from marlpipe.records.files import explained_inside
 from marlpipe.records.folder import RunFolder
@@ -26,15 +27,25 @@ def run(arguments: Sequence[str]) -> int:
     register_resolvers()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are, and `main` tells them
     asked = get_args_parser().parse_args(arguments)
-    application = hydra.main(config_path=str(config_folder()), config_name="train", version_base="1.3")(train)
     if asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion:
-        application()
+        hydra.main(config_path=str(config_folder()), config_name="train", version_base="1.3")(train)()
         return 0
     folders = list(dict.fromkeys(planned_folders(asked.overrides, config_folder(), sweep=asked.multirun)))
     for folder in folders:
         RunFolder(folder).create()
     with explained_inside(folders[0].absolute().parents[2]):  # Hydra writes there too
-        application()
+        hand_to_hydra(asked.overrides, sweep=asked.multirun)
     out = folders[0] / "figures" if len(folders) == 1 else folders[0].parents[2] / "reports" / grid_hash(folders)
     report([folder for folder in folders if folder.is_dir()], out)
     return int(any(RunFolder(folder).status.state != "finished" for folder in folders))
+
+
+def hand_to_hydra(overrides: Sequence[str], *, sweep: bool) -> None:
+    """What `hydra.main` does with a command line, but for a composition to see whether it is a sweep."""
+    with composing(config_folder()):
+        application = GlobalHydra.instance().hydra
+        assert application is not None
+        if sweep:
+            application.multirun("train", train, [*overrides, "hydra.mode=MULTIRUN"])
+        else:
+            application.run("train", train, [*overrides, "hydra.mode=RUN"])

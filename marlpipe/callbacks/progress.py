@@ -27,6 +27,7 @@ class EnvStepProgress(Callback):
             TimeRemainingColumn(),
             console=self.console,
             disable=not self.console.is_terminal,
+            refresh_per_second=2,
         )
         self.task = self.bar.add_task(label, total=total_env_steps, rate="", eval_return="–")
 

@@ -2,8 +2,11 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from types import TracebackType
+from typing import Generic, TypeVar
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -25,6 +28,32 @@ COLOURS: dict[State, str] = {
 }
 URGENCY: list[State] = ["running", "failed", "interrupted", "queued", "finished"]  # who stays when lines are short
 
+Told = TypeVar("Told")
+
+
+class Reading(Generic[Told]):
+    """What a file says, read again only after it was written to or replaced."""
+
+    def __init__(self, file: Path, read: Callable[[], Told]) -> None:
+        self._file, self._read = file, read
+        self._seen: tuple[int, int] | None = None
+
+    def __call__(self) -> Told:
+        """The content, also of a file that is not there, as `read` tells it."""
+        version = _version(self._file)
+        if version is None or version != self._seen:
+            self._seen, self._told = version, self._read()
+        return self._told
+
+
+def _version(file: Path) -> tuple[int, int] | None:
+    """Something that changes with the file; None where it cannot be looked at."""
+    try:
+        now = file.stat()
+    except OSError:
+        return None
+    return now.st_ino, now.st_mtime_ns
+
 
 class GridDisplay:
     """Shows the runs of some folders by reading their status files, whoever writes them.
@@ -37,6 +66,8 @@ class GridDisplay:
         self, *, folders: Sequence[RunFolder], console: Console | None = None, summary_every_s: float = 20.0
     ) -> None:
         self._folders = folders
+        self._status = [Reading(folder.status_file, partial(getattr, folder, "status")) for folder in folders]
+        self._identity = [Reading(folder.run, partial(identity, folder)) for folder in folders]
         self._console = console or Console()
         self._summary_every_s = summary_every_s
         self._summarised = time.monotonic()
@@ -48,7 +79,7 @@ class GridDisplay:
     def __enter__(self) -> "GridDisplay":
         if self._live:
             self._live.start()
-        self._states = {number: folder.status.state for number, folder in enumerate(self._folders)}
+        self._states = {number: status.state for number, status in enumerate(self._statuses())}
         return self
 
     def __exit__(
@@ -74,10 +105,10 @@ class GridDisplay:
             self._console.print(_summary(statuses), soft_wrap=True)
 
     def _statuses(self) -> list[Status]:
-        return [folder.status for folder in self._folders]
+        return [status() for status in self._status]
 
     def _event(self, number: int, status: Status) -> Text:
-        who = identity(self._folders[number])
+        who = self._identity[number]()
         line = Text(f"{who.env} {who.label} seed={who.seed}: ")
         line.append(status.state, style=COLOURS[status.state])
         if status.state == "finished":
@@ -97,7 +128,7 @@ class GridDisplay:
         lines = max(1, self._console.height - 4)  # the heading, the summary, and room for the cursor
         by_urgency = sorted(range(len(statuses)), key=lambda number: URGENCY.index(statuses[number].state))
         for number in sorted(by_urgency[:lines]):
-            who, status = identity(self._folders[number]), statuses[number]
+            who, status = self._identity[number](), statuses[number]
             total = status.total_env_steps
             table.add_row(
                 f"{who.env} {who.label}",

@@ -18,8 +18,13 @@ COMMAND_VARIABLE = "MARLPIPE_COMMAND"  # set for processes that a launcher start
 
 def provenance() -> dict[str, Any]:
     """All of this module in one plain dictionary, with the keys a run's `run.json` has."""
+    return {"command": command_line(), **origin()}
+
+
+@functools.cache
+def origin() -> dict[str, Any]:
+    """What does not change as long as this process lives: packages and code as they were loaded, and the machine."""
     return {
-        "command": command_line(),
         "versions": versions(),
         "python": platform.python_version(),
         "git": git(),
@@ -32,10 +37,10 @@ def command_line() -> str:
     return os.environ.get(COMMAND_VARIABLE) or shlex.join(sys.orig_argv)
 
 
-@functools.cache
 def versions() -> dict[str, str]:
     """The version of every installed package, and of marlpipe itself, in alphabetical order."""
-    installed = {distribution.name: distribution.version for distribution in distributions()}
+    told = [distribution.metadata for distribution in distributions()]  # parsed anew each time it is asked for
+    installed = {metadata["Name"]: metadata["Version"] for metadata in told}
     return dict(sorted({**installed, "marlpipe": marlpipe.__version__}.items(), key=lambda item: item[0].lower()))
 
 

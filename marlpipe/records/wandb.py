@@ -4,15 +4,17 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import wandb
 from wandb.sdk.lib.wbauth import authenticate_session
 
-from marlpipe.records.files import write_text
+from marlpipe.records.files import read_json, write_text
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.metrics import Row
+from marlpipe.records.sinks import Sink
 
 Mode = Literal["auto", "online", "offline", "disabled"]
 
@@ -52,6 +54,34 @@ class WandbSink:
         except Exception as error:  # whatever W&B raises: the run's own files have all that is sent here
             self._broken = True
             _warn(f"W&B stopped working, the run goes on without it: {error}")
+
+
+@contextmanager
+def wandb_sink(
+    *, folder: RunFolder, config: dict[str, Any], project: str, entity: str | None, mode: Mode, tags: Sequence[str]
+) -> Iterator[list[Sink]]:
+    """logger=wandb: a W&B run named after the run folder, marked as failed if the run does not finish."""
+    told = read_json(folder.run) or {}
+    choices = told["choices"]
+    comparison = {name: choices[name] for name in ("algo", "env", "partition", "monotonicity", "profile")}
+    sink = open_wandb(
+        folder=folder,
+        project=project,
+        entity=entity,
+        mode=mode,
+        tags=tags,
+        group="-".join([*comparison.values(), told["arm"]]),
+        name=f"{told['label']} {choices['env']} seed {told['seed']}",
+        config=config,
+        comparison={**comparison, "seed": told["seed"], "arm": told["arm"], "label": told["label"]},
+    )
+    if sink is None:
+        yield []
+        return
+    try:
+        yield [sink]
+    finally:
+        sink.finish(exit_code=0 if sys.exc_info()[0] is None else 1)
 
 
 def open_wandb(

@@ -1,11 +1,13 @@
 """Local grids: every run in its own process, none able to hurt another, all of them stoppable."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,18 @@ def test_as_many_at_once_as_asked_and_threads_for_each(start: Start, tmp_path: P
     assert {(path / "threads").read_text() for path in runs} == {"3 3 3"}
 
 
+def test_what_does_not_fit_into_the_memory_waits(start: Start, tmp_path: Path) -> None:
+    printed, _ = start("seed=0,1,2", "hydra.launcher.processes=2", "hydra.launcher.memory_gib=1e6").communicate(
+        timeout=60
+    )
+    runs = [run(tmp_path, "work", seed).path for seed in range(3)]
+    spans = [(float((path / "began").read_text()), float((path / "ended").read_text())) for path in runs]
+    assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
+    if Path("/proc/meminfo").exists():
+        assert re.search(r"3 runs, 2 at a time, .* GiB of memory are free, and a run may need 1000000\.0 GiB", printed)
+        assert "1 runs at a time for now: " in printed
+
+
 def test_the_task_is_imported_once_and_the_command_handed_down(start: Start, tmp_path: Path) -> None:
     start("seed=0,1").communicate(timeout=60)
     traces = [(run(tmp_path, "work", seed).path / "imported_by").read_text().split() for seed in (0, 1)]
@@ -182,6 +196,11 @@ def test_cores_are_shared_out(
 def test_zero_processes_are_refused() -> None:
     with pytest.raises(UserError, match=r"(?s)hydra\.launcher\.processes=0.*valid: 1 or more"):
         LocalLauncher(processes=0)
+
+
+def test_negative_memory_is_refused() -> None:
+    with pytest.raises(UserError, match=r"(?s)hydra\.launcher\.memory_gib=-1.*valid: 0 or more"):
+        LocalLauncher(memory_gib=-1)
 
 
 def test_a_task_in_the_main_script_is_explained(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from marlpipe.records import files
+from marlpipe.records import folder as run_folder
 from marlpipe.records.durations import duration
-from marlpipe.records.files import write_json
+from marlpipe.records.files import write_json, write_text
 from marlpipe.records.folder import RunFolder
-from marlpipe.records.live import GridDisplay
+from marlpipe.records.live import GridDisplay, Reading
 
 
 @pytest.fixture
@@ -77,6 +79,31 @@ def test_without_a_terminal_a_summary_now_and_then(folders: list[RunFolder]) -> 
     with GridDisplay(folders=folders, console=console, summary_every_s=0.0) as display:
         display.refresh()
     assert out.getvalue().count("3 runs: 3 queued") == 3  # once per refresh, of which one at the end, and the last word
+
+
+def test_only_files_that_changed_are_read_again(folders: list[RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    before = files.read_json
+    monkeypatch.setattr(run_folder, "read_json", lambda path: (read.append(path), before(path))[1])
+    with GridDisplay(folders=folders, console=printing(terminal=False)[0]) as display:
+        assert len(read) == 3
+        display.refresh()
+        assert len(read) == 3
+        folders[1].update_status(state="running")
+        read.clear()
+        display.refresh()
+        assert read == [folders[1].status_file]
+
+
+def test_a_file_is_read_again_when_it_appears_and_when_it_changes(tmp_path: Path) -> None:
+    file = tmp_path / "told"
+    told = Reading(file, lambda: file.read_text() if file.exists() else "nothing")
+    assert told() == "nothing"
+    for text in ("one", "two", "six"):
+        write_text(file, text)
+        assert told() == text
+    file.unlink()
+    assert told() == "nothing"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""How much memory is left, and whether one more run fits into it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+GIB = 2**30
+USUAL_PEAK = 2 * GIB  # bytes that a run is taken to need before one was seen to need more
+PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+
+
+class Memory:
+    """Whether one more run fits beside those that run.
+
+    Args:
+        peak_gib: what a run needs at most, in GiB. None: `USUAL_PEAK`, or the largest peak seen so far.
+    """
+
+    def __init__(self, *, peak_gib: float | None) -> None:
+        self._given = peak_gib is not None
+        self.peak = USUAL_PEAK if peak_gib is None else round(peak_gib * GIB)  # of a run, in bytes
+        self.free = available()
+
+    def fits(self, pids: Sequence[int]) -> bool:
+        """Whether one more run can start beside these processes, each of which may still grow to the peak.
+
+        One that would be alone always can: waiting would not help it.
+        """
+        held = [resident(pid) for pid in pids]
+        if not self._given:
+            self.peak = max([self.peak, *(most for _, most in held)])
+        self.free = available()
+        growth = sum(max(0, self.peak - now) for now, _ in held)
+        return not pids or self.free is None or self.free - growth >= self.peak
+
+
+def resident(pid: int, proc: Path = PROC) -> tuple[int, int]:
+    """Bytes that a process holds now and held at most; zeros for one that has ended, or where nobody tells."""
+    fields = _table(proc / str(pid) / "status")
+    return fields.get("VmRSS:", 0) * 1024, fields.get("VmHWM:", 0) * 1024
+
+
+def available(proc: Path = PROC, cgroups: Path = CGROUPS) -> int | None:
+    """Bytes that can still be used: of the machine, and of every cgroup (v2 or v1) above this process that has a limit.
+
+    None where nobody tells.
+    """
+    left = [kib * 1024 for name, kib in _table(proc / "meminfo").items() if name == "MemAvailable:"]
+    for line in _lines(proc / "self" / "cgroup"):
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            left += _left_in(cgroups, path, "memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            left += _left_in(cgroups / "memory", path, *names)
+    return min(left, default=None)
+
+
+def _left_in(root: Path, path: str, limit: str, usage: str, cache: str) -> list[int]:
+    """What the limits of a cgroup and of those above it leave; files that are cached there give way."""
+    own = root / path.lstrip("/")
+    left = []
+    for folder in [own, *(above for above in own.parents if above.is_relative_to(root))]:
+        most, used = _lines(folder / limit), _lines(folder / usage)
+        if most and used and most[0].isdecimal():
+            left.append(int(most[0]) - int(used[0]) + _table(folder / "memory.stat").get(cache, 0))
+    return left
+
+
+def _table(file: Path) -> dict[str, int]:
+    """The lines `NAME NUMBER …` of a file."""
+    rows = [line.split() for line in _lines(file)]
+    return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdecimal()}
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except OSError:
+        return []
