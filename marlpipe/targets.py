@@ -75,17 +75,14 @@ def lambda_targets(
     The recursion starts at each episode's own end L with G_L = V_L, so a truncated episode of any length bootstraps
     from its last observation. Zero where not valid.
     """
-    continues = discount * (~terminated).unsqueeze(-1)
     running = valid.unsqueeze(-1)
-    following = next_values[:, -1]
-    returns = []
-    for t in reversed(range(rewards.shape[1])):
-        following = rewards[:, t] + continues[:, t] * (
-            (1 - trace_decay) * next_values[:, t + 1] + trace_decay * following
-        )
-        returns.append(following * running[:, t])
-        following = torch.where(running[:, t], following, next_values[:, t])
-    return torch.stack(returns[::-1], dim=1)
+    continues = discount * (running & ~terminated.unsqueeze(-1))
+    alone = torch.where(running, rewards + (1 - trace_decay) * continues * next_values[:, 1:], next_values[:, :-1])
+    following, returns = next_values[:, -1], []
+    for a, b in zip(reversed(alone.unbind(1)), reversed((trace_decay * continues).unbind(1)), strict=True):
+        following = torch.addcmul(a, b, following)  # G_t = a_t + b_t G_{t+1}
+        returns.append(following)
+    return torch.stack(returns[::-1], dim=1) * running
 
 
 def masked_mean(x: Float[Tensor, "B T"], valid: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
