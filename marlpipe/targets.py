@@ -76,7 +76,7 @@ def lambda_targets(
     from its last observation. Zero where not valid.
     """
     running = valid.unsqueeze(-1)
-    continues = discount * (running & ~terminated.unsqueeze(-1))
+    continues = (discount * (running & ~terminated.unsqueeze(-1))).to(next_values)
     alone = torch.where(running, rewards + (1 - trace_decay) * continues * next_values[:, 1:], next_values[:, :-1])
     following, returns = next_values[:, -1], []
     for a, b in zip(reversed(alone.unbind(1)), reversed((trace_decay * continues).unbind(1)), strict=True):
