@@ -12,7 +12,7 @@ from marlpipe.errors import UserError
 
 
 class CompiledAgent(Agent):
-    """Another agent, whose `step` is compiled when it is first called, for each number of episodes: minutes on a CPU.
+    """Another agent, whose `step` is compiled when it is first called, and again for other numbers of episodes.
 
     UserError on a machine without a C++ compiler, which torch needs for it.
     """
@@ -27,7 +27,7 @@ class CompiledAgent(Agent):
                 "  next: on Debian and Ubuntu, sudo apt install g++"
             )
         self.agent, self.hidden = agent, agent.hidden
-        self.compiled_step = torch.compile(agent.step, mode="reduce-overhead", dynamic=False)
+        self.compiled_step = torch.compile(agent.step, mode="reduce-overhead")
 
     def forward(
         self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
