@@ -85,11 +85,9 @@ class Learner(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["synced_at_episode"] = self.synced_at_episode
-        checkpoint["noise"] = torch.get_rng_state()  # of losses that sample
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.synced_at_episode = checkpoint["synced_at_episode"]
-        torch.set_rng_state(checkpoint["noise"].cpu())
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [(owned.optimizer or self.optimizer)(owned.parameters) for owned in self.trained.values()]

@@ -63,10 +63,12 @@ class Replay:
         return drawn._replace(obs=drawn.obs.float(), state=drawn.state.float(), actions=drawn.actions.long())
 
     def state_dict(self) -> StateDict:
-        """Plain tensors and numbers; only the filled part, copied since saving a view saves all that is behind it."""
-        whole = self.size == self.capacity
-        held = self.episodes if whole else self.episodes.map(lambda field: field[: self.size].clone())
-        return {"size": self.size, "cursor": self.cursor, "episodes": held._asdict()}
+        """Plain tensors and numbers; only the filled part, which on a CPU is the ring's own memory."""
+        return {"size": self.size, "cursor": self.cursor, "episodes": self.episodes.map(self.filled)._asdict()}
+
+    def filled(self, field: Tensor) -> Tensor:
+        """Its first `size` episodes in a storage that ends there: saving a mere slice saves all that is behind it."""
+        return torch.from_numpy(field[: self.size].cpu().numpy())
 
     def load_state_dict(self, state: StateDict) -> None:
         self.size, self.cursor = state["size"], state["cursor"]

@@ -5,11 +5,13 @@ import os
 import sys
 import traceback
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from hydra.core.hydra_config import HydraConfig
 from lightning import Trainer, seed_everything
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig, OmegaConf
 
 from marlpipe.agents.compiled import CompiledAgent
@@ -17,6 +19,7 @@ from marlpipe.build import build_algorithm, build_env, build_part
 from marlpipe.callbacks.best_policy import BestPolicy
 from marlpipe.callbacks.cadence import EvaluationCadence
 from marlpipe.callbacks.decomposition import DecompositionTables
+from marlpipe.callbacks.final import FinalState
 from marlpipe.callbacks.progress import EnvStepProgress
 from marlpipe.callbacks.recorder import Recorder
 from marlpipe.callbacks.resumable import Resumable
@@ -28,52 +31,88 @@ from marlpipe.memory import keep_freed_memory
 from marlpipe.naming import arm_hash, arm_label, register_resolvers
 from marlpipe.records.files import explained_inside, write_json, write_text
 from marlpipe.records.folder import RunFolder
+from marlpipe.records.lock import FolderLock
 from marlpipe.records.provenance import cores, provenance
 from marlpipe.records.sinks import Sink
+from marlpipe.records.slurm import current_job
 from marlpipe.replay import Replay
+from marlpipe.resuming import check_same_run, newest_checkpoint, origin
 from marlpipe.types import TableGame
 
 register_resolvers()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """How a person asked for a run."""
+
+    label: str  # of its arm, in figures and tables
+    overrides: list[str]
+    choices: dict[str, str]  # the option of each config group
+
+
 def train(config: DictConfig) -> None:
-    """One run in Hydra's output folder, whose status file says how it ended; a finished run is left alone."""
-    folder = RunFolder(Path(HydraConfig.get().runtime.output_dir)).create()
-    if folder.status.state == "finished":
-        print(f"{folder.path}: finished already, nothing to do", file=sys.stderr)
-        return
-    folder.update_status(
-        state="running", reason=None, total_env_steps=config.env_steps, pid=os.getpid(), host=os.uname().nodename
-    )
-    try:
-        with explained_inside(folder.path):
-            write_identity(folder, config)
-            plain = OmegaConf.to_container(config, resolve=True)
-            with build_part(config, "logger", folder=folder, config=plain) as sinks:
-                fit(config, folder, sinks)
-    except Interrupted as stop:
-        folder.conclude("interrupted", str(stop))
-        raise KeyboardInterrupt from stop
-    except (KeyboardInterrupt, SystemExit) as stop:  # Lightning makes the one into the other
-        folder.conclude("interrupted", "stopped at once")
-        raise KeyboardInterrupt from stop
-    except UserError as error:
-        folder.conclude("failed", str(error))
-        raise
-    except Exception as error:
-        folder.conclude("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
-        raise
-    folder.update_status(state="finished", eta_s=0.0)
+    """One run in Hydra's output folder."""
+    hydra = HydraConfig.get()
+    chosen = {group: choice for group, choice in hydra.runtime.choices.items() if "/" not in group}
+    described = Described(label=arm_label(hydra), overrides=list(hydra.overrides.task), choices=chosen)
+    train_in(RunFolder(Path(hydra.runtime.output_dir)), config, described)
 
 
-def fit(config: DictConfig, folder: RunFolder, sinks: list[Sink]) -> None:
+def train_in(folder: RunFolder, config: DictConfig, described: Described) -> None:
+    """One run, whose status file says how it ended; a finished run is left alone.
+
+    Raises:
+        Owned: another process trains there.
+        UserError: the folder holds another run; or what else a person can mend, which the status file says too.
+        KeyboardInterrupt: the run was asked to stop, and can go on.
+    """
+    folder.create()
+    check_same_run(folder, config)
+    with FolderLock(folder.lock) as lock:
+        if folder.status.state == "finished":
+            print(f"{folder.path}: finished already, nothing to do", file=sys.stderr)
+            return
+        folder.update_status(
+            state="running",
+            reason=None,
+            total_env_steps=config.env_steps,
+            pid=os.getpid(),
+            host=os.uname().nodename,
+            job=current_job(),
+        )
+        try:
+            with explained_inside(folder.path):
+                write_identity(folder, config, described)
+                plain = OmegaConf.to_container(config, resolve=True)
+                with build_part(config, "logger", folder=folder, config=plain) as sinks:
+                    fit(config, folder, lock, sinks, described.label)
+        except Interrupted as stop:
+            folder.conclude("interrupted", str(stop))
+            raise KeyboardInterrupt from stop
+        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning makes the one into the other
+            folder.conclude("interrupted", "stopped at once")
+            raise KeyboardInterrupt from stop
+        except UserError as error:
+            folder.conclude("failed", str(error))
+            raise
+        except Exception as error:
+            folder.conclude("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
+            raise
+        folder.update_status(state="finished", eta_s=0.0)
+        for checkpoint in (folder.last_checkpoint, folder.previous_checkpoint):  # with the replay: as large as memory
+            checkpoint.unlink(missing_ok=True)
+
+
+def fit(config: DictConfig, folder: RunFolder, lock: FolderLock, sinks: list[Sink], label: str) -> None:
     """World, networks, loaders, learner, trainer: built in the order in which data flows, then run."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # our own lines say what it would
     warnings.filterwarnings("ignore", message=".*LeafSpec", module="lightning")  # its own use of torch, not ours
+    warnings.filterwarnings("ignore", message="The `srun` command")  # it would only start more processes
     keep_freed_memory()
     torch.set_num_threads(config.threads or int(os.environ.get("MARLPIPE_THREADS", cores())))
     seed_everything(config.seed, verbose=False)
-    profile, label = config.profile, arm_label(HydraConfig.get())
+    profile = config.profile
     trainer: Trainer = build_part(
         config,
         "trainer",
@@ -88,9 +127,11 @@ def fit(config: DictConfig, folder: RunFolder, sinks: list[Sink]) -> None:
             BestPolicy(folder=folder),
             DecompositionTables(folder=folder),
             EnvStepProgress(label=f"{label} seed {config.seed}", total_env_steps=config.env_steps),
-            Resumable(folder=folder, minutes=config.checkpoint_minutes),
+            FinalState(folder=folder),
+            Resumable(folder=folder, lock=lock, minutes=config.checkpoint_minutes, origin=origin(config)),
         ],
-        plugins=[WholeCheckpoints()],
+        plugins=[WholeCheckpoints(), LightningEnvironment()],  # one process, also where Slurm has started it
+        deterministic=config.deterministic,
         max_epochs=1,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
@@ -135,32 +176,24 @@ def fit(config: DictConfig, folder: RunFolder, sinks: list[Sink]) -> None:
         team_table=env.team_table if isinstance(env, TableGame) else None,
     )
 
-    checkpoint = folder.last_checkpoint if folder.last_checkpoint.exists() else None
-    folder.truncate_metrics(checkpoint_env_steps(checkpoint))
-    trainer.fit(learner, EpisodeData(training, evaluation), ckpt_path=checkpoint, weights_only=True)
+    checkpoint = newest_checkpoint(folder, config)
+    folder.cut_back(**(checkpoint.rows if checkpoint else {"metrics": 0, "tables": 0}))
+    path = checkpoint.path if checkpoint else None
+    trainer.fit(learner, EpisodeData(training, evaluation), ckpt_path=path, weights_only=True)
 
 
-def checkpoint_env_steps(checkpoint: Path | None) -> int:
-    """How far a checkpoint is; −1 without one, before any row of metrics."""
-    if checkpoint is None:
-        return -1
-    callbacks = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["callbacks"]
-    return int(callbacks["Recorder"]["env_steps"])
-
-
-def write_identity(folder: RunFolder, config: DictConfig) -> None:
+def write_identity(folder: RunFolder, config: DictConfig, described: Described) -> None:
     """Who this run is, with what and where it runs."""
-    hydra = HydraConfig.get()
     write_text(folder.config, OmegaConf.to_yaml(config, resolve=True))
     write_json(
         folder.run,
         {
             **provenance(),
-            "overrides": list(hydra.overrides.task),
-            "choices": {group: choice for group, choice in hydra.runtime.choices.items() if "/" not in group},
+            "overrides": described.overrides,
+            "choices": described.choices,
             "seed": config.seed,
             "arm": arm_hash(config),
-            "label": arm_label(HydraConfig.get()),
+            "label": described.label,
             "total_env_steps": config.env_steps,
         },
     )

@@ -29,6 +29,7 @@ class Recorder(Callback):
         self.earlier_s, self.earlier_env_steps = 0.0, 0
         self.started, self.told = time.monotonic(), -math.inf
         self.eval_return: float | None = None
+        self.rows = {"metrics": 0, "tables": 0}  # written so far, over all sessions
         self.progress: Progress | None = None
 
     @property
@@ -37,8 +38,12 @@ class Recorder(Callback):
         return self.earlier_s + time.monotonic() - self.started
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Sinks are told the rows of earlier sessions again: a killed one may have kept some from them."""
         del trainer, pl_module
         self.started = time.monotonic()
+        for number, row in enumerate(self.folder.read_metrics()):
+            for sink in self.sinks:
+                sink.log(row, number)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
@@ -91,13 +96,15 @@ class Recorder(Callback):
         }
         self.folder.append_metrics(row)
         for sink in self.sinks:
-            sink.log(row)
+            sink.log(row, self.rows["metrics"])
+        self.rows["metrics"] += 1
 
     def write_tables(self, found: dict[str, Any]) -> None:
         """One row of what a number does not hold, into a file of its own; nothing if there is none."""
         assert self.progress is not None
         if found:
             self.folder.append_tables({"env_steps": self.progress.env_steps, **found})
+            self.rows["tables"] += 1
 
     def env_steps_per_s(self) -> float:
         """Of this session, acting, learning and evaluating together."""
@@ -126,13 +133,14 @@ class Recorder(Callback):
             "counts": dict(self.counts),
             "wall_s": self.wall_s,
             "eval_return": self.eval_return,
+            "rows": dict(self.rows),
         }
 
     def load_state_dict(self, state_dict: StateDict) -> None:
         self.next_at, self.earlier_s = state_dict["next_at"], state_dict["wall_s"]
         self.sums, self.counts = state_dict["sums"], state_dict["counts"]
         self.earlier_env_steps = state_dict["env_steps"]
-        self.eval_return = state_dict["eval_return"]
+        self.eval_return, self.rows = state_dict["eval_return"], dict(state_dict["rows"])
 
 
 def scalars(metrics: Metrics) -> dict[str, float]:

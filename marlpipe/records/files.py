@@ -49,6 +49,23 @@ def explained_inside(folder: Path) -> Iterator[None]:
             raise
 
 
+def settle(path: Path) -> None:
+    """Returns once a file, or a folder's list of files, would survive a power loss. Nothing for one that is not there.
+
+    Raises:
+        UserError: the disk refuses.
+    """
+    with explained("write", path):
+        try:
+            file = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
 @contextmanager
 def replacing(path: Path, unfinished: Path) -> Iterator[None]:
     """Puts what is written to `unfinished` into the place of `path`, or removes it where the disk refuses."""
@@ -95,7 +112,7 @@ def overwrite_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file, or None where there is no such file.
+    """The value in a JSON file, or None where there is no such file, or an empty one: a power loss can leave that.
 
     Raises:
         UserError: the file cannot be read or is not JSON.
@@ -106,6 +123,6 @@ def read_json(path: Path) -> Any:
         except (FileNotFoundError, NotADirectoryError):
             return None
     try:
-        return json.loads(text)
+        return json.loads(text) if text else None
     except json.JSONDecodeError as error:
         raise UserError(f"{path} is not valid JSON: {error}\n  Restore the file, or remove it.") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from marlpipe.errors import UserError
-from marlpipe.records.files import explained, overwrite_json, read_json, write_json, write_text
+from marlpipe.records.files import explained, overwrite_json, read_json, settle, write_json, write_text
 from marlpipe.records.metrics import Row, TableRow, append_row, read_rows, read_tables, truncate_rows
 from marlpipe.records.status import State, Status
 
@@ -63,8 +63,37 @@ class RunFolder:
         return self.checkpoints / "last.ckpt"
 
     @property
+    def previous_checkpoint(self) -> Path:
+        """The one before the last, for when that is damaged."""
+        return self.checkpoints / "previous.ckpt"
+
+    @property
+    def final_state(self) -> Path:
+        """All parameters of a finished run."""
+        return self.checkpoints / "final.pt"
+
+    @property
+    def fingerprint(self) -> Path:
+        """Hashes of all that a finished run has come to."""
+        return self.path / "fingerprint.json"
+
+    @property
     def best_policy(self) -> Path:
         return self.checkpoints / "best.pt"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock"
+
+    @property
+    def submission(self) -> Path:
+        """Which job of a cluster was asked to do the run, as the submitting process knew it."""
+        return self.path / "submission.json"
+
+    @property
+    def code_diff(self) -> Path:
+        """What the code had beyond its commit."""
+        return self.path / "code.diff"
 
     @property
     def console(self) -> Path:
@@ -127,10 +156,15 @@ class RunFolder:
         """All whole rows of the tables, none where there is no file."""
         return read_tables(self.tables)
 
-    def truncate_metrics(self, env_steps: int) -> int:
-        """Drops the rows past `env_steps` (those of a checkpoint that is resumed), returns how many of the metrics."""
-        truncate_rows(self.tables, env_steps)
-        return truncate_rows(self.metrics, env_steps)
+    def cut_back(self, *, metrics: int, tables: int) -> None:
+        """Drops the rows past the first so many, which are those of a checkpoint. UserError where there are fewer."""
+        truncate_rows(self.metrics, metrics)
+        truncate_rows(self.tables, tables)
+
+    def settle(self) -> None:
+        """Returns once the rows would survive a power loss."""
+        settle(self.metrics)
+        settle(self.tables)
 
 
 def _finite(value: Any) -> Any:

@@ -12,6 +12,8 @@ from marlpipe.records.files import explained, write_text
 Row = Mapping[str, float | int]
 TableRow = Mapping[str, Any]  # env_steps, and nested lists of numbers
 
+OF_THE_CLOCK = frozenset({"wall_s", "time/env_steps_per_s"})  # what no two runs have in common
+
 
 def append_row(path: Path, row: Row | TableRow) -> None:
     """Adds one row in one write, flushed to the operating system. NaN and infinities become null: the file stays JSON.
@@ -38,22 +40,28 @@ def read_tables(path: Path) -> list[dict[str, Any]]:
     return [row for _, row in _rows(path)]
 
 
-def truncate_rows(path: Path, env_steps: int) -> int:
+def truncate_rows(path: Path, keep: int) -> int:
     """Drops the rows past a checkpoint, and an unfinished last line, so that a resumed run writes them once only.
 
     Args:
-        path: the log. Nothing happens where there is none.
-        env_steps: where the checkpoint was taken; rows up to and including it stay as they are, byte for byte.
-            A negative number empties the log.
+        path: the log.
+        keep: how many rows there were at the checkpoint; they stay as they are, byte for byte.
 
     Returns:
         How many whole rows were dropped.
+
+    Raises:
+        UserError: there are fewer rows.
     """
-    rows = list(_rows(path))
-    kept = [line for line, row in rows if row.get("env_steps", 0) <= env_steps]
+    lines = [line for line, _ in _rows(path)]
+    if len(lines) < keep:
+        raise UserError(
+            f"{path} has {len(lines)} rows, and had {keep} when the checkpoint was made\n"
+            "  Restore it; or, to train anew, delete the run's folder and issue the same command again."
+        )
     if path.exists():
-        write_text(path, "".join(f"{line}\n" for line in kept))
-    return len(rows) - len(kept)
+        write_text(path, "".join(f"{line}\n" for line in lines[:keep]))
+    return len(lines) - keep
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -32,10 +32,10 @@ class WandbSink:
         self._own_variables = own_variables
         self._broken = False
 
-    def log(self, row: Row) -> None:
-        """Sends one row, which holds `env_steps`."""
+    def log(self, row: Row, number: int) -> None:
+        """Sends one row, which holds `env_steps`. Its number is W&B's `_step`: a row that W&B has, it passes over."""
         if not self._broken:
-            self._guarded(lambda: self.run.log(dict(row)))
+            self._guarded(lambda: self.run.log(dict(row), step=number))
 
     def summary(self, values: Mapping[str, Any]) -> None:
         """Sets the columns that the run has in W&B's table of runs."""

@@ -1,0 +1,41 @@
+"""What a finished run has come to: its parameters, and hashes by which two runs can be told to be equal."""
+
+from typing import cast
+
+from lightning import Callback, LightningModule, Trainer
+
+from marlpipe.callbacks.saving import save
+from marlpipe.data import TrainingLoader
+from marlpipe.fingerprint import fingerprint
+from marlpipe.generators import generator_states
+from marlpipe.learner import Learner
+from marlpipe.records.files import write_json
+from marlpipe.records.folder import RunFolder
+from marlpipe.records.metrics import OF_THE_CLOCK
+
+
+class FinalState(Callback):
+    """Writes `final.pt` and `fingerprint.json` when the training is over."""
+
+    def __init__(self, *, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        learner, training = cast(Learner, pl_module), cast(TrainingLoader, trainer.train_dataloader)
+        parameters, collected = learner.algorithm.state_dict(), training.state_dict()
+        save({"algorithm": parameters, "env_steps": training.progress.env_steps}, self.folder.final_state)
+        rows = [{name: row[name] for name in row.keys() - OF_THE_CLOCK} for row in self.folder.read_metrics()]
+        write_json(
+            self.folder.fingerprint,
+            {
+                "parameters": fingerprint(parameters),
+                "optimizers": fingerprint([optimizer.state_dict() for optimizer in trainer.optimizers]),
+                "replay": fingerprint(collected["replay"]),
+                "generators": fingerprint([collected["generator"], generator_states()]),
+                "schedules": fingerprint(
+                    [collected["gradient_steps"], collected["progress"], learner.synced_at_episode]
+                ),
+                "metrics": fingerprint(rows),
+                "tables": fingerprint(self.folder.read_tables()),
+            },
+        )

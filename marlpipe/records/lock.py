@@ -1,0 +1,159 @@
+"""One process at a time owns a run folder, on however many machines share the disk; a dead owner holds nobody up."""
+
+import fcntl
+import json
+import os
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from marlpipe.errors import UserError
+from marlpipe.records.files import explained
+
+BEAT_S = 10.0  # between two signs of life
+WATCH_S = 25.0  # without one, an owner on another machine is taken to be dead
+TRIES, BETWEEN_S = 10, 0.1  # whoever only looks who the owner is holds the lock for a moment too
+
+
+class Owned(UserError):  # noqa: N818 whose mistake it is, if any, is not known
+    """Another process owns the folder, and is alive."""
+
+
+class FolderLock:
+    """The right to write into a run folder, as a context manager.
+
+    The system's own file lock decides on one machine, and between machines where the disk passes locks on: it ends with
+    its process, however that ends. Not every shared disk does. So the owner also counts up in the file, and who finds
+    the name of another machine there watches for `WATCH_S` whether the count goes on. No two clocks are compared.
+
+    An owner that was frozen, cut off from the disk, and given up meanwhile finds out by its next beat: `lost` is True.
+
+    Args:
+        path: the lock file. It stays when the lock is released, and is empty then.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.lost = path, False
+        self._over = threading.Event()
+
+    def __enter__(self) -> "FolderLock":
+        """Raises:
+        Owned: another process owns the folder. Nothing has changed then.
+        UserError: the folder cannot be written to.
+        """
+        with explained("write", self.path):
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self._take()
+        except BaseException:
+            os.close(self._file)
+            raise
+        self._heart = threading.Thread(target=self._beat, name="lock", daemon=True)
+        self._heart.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._heart.join()
+        if not self.lost:
+            os.ftruncate(self._file, 0)
+        os.close(self._file)
+
+    def _take(self) -> None:
+        decides = self._locked()
+        seen = _content(self._file)
+        if seen and not (decides and seen.get("host") == os.uname().nodename):
+            deadline = time.monotonic() + WATCH_S
+            while time.monotonic() < deadline:
+                time.sleep(BETWEEN_S)
+                with self.path.open() as fresh:  # an open asks the server, where there is one
+                    now = _content(fresh.fileno())
+                if now != seen:
+                    raise self._owned()
+        self._own: dict[str, Any] = {
+            "host": os.uname().nodename,
+            "pid": os.getpid(),
+            "token": secrets.token_hex(8),
+            "beat": 0,
+        }
+        with explained("write", self.path):
+            self._write()
+
+    def _locked(self) -> bool:
+        """Whether the system has locked the file, False on a disk without locks. Raises `Owned`."""
+        for left in reversed(range(TRIES)):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if left == 0:
+                    raise self._owned() from None
+                time.sleep(BETWEEN_S)
+            except OSError:
+                return False
+            else:
+                return True
+        raise AssertionError("the last try returns or raises")
+
+    def _owned(self) -> Owned:
+        owner = _content(self._file)
+        who = f"process {owner['pid']} on {owner['host']}" if {"pid", "host"} <= owner.keys() else "another process"
+        return Owned(
+            f"{self.path.parent} is being trained by {who}\n"
+            "  Wait until it has ended, or end it. python -m marlpipe.status tells how it stands."
+        )
+
+    def _beat(self) -> None:
+        while not self._over.wait(BEAT_S):
+            try:
+                with self.path.open() as fresh:
+                    owner = _content(fresh.fileno())
+                if owner and owner.get("token") != self._own["token"]:
+                    self.lost = True
+                    return
+                self._own["beat"] += 1
+                self._write()
+            except OSError:  # a disk that is away for a moment; the next beat tries again
+                continue
+
+    def _write(self) -> None:
+        text = json.dumps(self._own).encode() + b"\n"
+        os.pwrite(self._file, text, 0)
+        os.ftruncate(self._file, len(text))
+
+
+def owner(path: Path) -> Mapping[str, Any] | None:
+    """Who holds a lock file, with host and pid; None if nobody alive does. Changes nothing.
+
+    Of an owner on another machine only the time of its last beat can be told, so its clock should be about right.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        content = _content(file)
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return content
+        except OSError:
+            pass
+        elsewhere = content.get("host") != os.uname().nodename
+        return content if content and elsewhere and time.time() - os.fstat(file).st_mtime < WATCH_S else None
+    finally:
+        os.close(file)
+
+
+def _content(file: int) -> dict[str, Any]:
+    """Nothing for a file that is empty, or caught in the middle of a write."""
+    try:
+        told = json.loads(os.pread(file, 4096, 0) or b"{}")
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
