@@ -4,25 +4,21 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-import cloudpickle  # type: ignore[import-untyped]
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
+from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from hydra_plugins import _marlpipe_local_run
-from hydra_plugins._marlpipe_local_arms import Arms
-from hydra_plugins._marlpipe_local_memory import GIB, Memory
-from hydra_plugins._marlpipe_local_pool import RunPool
-from hydra_plugins._marlpipe_local_run import Job
+from hydra_plugins._marlpipe_arms import Arms
+from hydra_plugins._marlpipe_grid import Application, job_folder, job_return
+from hydra_plugins._marlpipe_memory import GIB, Memory
+from hydra_plugins._marlpipe_pool import RunPool
+from hydra_plugins._marlpipe_run import Job
 from marlpipe.errors import UserError
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.live import GridDisplay
+from marlpipe.records.lock import owner
 from marlpipe.records.provenance import COMMAND_VARIABLE, command_line, cores
 
 THREADS_VARIABLE = "MARLPIPE_THREADS"
@@ -64,8 +60,7 @@ class LocalLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """What Hydra hands over before the launch."""
-        self._hydra_context = hydra_context
-        self._task_function = task_function
+        self._application = Application(context=hydra_context, task=task_function)
         self._config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -77,7 +72,7 @@ class LocalLauncher(Launcher):
         """
         setup_globals()
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
-        _check_importable(self._task_function)
+        self._application.check_importable()
         processes, threads = share_cores(
             runs=len(job_overrides), cores=cores(), processes=self._processes, threads=self._threads
         )
@@ -87,40 +82,33 @@ class LocalLauncher(Launcher):
             THREADS_VARIABLE: str(threads),
             "OMP_NUM_THREADS": str(threads),
         }
-        arms = Arms(self._hydra_context, self._config)
+        arms = Arms(self._application.context, self._config)
         first = arms.config(job_overrides[0], initial_job_idx)
-        # the pool imports the runs' code, and what a run's process needs before that, while the configs are composed
-        preload = [_marlpipe_local_run.__name__, self._task_function.__module__, *sorted(_modules(first))]
         memory = Memory(peak_gib=self._memory_gib)
-        pool = RunPool(
+        pool = RunPool(  # it imports the runs' code while the configs are composed
             processes=processes,
-            preload=[*preload, "hydra_plugins._marlpipe_local_shared"],
+            preload=self._application.preload(first),
             environment=environment,
             grace_s=self._grace_s,
             memory=memory,
         )
         others = enumerate(job_overrides[1:], initial_job_idx + 1)
         configs = [first, *(arms.config(overrides, number) for number, overrides in others)]
-        folders = [_run_folder(config) for config in configs]
+        folders = [job_folder(config) for config in configs]
         unique = dict(zip(folders, configs, strict=True))
         log.info(
             "%d runs, %d at a time, %d threads each%s", len(unique), min(processes, len(unique)), threads, _told(memory)
         )
-        jobs = [
-            Job(call=self._call(config), folder=folder, environment=environment) for folder, config in unique.items()
-        ]
+        call = self._application.call
+        jobs = [Job(call=call(config), folder=folder, environment=environment) for folder, config in unique.items()]
         values = dict(zip(unique, _run(pool, jobs), strict=True))
-        return [_job_return(config, values[folder]) for folder, config in zip(folders, configs, strict=True)]
-
-    def _call(self, config: DictConfig) -> bytes:
-        call: bytes = cloudpickle.dumps((self._task_function, config, self._hydra_context, Singleton.get_state()))
-        return call
+        return [job_return(config, values[folder]) for folder, config in zip(folders, configs, strict=True)]
 
 
 def _run(pool: RunPool, jobs: Sequence[Job]) -> list[float | int | None]:
     folders = [RunFolder(job.folder).create() for job in jobs]
     for folder in folders:
-        if folder.status.state != "finished":  # a finished run knows itself whether anything is left to do
+        if folder.status.state != "finished" and owner(folder.lock) is None:
             folder.update_status(state="queued", reason=None)
     try:
         with GridDisplay(folders=folders) as display:
@@ -140,53 +128,7 @@ def share_cores(*, runs: int, cores: int, processes: int | None, threads: int | 
     return processes, threads or max(1, cores // processes)
 
 
-def _modules(config: DictConfig) -> set[str]:
-    """Where the classes and functions lie that a config names."""
-    found: set[str] = set()
-    nodes: list[Any] = [OmegaConf.to_container(config)]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, dict):
-            found |= {str(node["_target_"]).rpartition(".")[0]} if "_target_" in node else set()
-            nodes += [part for key, part in node.items() if key != "hydra"]
-        elif isinstance(node, list):
-            nodes += node
-    return found
-
-
 def _told(memory: Memory) -> str:
     if memory.free is None:
         return ""
     return f"; {memory.free / GIB:.1f} GiB of memory are free, and a run may need {memory.peak / GIB:.1f} GiB"
-
-
-def _run_folder(config: DictConfig) -> Path:
-    """Where Hydra will put this job."""
-    state = HydraConfig.instance()
-    before = state.cfg
-    try:
-        state.set_config(config)  # the folder's name may ask for parts of it
-        parent = OmegaConf.select(config, "hydra.sweep.dir")
-        return Path(str(parent)).absolute() / str(OmegaConf.select(config, "hydra.sweep.subdir"))
-    finally:
-        state.cfg = before
-
-
-def _check_importable(task_function: TaskFunction) -> None:
-    module = sys.modules.get(task_function.__module__)
-    if task_function.__module__ == "__main__" or getattr(module, task_function.__name__, None) is not task_function:
-        raise UserError(
-            f"hydra/launcher=local cannot start {task_function.__module__}.{task_function.__name__} in a new process\n"
-            "  Move the task function into a module of its own, without a decorator, or use hydra/launcher=basic."
-        )
-
-
-def _job_return(config: DictConfig, value: float | int | None) -> JobReturn:
-    done = JobReturn(
-        overrides=list(config.hydra.overrides.task),
-        working_dir=os.getcwd(),
-        task_name=config.hydra.job.name,
-        status=JobStatus.COMPLETED,
-    )
-    done.return_value = value
-    return done

@@ -31,10 +31,11 @@ def run(arguments: Sequence[str]) -> int:
         hydra.main(config_path=str(config_folder()), config_name="train", version_base="1.3")(train)()
         return 0
     folders = list(dict.fromkeys(planned_folders(asked.overrides, config_folder(), sweep=asked.multirun)))
-    for folder in folders:
-        RunFolder(folder).create()
     with explained_inside(folders[0].absolute().parents[2]):  # Hydra writes there too
         hand_to_hydra(asked.overrides, sweep=asked.multirun)
+    if any(not RunFolder(folder).status.ended for folder in folders):
+        print(f"submitted. How it goes: python -m marlpipe.status {folders[0].parents[2]} --watch")
+        return 0
     out = folders[0] / "figures" if len(folders) == 1 else folders[0].parents[2] / "reports" / grid_hash(folders)
     report([folder for folder in folders if folder.is_dir()], out)
     return int(any(RunFolder(folder).status.state != "finished" for folder in folders))

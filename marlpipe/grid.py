@@ -17,6 +17,7 @@ from marlpipe.build import build_algorithm, build_env, check_keys
 from marlpipe.config_bounds import check_bound, check_bounds
 from marlpipe.configuration import groups
 from marlpipe.errors import UserError, unknown
+from marlpipe.launching import check_one_launcher, check_runs_here
 from marlpipe.naming import run_folder
 
 
@@ -27,12 +28,17 @@ def planned_folders(overrides: Sequence[str], folder: Path, *, sweep: bool) -> l
     what does not exist, and for parts that do not go together.
     """
     with composing(folder):
-        runs = expanded(overrides, folder) if sweep else [list(overrides)]
+        executing = fixed(overrides, folder) if sweep else None
+        runs = [list(overrides)] if executing is None else expanded(overrides, executing)
         arms: dict[tuple[str, ...], list[str]] = {}
         for run in runs:
             seeds = [override for override in run if override.startswith("seed=")]
             arms.setdefault(tuple(o for o in run if o not in seeds), []).extend(seeds or [""])
         configs = [composed([*arm, *filter(None, seeds[:1])], folder) for arm, seeds in arms.items()]
+        if executing is None:
+            check_runs_here(configs[0], folder)
+        else:
+            check_one_launcher(executing, configs)
         seeds_of = [[seed.value() for seed in parsed(list(filter(None, seeds)))] for seeds in arms.values()]
     refusals: dict[str, str] = {}
     for arm, config, values in zip(arms, configs, seeds_of, strict=True):
@@ -61,14 +67,22 @@ def composing(folder: Path) -> Iterator[None]:
         yield
 
 
-def expanded(overrides: Sequence[str], folder: Path) -> list[list[str]]:
-    """The runs of a grid: every combination of swept values, an experiment's own sweep included."""
-    plain = [override for override in parsed(overrides) if not override.is_sweep_override()]
-    params = composed([str(override.input_line) for override in plain], folder).hydra.sweeper.params or {}
+def expanded(overrides: Sequence[str], executing: DictConfig) -> list[list[str]]:
+    """The runs of a grid: every combination of swept values, an experiment's own sweep included.
+
+    executing: the grid's own config, as `fixed` gives it.
+    """
+    params = executing.hydra.sweeper.params or {}
     given = {override.key_or_group for override in parsed(overrides)}
     own = [f"{key}={value}" for key, value in params.items() if str(key) not in given]
     batches = BasicSweeper.split_arguments(parsed([*own, *overrides]), max_batch_size=None)
     return [list(arm) for batch in batches for arm in batch]
+
+
+def fixed(overrides: Sequence[str], folder: Path) -> DictConfig:
+    """The config of a command line without what it sweeps, from which Hydra takes launcher and sweeper."""
+    plain = [override for override in parsed(overrides) if not override.is_sweep_override()]
+    return composed([str(override.input_line) for override in plain], folder)
 
 
 def parsed(overrides: Sequence[str]) -> list[Override]:

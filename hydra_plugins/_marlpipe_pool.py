@@ -13,15 +13,17 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 
-from hydra_plugins._marlpipe_local_memory import GIB, Memory
-from hydra_plugins._marlpipe_local_run import Job, Outcome, work
+from hydra_plugins._marlpipe_memory import GIB, Memory
+from hydra_plugins._marlpipe_run import Job, Outcome, work
 from marlpipe.errors import UserError
 from marlpipe.records.folder import RunFolder
+from marlpipe.records.lock import owner
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0  # as often as a run tells how it stands
 TERMINATE_S = 5.0
+NOT_FOR_IMPORTS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +62,13 @@ class RunPool:
         self._context.set_forkserver_preload(list(preload))
         own = dict(os.environ)
         os.environ.update(environment)
-        listening = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is not for a process that only imports
+        # what a terminal or a cluster tells all processes of a job is not for one that only imports
+        listening = {number: signal.signal(number, signal.SIG_IGN) for number in NOT_FOR_IMPORTS}
         try:
             forkserver.ensure_running()
         finally:
-            signal.signal(signal.SIGINT, listening)
+            for number, handler in listening.items():
+                signal.signal(number, handler)
             os.environ.clear()
             os.environ.update(own)
         self._running: list[Running] = []
@@ -104,6 +108,20 @@ class RunPool:
             self._stop(jobs, lambda: None)  # nothing is left running, whatever went wrong here
         return values
 
+    def ask(self, number: signal.Signals, patience_s: float) -> None:
+        """Sends all runs a signal, and returns once they have ended, or are out of time.
+
+        It may be called from a signal handler, whatever `run` is doing: it changes nothing here.
+        """
+        asked = list(self._running)
+        for run in asked:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(run.process.pid or 0, number)
+        deadline, alive = time.monotonic() + patience_s, [run.process.sentinel for run in asked]
+        while alive and time.monotonic() < deadline:
+            ended = wait(alive, LOOK_EVERY_S)
+            alive = [sentinel for sentinel in alive if sentinel not in ended]
+
     def _one_more_fits(self) -> bool:
         memory, running = self._memory, [run.process.pid or 0 for run in self._running]
         fits = memory.fits(running)  # asked even where no process is to spare: it learns how much runs need
@@ -121,7 +139,7 @@ class RunPool:
 
     def _start(self, jobs: Sequence[Job], number: int) -> None:
         folder = RunFolder(jobs[number].folder)
-        if folder.status.state != "finished":
+        if folder.status.state != "finished" and owner(folder.lock) is None:
             folder.update_status(state="running")
         receive, send = self._context.Pipe(duplex=False)
         process = self._context.Process(target=work, args=(jobs[number], send), name=f"run-{number}")
@@ -159,7 +177,9 @@ def _conclude(run: Running, job: Job, *, stopped: bool) -> float | int | None:
     outcome = _received(run.channel)
     folder = RunFolder(job.folder)
     with _lost_alone():
-        if folder.status.ended:
+        if outcome is not None and outcome.kind == "owned":
+            log.info("%s", outcome.reason)
+        elif folder.status.ended:
             pass  # the run has said so itself, and knows best
         elif outcome is not None and outcome.kind == "returned":
             folder.update_status(state="finished")

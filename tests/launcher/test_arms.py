@@ -8,8 +8,8 @@ from hydra.core.utils import setup_globals
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from hydra_plugins._marlpipe_local_arms import Arms
-from hydra_plugins.marlpipe_local_launcher import _modules
+from hydra_plugins._marlpipe_arms import Arms
+from hydra_plugins._marlpipe_grid import _modules
 from marlpipe.configuration import config_folder
 from marlpipe.grid import composed, composing
 from marlpipe.naming import register_resolvers

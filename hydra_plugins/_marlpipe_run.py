@@ -1,4 +1,4 @@
-"""One run of a local grid, seen from inside its own process."""
+"""One run of a grid, seen from inside its own process."""
 
 import contextlib
 import os
@@ -17,6 +17,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import run_job, setup_globals
 
 from marlpipe.errors import UserError
+from marlpipe.records.lock import Owned
 
 LONGEST_REASON = 4000  # characters: it has to fit into a pipe that nobody reads before the process has ended
 
@@ -33,7 +34,7 @@ class Job:
 class Outcome(NamedTuple):
     """What a run's process says of itself at its end."""
 
-    kind: Literal["returned", "raised", "interrupted"]
+    kind: Literal["returned", "raised", "interrupted", "owned"]  # owned: by another process, which was left alone
     value: float | int | None = None  # what the task returned, where that is a number
     reason: str | None = None
 
@@ -42,6 +43,8 @@ def work(job: Job, channel: "Connection[Outcome, Outcome]") -> None:
     """The whole life of a run's process; its outcome goes into `channel`."""
     os.setsid()  # a Ctrl-C at the terminal reaches the launcher only, which passes on exactly one
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGUSR2):  # the process that we are a copy of has no ear for them
+        signal.signal(number, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(job.environment)
     _print_into(job.folder / "console.log")
@@ -62,6 +65,8 @@ def _outcome(job: Job) -> Outcome:
         if exit_.code in (None, 0):
             return Outcome("returned")
         return Outcome("raised", reason=f"exited with {exit_.code}")
+    except Owned as error:
+        return Outcome("owned", reason=str(error))
     except UserError as error:
         return _raised(str(error), str(error))
     except BaseException as error:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hydra_plugins import _marlpipe_local_memory as local_memory
-from hydra_plugins._marlpipe_local_memory import GIB, USUAL_PEAK, Memory, available, resident
+from hydra_plugins import _marlpipe_memory as local_memory
+from hydra_plugins._marlpipe_memory import GIB, USUAL_PEAK, Memory, available, resident
 
 MIB = 2**20
 

@@ -1,0 +1,47 @@
+"""Which launcher a command uses, and whether its configs agree: Hydra asks the command line alone, and says nothing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from marlpipe.errors import UserError
+
+
+def check_runs_here(config: DictConfig, folder: Path) -> None:
+    """UserError if a single run, which Hydra does right here, asks for another launcher than `train.yaml` has."""
+    chosen, usual = launcher(config), usual_launcher(folder)
+    if chosen != usual:
+        raise UserError(
+            f"hydra/launcher={chosen} is for grids, and Hydra does a single run right here\n"
+            f"  next: to submit it, put -m behind marlpipe; to run it here, choose hydra/launcher={usual}"
+        )
+
+
+def check_one_launcher(executing: DictConfig, configs: Sequence[DictConfig]) -> None:
+    """UserError if a run of a grid asks for another launcher, or other settings of it, than the grid is executed with.
+
+    executing: the config of the grid's command line without what is swept.
+    """
+    used, settings = launcher(executing), OmegaConf.to_container(executing.hydra.launcher)
+    for config in configs:
+        asked = launcher(config)
+        if asked != used or OmegaConf.to_container(config.hydra.launcher) != settings:
+            other = f"hydra/launcher={asked}" if asked != used else f"other settings of hydra/launcher={asked}"
+            raise UserError(
+                f"{' '.join(config.hydra.overrides.task)}: this run asks for {other},"
+                f" but a grid has one launcher, here {used}\n"
+                "  next: choose it for the whole grid, or start that run in a command of its own;\n"
+                "  resources that differ by algorithm or world are in hydra.launcher.algo and hydra.launcher.env"
+            )
+
+
+def launcher(config: DictConfig) -> str:
+    """The option that a config has chosen."""
+    return str(config.hydra.runtime.choices["hydra/launcher"])
+
+
+def usual_launcher(folder: Path) -> str:
+    """The option that `train.yaml` in a config folder chooses."""
+    defaults = OmegaConf.load(folder / "train.yaml").defaults
+    return next(str(entry["override hydra/launcher"]) for entry in defaults if "override hydra/launcher" in entry)
