@@ -7,7 +7,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench bench-check ladder wheel clean
+.PHONY: help setup run test test-slurm lint format bench bench-check ladder wheel clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -20,7 +20,12 @@ run: $(INSTALLED) ## Train QPro, WQMIX and QMIX, three seeds each; or what you l
 
 test: ARGS =
 test: lint ## Style, types and all tests; some of them: make test ARGS="-k cartpole"
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal --ignore=tests/slurm $(ARGS)
+
+test-slurm: ARGS =
+test-slurm: $(INSTALLED) ## The tests on a real Slurm, which they start and stop; installs Slurm (Debian, Ubuntu; may ask for sudo)
+	@bash tests/slurm/packages.sh
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/slurm $(ARGS)
 
 lint: $(INSTALLED) ## Style and types
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from typing import NoReturn
 from rich.console import Console
 
 from marlpipe.errors import UserError
+from marlpipe.records.plain_text import plain
 
 
 def ending(run: Callable[[Sequence[str]], int], *, stopped: str = "") -> NoReturn:
@@ -22,7 +23,7 @@ def ending(run: Callable[[Sequence[str]], int], *, stopped: str = "") -> NoRetur
     try:
         sys.exit(run(sys.argv[1:]))
     except UserError as error:
-        console.print(f"marlpipe: {error}", markup=False)
+        console.print(plain(f"marlpipe: {error}"), markup=False)
         sys.exit(2)
     except KeyboardInterrupt:
         console.print(f"marlpipe: stopped. {stopped}".rstrip(), markup=False)

@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from marlpipe import __version__
+import marlpipe
 from marlpipe.diff_config.comparison import differences
 from marlpipe.errors import UserError
 from marlpipe.naming import arm_hash, defining_config
 from marlpipe.records.files import explained, read_json
 from marlpipe.records.folder import RunFolder
+from marlpipe.stored_config import read_config
 
 FORMAT = 2  # of checkpoints; another number means that they cannot be read
 MOST_TOLD = 6  # keys in a message
@@ -31,7 +32,7 @@ class Checkpoint:
 
 def origin(config: DictConfig) -> dict[str, Any]:
     """What a checkpoint says of itself."""
-    return {"format": FORMAT, "marlpipe": __version__, "arm": arm_hash(config), "seed": config.seed}
+    return {"format": FORMAT, "marlpipe": marlpipe.__version__, "arm": arm_hash(config), "seed": config.seed}
 
 
 def newest_checkpoint(folder: RunFolder, config: DictConfig) -> Checkpoint | None:
@@ -90,7 +91,7 @@ def opened(path: Path, expected: dict[str, Any]) -> Checkpoint:
     made_by = f"marlpipe {told.get('marlpipe', 'of an earlier version')}"
     if told.get("format") != FORMAT:
         raise UserError(
-            f"{path} was made by {made_by}, and this is {__version__}, which cannot go on from it\n"
+            f"{path} was made by {made_by}, and this is {marlpipe.__version__}, which cannot go on from it\n"
             "  Finish the run with the code that began it, which run.json names; or move the folder away to train anew."
         )
     if {key: told.get(key) for key in ("arm", "seed")} != {key: expected[key] for key in ("arm", "seed")}:
@@ -106,12 +107,9 @@ def check_same_run(folder: RunFolder, config: DictConfig) -> None:
     told = read_json(folder.run)
     if told is None or (told.get("arm"), told.get("seed")) == (arm_hash(config), config.seed):
         return
-    there: Any = {}
-    with explained("read", folder.config):
-        if folder.config.exists():
-            there = OmegaConf.to_container(OmegaConf.load(folder.config))
+    there: Any = OmegaConf.to_container(read_config(folder)) if folder.config.exists() else {}
     ours = defining_config(config) | {"seed": config.seed}
-    known = {key: there[key] for key in ours if key in there} if isinstance(there, dict) else {}
+    known = {key: there[key] for key in ours if key in there}
     found = [f"    {'.'.join(path)}: {a} there, {b} here" for path, a, b in differences(known, ours)]
     more = [f"    … and {len(found) - MOST_TOLD} more"] if len(found) > MOST_TOLD else []
     raise UserError(

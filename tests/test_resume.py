@@ -1,6 +1,11 @@
-"""A run that is stopped and started again equals one that never was: parameters, rows of metrics, best policy."""
+"""A run that is stopped and started again equals one that never was, to the last bit."""
 
+import copy
+import json
+import shutil
 import signal
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +14,8 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from marlpipe.configuration import config_folder
+from marlpipe.configuration import config_folder, groups
+from marlpipe.drill.verdict import departures
 from marlpipe.grid import composed, composing
 from marlpipe.learner import Learner
 from marlpipe.naming import register_resolvers
@@ -33,89 +39,106 @@ SHORT = [
     "threads=1",
     "trainer=cpu",
 ]
-OF_THE_CLOCK = {"wall_s", "time/env_steps_per_s"}
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+
+
+@cache
+def short(*overrides: str) -> DictConfig:
+    register_resolvers()
+    with composing(config_folder()):
+        return composed([*SHORT, *overrides], config_folder())
 
 
 def task(folder: Path, *overrides: str) -> DictConfig:
     """The config as Hydra hands it to a run in `folder`."""
-    register_resolvers()
-    with composing(config_folder()):
-        config = composed([*SHORT, *overrides], config_folder())
+    config = copy.deepcopy(short(*overrides))
     with open_dict(config):
         config.hydra.runtime.output_dir = str(folder)
     HydraConfig.instance().set_config(config)
     return OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
 
 
-def rows(folder: Path) -> list[dict[str, Any]]:
-    return [
-        {key: value for key, value in row.items() if key not in OF_THE_CLOCK}
-        for row in RunFolder(folder).read_metrics()
-    ]
+def trained(folder: Path, *overrides: str) -> RunFolder:
+    """One session of a run, to its end or to where it is stopped."""
+    with suppress(KeyboardInterrupt):
+        train(task(folder, *overrides))
+    return RunFolder(folder)
 
 
-@pytest.fixture
-def learners(monkeypatch: pytest.MonkeyPatch) -> list[Learner]:
-    """The learner of each session, in order."""
-    seen: list[Learner] = []
-    configure = Learner.configure_optimizers
-
-    def noticed(self: Learner) -> torch.optim.Optimizer:
-        seen.append(self)
-        return configure(self)
-
-    monkeypatch.setattr(Learner, "configure_optimizers", noticed)
-    return seen
+def equal(one: RunFolder, other: RunFolder) -> bool:
+    """To the last bit: parameters, optimisers, replay, generators, schedules, rows, tables, best policy."""
+    assert one.fingerprint.exists()
+    assert departures(one, other) == []
+    return True
 
 
-def stop_at(gradient_step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C in the middle of a gradient step."""
-    step = Learner.training_step
+def stopping(monkeypatch: pytest.MonkeyPatch, number: signal.Signals, at: set[int] | None = None) -> list[int]:
+    """Sends a signal in the middle of training steps, of all or some. Their numbers, from 1, as they are made."""
+    step, steps = Learner.training_step, list[int]()
 
-    def interrupted(self: Learner, batch: Any, batch_idx: int) -> dict[str, Any]:
-        if self.trainer.global_step == gradient_step:
-            signal.raise_signal(signal.SIGINT)
+    def stopped(self: Learner, batch: Any, batch_idx: int) -> dict[str, Any]:
+        steps.append(self.trainer.train_dataloader.gradient_steps)
+        if at is None or steps[-1] in at:
+            signal.raise_signal(number)
         return step(self, batch, batch_idx)
 
-    monkeypatch.setattr(Learner, "training_step", interrupted)
+    monkeypatch.setattr(Learner, "training_step", stopped)
+    return steps
 
 
-@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
-@pytest.mark.parametrize("algo", ["qmix", "lomaq", "qpro"])
-def test_stopped_and_resumed_equals_uninterrupted(
-    algo: str, tmp_path: Path, learners: list[Learner], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("algo", sorted(groups(config_folder())["algo"]))
+def test_stopped_at_every_training_step_equals_uninterrupted(
+    algo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(task(tmp_path / "whole", f"algo={algo}"))
-    whole, expected = learners[-1], rows(tmp_path / "whole")
-    last = whole.trainer.global_step
-    assert last > 20
-    for gradient_step in (0, 1, 2, 5, 9, last // 2, last - 1):
-        folder = tmp_path / f"stopped at {gradient_step}"
+    tiny = (f"algo={algo}", "env_steps=110", "env.n_agents=2")
+    whole, stopped = trained(tmp_path / "whole", *tiny), RunFolder(tmp_path / "stopped")
+    with monkeypatch.context() as patch:
+        steps = stopping(patch, signal.SIGUSR2)
+        while stopped.status.state != "finished":
+            trained(stopped.path, *tiny)
+    assert steps == list(range(1, len(steps) + 1))
+    assert len(steps) > 10
+    assert equal(whole, stopped)
+
+
+@pytest.mark.parametrize("algo", ["qmix", "pac"])
+def test_stopped_once_and_finished_later(algo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = trained(tmp_path / "whole", f"algo={algo}")
+    last = 3 * round(whole.read_metrics()[-1]["episodes"] / 2) - 3
+    for step in (1, 2, 6, last // 2, last - 1):
         with monkeypatch.context() as patch:
-            stop_at(gradient_step, patch)
-            if gradient_step == last - 1:  # the last one: the run is over, there is nothing to stop
-                train(task(folder, f"algo={algo}"))
-            else:
-                with pytest.raises(KeyboardInterrupt):
-                    train(task(folder, f"algo={algo}"))
-                assert RunFolder(folder).status.state == "interrupted"
-                assert RunFolder(folder).last_checkpoint.exists()
-        train(task(folder, f"algo={algo}"))
-        assert RunFolder(folder).status.state == "finished"
-        assert rows(folder) == expected, f"stopped at {gradient_step}"
-        for name, value in whole.algorithm.state_dict().items():
-            assert torch.equal(learners[-1].algorithm.state_dict()[name], value), f"{name}, stopped at {gradient_step}"
-        ours, theirs = (torch.load(RunFolder(path).best_policy) for path in (folder, tmp_path / "whole"))
-        assert ours["return_mean"] == theirs["return_mean"]
+            stopping(patch, signal.SIGTERM, {step})
+            stopped = trained(tmp_path / f"stopped at {step}", f"algo={algo}")
+        assert (stopped.status.state, stopped.status.reason) == ("interrupted", "stopped by SIGTERM")
+        assert equal(whole, trained(stopped.path, f"algo={algo}"))
 
 
-@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+def killed(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_killed_between_checkpoints_no_row_comes_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is recorded after the last checkpoint, also at the very same env step, is recorded anew."""
+    whole = trained(tmp_path / "whole")
+    for step in (2, 3, 4, 9, 14, 19):
+        with monkeypatch.context() as patch:
+            stopping(patch, signal.SIGINT, {step})
+            stopped = trained(tmp_path / f"killed at {step}")
+        shutil.copytree(stopped.path, kept := tmp_path / f"kept at {step}")
+        with monkeypatch.context() as patch:  # a session that records on, and saves nothing
+            patch.setattr("marlpipe.callbacks.resumable.Resumable.save_if_due", lambda *_, **__: None)
+            patch.setattr("marlpipe.callbacks.final.FinalState.on_train_end", killed)
+            trained(stopped.path)
+        assert len(stopped.read_metrics()) == len(whole.read_metrics()) > len(RunFolder(kept).read_metrics())
+        assert equal(whole, trained(stopped.path))
+
+
 def test_a_second_ctrl_c_ends_at_once_and_the_run_goes_on_from_its_last_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listening = signal.getsignal(signal.SIGINT)
-    train(task(tmp_path / "whole"))
-    folder = RunFolder(tmp_path / "stopped")
+    whole, stopped = trained(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
     step = Learner.training_step
 
     def interrupted(self: Learner, batch: Any, batch_idx: int) -> dict[str, Any]:
@@ -127,26 +150,39 @@ def test_a_second_ctrl_c_ends_at_once_and_the_run_goes_on_from_its_last_checkpoi
     with monkeypatch.context() as patch:
         patch.setattr(Learner, "training_step", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            train(task(folder.path, "checkpoint_minutes=0.0"))
-    assert (folder.status.state, folder.status.reason) == ("interrupted", "stopped at once")
+            train(task(stopped.path, "checkpoint_minutes=0.0"))
+    assert (stopped.status.state, stopped.status.reason) == ("interrupted", "stopped at once")
     assert signal.getsignal(signal.SIGINT) == listening
-    train(task(folder.path))
-    assert rows(folder.path) == rows(tmp_path / "whole")
+    assert equal(whole, trained(stopped.path))
 
 
-@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
-def test_a_finished_run_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finished_run_is_left_alone_and_keeps_no_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = trained(tmp_path)
+    assert sorted(file.name for file in folder.checkpoints.iterdir()) == ["best.pt", "final.pt"]
+    written = folder.metrics.stat().st_mtime_ns
     train(task(tmp_path))
-    written = (tmp_path / "metrics.jsonl").stat().st_mtime_ns
-    train(task(tmp_path))
-    assert (tmp_path / "metrics.jsonl").stat().st_mtime_ns == written
+    assert folder.metrics.stat().st_mtime_ns == written
     assert "finished already" in capsys.readouterr().err
 
 
-@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
-def test_the_same_command_twice_gives_the_same_bits(tmp_path: Path) -> None:
-    train(task(tmp_path / "a"))
-    train(task(tmp_path / "b"))
-    assert rows(tmp_path / "a") == rows(tmp_path / "b")
-    train(task(tmp_path / "c", "seed=1"))
-    assert rows(tmp_path / "c") != rows(tmp_path / "a")
+def test_the_same_command_twice_gives_the_same_bits_and_another_seed_others(tmp_path: Path) -> None:
+    one, again, other = trained(tmp_path / "a"), trained(tmp_path / "b"), trained(tmp_path / "c", "seed=1")
+    assert equal(one, again)
+    assert len(departures(one, other)) > 5
+
+
+@pytest.mark.parametrize("change", ["the best policy", "rows of metrics instead of", "replay", "optimizers"])
+def test_what_differs_is_found(change: str, tmp_path: Path) -> None:
+    folder = trained(tmp_path / "run")
+    other = RunFolder(shutil.copytree(folder.path, tmp_path / "other"))
+    if change == "the best policy":
+        best = torch.load(other.best_policy)
+        next(iter(best["agent"].values())).view(-1)[0] += 1e-6
+        torch.save(best, other.best_policy)
+    elif change.startswith("rows"):
+        lines = other.metrics.read_text().splitlines(keepends=True)
+        other.metrics.write_text("".join([*lines, lines[-1]]))
+    else:
+        told = json.loads(other.fingerprint.read_text())
+        other.fingerprint.write_text(json.dumps({**told, change: "0" * 16}))
+    assert any(change in part for part in departures(folder, other))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from marlpipe.analysis.report import report
 from marlpipe.errors import UserError
+from marlpipe.records.enclosed import check_inside
+from marlpipe.records.plain_text import plain
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,9 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="where table.csv and the figures go (default: FOLDER/report)")
     given = parser.parse_args(arguments)
     try:
-        report(given.folders, given.out or given.folders[0] / "report")
+        beside = given.folders[0] / "report"
+        if given.out is None:
+            check_inside(beside, given.folders[0])
+        report(given.folders, given.out or beside)
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(plain(str(error)), file=sys.stderr)
         return 1
     return 0
 

@@ -60,9 +60,11 @@ def decompositions(env: str, arms: Sequence[Arm], out: Path) -> Path | None:
             textcoords="offset points",
             fontsize=8,
             color="0.35",
+            parse_math=False,
         )
     figure.colorbar(image, ax=axes.flatten().tolist(), shrink=0.8, label="learned reward")
-    figure.suptitle(f"{env}: learned rewards over what each agent sees, first seed of each arm", fontsize=10)
+    title = f"{env}: learned rewards over what each agent sees, first seed of each arm"
+    figure.suptitle(title, fontsize=10, parse_math=False)
     with explained("write", out):
         figure.savefig(out, dpi=160)
     return out

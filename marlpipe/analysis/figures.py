@@ -87,7 +87,7 @@ def _end(numbered: tuple[int, Arm]) -> float:
 
 
 def _dress(axes: Axes, env: str, *, beside: bool) -> None:
-    axes.set_title(env, loc="left", fontweight="bold")
+    axes.set_title(env, loc="left", fontweight="bold", parse_math=False)
     axes.set_title("thick: mean, thin: seeds, band: lowest to highest seed", loc="right", fontsize=8, color="0.35")
     axes.set_xlabel("environment steps")
     axes.set_ylabel("evaluation return (mean over episodes)")
@@ -96,6 +96,8 @@ def _dress(axes: Axes, env: str, *, beside: bool) -> None:
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     if beside:
-        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
+        legend = axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
     else:
-        axes.legend(frameon=False, loc="best", fontsize=9)
+        legend = axes.legend(frameon=False, loc="best", fontsize=9)
+    for name in legend.get_texts():
+        name.set_parse_math(False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from marlpipe.analysis.arms import Arm
 from marlpipe.analysis.runs import Run
@@ -58,9 +59,9 @@ def games_table(summaries: Sequence[GameSummary]) -> Table:
         box=SIMPLE_HEAD,
     )
     for heading in ("arm", *games):
-        table.add_column(heading, justify="left" if heading == "arm" else "right", overflow="fold")
+        table.add_column(Text(heading), justify="left" if heading == "arm" else "right", overflow="fold")
     for arm in dict.fromkeys(summary.arm for summary in summaries):
-        table.add_row(arm, *(_cell(cells.get((arm, game))) for game in games))
+        table.add_row(Text(arm), *(_cell(cells.get((arm, game))) for game in games))
     return table
 
 

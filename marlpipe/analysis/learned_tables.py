@@ -45,7 +45,7 @@ def learned_tables(env: str, arms: Sequence[Arm], out: Path) -> Path | None:
     for place in axes[len(panels) :]:
         place.set_axis_off()
     figure.colorbar(image, ax=list(axes), shrink=0.8, label="value of the joint action")
-    figure.suptitle(f"{env}: first seed of each arm, its best joint action framed", fontsize=10)
+    figure.suptitle(f"{env}: first seed of each arm, its best joint action framed", fontsize=10, parse_math=False)
     with explained("write", out):
         figure.savefig(out, dpi=160)
     return out
@@ -58,7 +58,7 @@ def _last(arm: Arm) -> dict[str, Any] | None:
 
 def _draw(axes: Axes, name: str, table: Table, largest: float) -> AxesImage:
     image = axes.imshow(table, cmap="PuOr_r", vmin=-largest, vmax=largest)
-    axes.set_title(name, fontsize=9)
+    axes.set_title(name, fontsize=9, parse_math=False)
     axes.set_xlabel("agent 1", fontsize=8)
     axes.set_ylabel("agent 0", fontsize=8)
     axes.set_xticks(range(table.shape[1]))

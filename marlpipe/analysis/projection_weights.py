@@ -39,12 +39,12 @@ def projection_weights(env: str, arms: Sequence[Arm], out: Path) -> Path | None:
             norm=LogNorm(SMALLEST_SHARE, 1),
             cmap="viridis",
         )
-        place.set_title(name, fontsize=9)
+        place.set_title(name, fontsize=9, parse_math=False)
         place.set_xlabel("environment steps")
         place.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes[0].set_ylabel("projection weight w")
     figure.colorbar(image, ax=list(axes), label="share of the batch's transitions")
-    figure.suptitle(f"{env}: first seed of each arm", fontsize=10)
+    figure.suptitle(f"{env}: first seed of each arm", fontsize=10, parse_math=False)
     with explained("write", out):
         figure.savefig(out, dpi=160)
     return out

@@ -1,12 +1,13 @@
 """From run folders to the table and the figures of a comparison."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
-from marlpipe.analysis.arms import by_env
+from marlpipe.analysis.arms import Arm, by_env
 from marlpipe.analysis.comparison import compare
 from marlpipe.analysis.decompositions import decompositions
 from marlpipe.analysis.figures import learning_curves
@@ -15,9 +16,12 @@ from marlpipe.analysis.learned_tables import learned_tables
 from marlpipe.analysis.projection_weights import projection_weights
 from marlpipe.analysis.runs import Run, find_runs
 from marlpipe.analysis.table import comparison_csv, comparison_table
+from marlpipe.errors import UserError
+from marlpipe.records.enclosed import check_inside
 from marlpipe.records.files import explained, write_text
 
 References = Mapping[str, Mapping[str, float]]  # for each environment, returns by name
+LONGEST_NAME = 100  # of a file, in letters
 FILE_WIDTH = 140  # columns where the output goes into a file or a pipe, which has no width of its own
 
 
@@ -55,20 +59,40 @@ def report(
         shown.print(games_table(games))
     with explained("make the folder", out):
         out.mkdir(parents=True, exist_ok=True)
-    written = [out / "table.csv"]
+    written = [inside(out, "table.csv")]
     write_text(written[0], comparison_csv(comparisons))
     if games:
-        written.append(out / "games.csv")
+        written.append(inside(out, "games.csv"))
         write_text(written[-1], games_csv(games))
     for env, env_arms in arms.items():
-        name = re.sub(r"[^A-Za-z0-9_.=-]+", "_", env) or "env"
-        drawn = [
-            learning_curves(env, env_arms, out / f"{name}.png", (references or {}).get(env)),
-            learned_tables(env, env_arms, out / f"{name}-values.png"),
-            projection_weights(env, env_arms, out / f"{name}-weights.png"),
-            decompositions(env, env_arms, out / f"{name}-decomposition.png"),
-        ]
+        name = re.sub(r"[^A-Za-z0-9_.=-]+", "_", env)[:LONGEST_NAME] or "env"
+        with explained_records(env_arms):
+            drawn = [
+                learning_curves(env, env_arms, inside(out, f"{name}.png"), (references or {}).get(env)),
+                learned_tables(env, env_arms, inside(out, f"{name}-values.png")),
+                projection_weights(env, env_arms, inside(out, f"{name}-weights.png")),
+                decompositions(env, env_arms, inside(out, f"{name}-decomposition.png")),
+            ]
         written += [figure for figure in drawn if figure is not None]
     for path in written:
         shown.print(str(path), style="dim", soft_wrap=True, highlight=False, markup=False)
     return runs
+
+
+def inside(out: Path, name: str) -> Path:
+    """A file of that name to write. UserError where a link there leads elsewhere."""
+    check_inside(out / name, out)
+    return out / name
+
+
+@contextmanager
+def explained_records(arms: Sequence[Arm]) -> Iterator[None]:
+    """UserError, with the runs, where their numbers and tables are not such as a run leaves."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        counted = "\n    ".join(str(run.folder.path) for arm in arms for run in arm.counted)
+        raise UserError(
+            f"the records of one of these runs cannot be drawn: {type(error).__name__}: {error}\n    {counted}\n"
+            "  next: mend its metrics.jsonl or tables.jsonl, or move the folder away"
+        ) from error

@@ -1,5 +1,6 @@
 """Run folders as records: who each run is, how it stands, and its evaluation curve."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from marlpipe.errors import UserError
+from marlpipe.records.enclosed import check_enclosed
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.identity import Identity, identity
-from marlpipe.records.status import Status
+from marlpipe.records.search import find_folders
+from marlpipe.records.status import LARGEST, Status
 
 EVAL_RETURN = "eval/return_mean"
 
@@ -28,11 +31,12 @@ class Run:
 
 
 def load_run(path: Path) -> Run:
-    """Reads one run folder, whatever state the run is in.
+    """Reads one run folder, whatever state the run is in, and whoever made it.
 
     Raises:
-        UserError: a file of the run is broken.
+        UserError: a file of the run is broken, or a link leads out of the folder.
     """
+    check_enclosed(path)
     folder = RunFolder(path)
     by_step = _evaluations(folder)
     steps = sorted(by_step)
@@ -52,22 +56,19 @@ def find_runs(roots: Iterable[Path]) -> list[Run]:
     Raises:
         UserError: a root does not exist, there is no run below any, or a run's files are broken.
     """
-    searched = list(roots)
-    for root in searched:
-        if not root.is_dir():
-            raise UserError(f"there is no folder {root}\n  Give the folder of a run, or one above it, like multirun/.")
-    # a run that was killed early has a status, but has not said yet who it is
-    named = [file for root in searched for name in ("run.json", "status.json") for file in root.rglob(name)]
-    found = {file.parent.resolve(): file.parent for file in named}
-    if not found:
-        places = ", ".join(str(root) for root in searched) or "(no folder given)"
-        raise UserError(
-            f"no run found in {places}\n  A run is a folder with a run.json. Start some first, for instance:\n"
-            "  python -m marlpipe -m algo=qmix,vdn env=cartpole seed=0,1,2"
-        )
-    return [load_run(found[path]) for path in sorted(found)]
+    return [load_run(folder.path) for folder in find_folders(roots)]
 
 
 def _evaluations(folder: RunFolder) -> dict[int, dict[str, float]]:
     """By env steps: an evaluation that was repeated after a resume counts once, as it came out last."""
-    return {int(row["env_steps"]): row for row in folder.read_metrics() if EVAL_RETURN in row}
+    evaluations = [row for row in folder.read_metrics() if EVAL_RETURN in row]
+    for row in evaluations:
+        if not 0 <= row.get("env_steps", math.nan) <= LARGEST / 2:  # a float may round up to what no integer holds
+            raise UserError(
+                f"{folder.metrics}: an evaluation at env_steps={row.get('env_steps', 'null')}.\n"
+                "  valid: a number from 0\n  Remove that line, then try again."
+            )
+    return {
+        int(row["env_steps"]): row if math.isfinite(row[EVAL_RETURN]) else {**row, EVAL_RETURN: math.nan}
+        for row in evaluations
+    }

@@ -14,7 +14,7 @@ from marlpipe.analysis.comparison import ArmSummary, verdict
 from marlpipe.analysis.runs import Run
 from marlpipe.analysis.statistics import FEW_SEEDS, Spread
 from marlpipe.records.durations import duration
-from marlpipe.records.live import COLOURS
+from marlpipe.records.glance import COLOURS
 
 COLUMNS = (
     "env",
@@ -44,7 +44,7 @@ def comparison_table(env: str, summaries: Sequence[ArmSummary]) -> RenderableTyp
     Each arm stands against the best of the others, with the 95 % bootstrap interval of the difference in brackets.
     """
     table = Table(
-        title=env, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+        title=Text(env, style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
     for heading in ("arm", "seeds", "final return", "area", "against the best other", "env steps/s", "wall"):
         # where the terminal is narrow, these two can break in a readable way
@@ -56,7 +56,7 @@ def comparison_table(env: str, summaries: Sequence[ArmSummary]) -> RenderableTyp
         )
     for summary in sorted(summaries, key=_best_first):
         table.add_row(
-            summary.arm.name + (" (so far)" if summary.arm.partial else ""),
+            Text(summary.arm.name + (" (so far)" if summary.arm.partial else "")),
             _seeds(summary),
             _spread(summary.final),
             _spread(summary.area),

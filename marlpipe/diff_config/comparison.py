@@ -13,6 +13,7 @@ from rich.text import Text
 
 from marlpipe.diff_config.sides import Side
 from marlpipe.naming import INCIDENTAL, INCIDENTAL_KEYS
+from marlpipe.records.plain_text import plain
 
 ABSENT = object()
 Difference = tuple[tuple[str, ...], Any, Any]  # the path of a key, and its values in A and in B
@@ -42,7 +43,7 @@ def comparison(a: Side, b: Side) -> RenderableType:
 
 def whole(lines: str) -> Text:
     """Text that is not broken where the console ends: paths are there to be copied."""
-    return Text(lines, no_wrap=True, overflow="ignore")
+    return Text(plain(lines), no_wrap=True, overflow="ignore")
 
 
 def differences(a: Any, b: Any, path: tuple[str, ...] = ()) -> Iterator[Difference]:
@@ -65,9 +66,9 @@ def incidental(path: tuple[str, ...]) -> bool:
 def add_section(table: Table, rows: list[Difference], *heading: str) -> None:
     """Rows below the cells of their heading, if they have one."""
     if rows and heading:
-        table.add_row(*(Text(cell, style="bold") for cell in heading))
+        table.add_row(*(Text(plain(cell), style="bold") for cell in heading))
     for path, a, b in rows:
-        table.add_row(Text(".".join(path)), told(path[-1], a), told(path[-1], b))
+        table.add_row(Text(plain(".".join(path))), told(path[-1], a), told(path[-1], b))
     table.add_section()
 
 
@@ -76,13 +77,13 @@ def told(key: str, value: Any) -> Text:
     if value is ABSENT:
         return Text("no such key", style="dim")
     if not isinstance(value, str):
-        return Text(short(value))
+        return Text(plain(short(value)))
     if key == "_target_":
-        return Text(value.removeprefix("marlpipe."))
-    with suppress(json.JSONDecodeError):  # in quotes where it would be read as something else
+        return Text(plain(value.removeprefix("marlpipe.")))
+    with suppress(ValueError, RecursionError):  # in quotes where it would be read as something else
         json.loads(value)
-        return Text(short(value))
-    return Text(value or '""')
+        return Text(plain(short(value)))
+    return Text(plain(value) or '""')
 
 
 def short(value: Any) -> str:
@@ -92,12 +93,12 @@ def short(value: Any) -> str:
     if not isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
     if value.get("_target_") == "hydra.utils.get_method":
-        return str(value["path"]).removeprefix("marlpipe.")
+        return str(value.get("path")).removeprefix("marlpipe.")
     given = {key: short(part) for key, part in value.items() if key not in ("_target_", "_partial_")}
     if "_target_" not in value:
         return f"{{{', '.join(f'{key}: {part}' for key, part in given.items())}}}"
     takes = [f"{key}={part}" for key, part in given.items()] + ["…"] * bool(value.get("_partial_"))
-    return f"{value['_target_'].removeprefix('marlpipe.')}({', '.join(takes)})"
+    return f"{str(value['_target_']).removeprefix('marlpipe.')}({', '.join(takes)})"
 
 
 def conclusions(

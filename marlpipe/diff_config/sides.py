@@ -1,5 +1,6 @@
 """What is compared: the resolved config of a run, or of a command that was never run."""
 
+import json
 import shlex
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -9,17 +10,16 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
 from marlpipe.build import check_keys
 from marlpipe.configuration import config_folder, groups
 from marlpipe.errors import UserError
-from marlpipe.evaluate.policy import run_config
-from marlpipe.grid import composed, expanded, parsed
+from marlpipe.grid import composed, expanded, fixed, parsed
 from marlpipe.naming import run_folder, run_subfolder
-from marlpipe.records.files import read_json
+from marlpipe.records.enclosed import check_enclosed
 from marlpipe.records.folder import RunFolder
-from marlpipe.records.identity import identity
+from marlpipe.records.identity import identity, run_record
+from marlpipe.stored_config import read_config
 
 PROVENANCE = ("git", "python", "versions", "hardware")  # of run.json
 VALID = "valid: the folder of a run, multirun/ENV/ALGO-HASH/seed=SEED, or key=value; see --help"
@@ -39,15 +39,16 @@ class Side:
 
 
 def of_run(path: Path) -> Side:
-    """What a run's folder says, whatever state the run is in. UserError where it is no run's, or cannot be read."""
+    """What a run's folder says, whatever state the run is in; nothing that it says is executed.
+
+    UserError where it is no run's, cannot be read, or is not all inside the folder.
+    """
     folder = RunFolder(path)
     if not folder.config.is_file():
         raise UserError(f"{path} is not the folder of a run: it has no {folder.config.name}.\n  {VALID}")
-    try:
-        config = resolved(run_config(folder), str(folder.config))
-    except (YAMLError, OmegaConfBaseException) as error:
-        raise UserError(f"{folder.config} cannot be read: {error}\n  Restore the file.") from error
-    record, who = read_json(folder.run) or {}, identity(folder)
+    check_enclosed(path)
+    config = resolved(read_config(folder), str(folder.config))
+    record, who = run_record(folder), identity(folder)
     return Side(
         overrides=shlex.join(who.overrides),
         folder=path,
@@ -69,7 +70,7 @@ def of_command(typed: str) -> Side:
         check_word(word, groups(folder))
     try:
         if any(override.is_sweep_override() for override in parsed(words)):
-            one = shlex.join(expanded(words, folder)[0])
+            one = shlex.join(expanded(words, fixed(words, folder))[0])
             raise UserError(f"'{typed}' is a grid.\n  next: pick one of its runs, as in '{one}'")
         config = composed(words, folder)
         check_keys(config)
@@ -79,7 +80,7 @@ def of_command(typed: str) -> Side:
             folder=run_folder(config),
             name=run_subfolder(config),
             choices=dict(config.hydra.runtime.choices),
-            runs=len(expanded(words, folder)) if config.hydra.sweeper.params else 1,
+            runs=len(expanded(words, fixed(words, folder))) if config.hydra.sweeper.params else 1,
         )
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(f"'{typed}' comes to no run: {error}\n  see `python -m marlpipe --help`") from error
@@ -113,6 +114,5 @@ def resolved(config: DictConfig, source: str) -> dict[str, Any]:
     if "env" not in config:
         raise UserError(f"{source} is not the config of a run: it has no env.\n  {VALID}")
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    plain = OmegaConf.to_container(own, resolve=True)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
+    plain: dict[str, Any] = json.loads(json.dumps(OmegaConf.to_container(own, resolve=True)))  # all keys are texts
+    return plain

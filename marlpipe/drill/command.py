@@ -51,8 +51,13 @@ def drill(options: Options) -> int:
     lasted = whole.status.wall_s or 0.0
     console.print(f"  {whole.status.env_steps:,} env steps in {lasted:.1f} s")
 
-    ways: list[Session] = [Signalled(signal.SIGTERM), Signalled(signal.SIGKILL), Preempted(), Signalled(signal.SIGKILL)]
-    for number, way in enumerate(islice(cycle(ways), options.kills), start=1):
+    ways: dict[str, Session] = {
+        "sigterm": Signalled(signal.SIGTERM),
+        "sigkill": Signalled(signal.SIGKILL),
+        "sigusr2": Preempted(),
+    }
+    chosen = list(ways.values()) if options.by == "all" else [ways[options.by]]
+    for number, way in enumerate(islice(cycle(chosen), options.kills), start=1):
         way.start(killed_asked, killed)
         time.sleep(chance.uniform(0, 2 * lasted / options.kills))
         ended_itself = way.over()

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from marlpipe.bound import Bound
-from marlpipe.errors import UserError
+from marlpipe.errors import UserError, unknown
 
 HELP = """\
 python -m marlpipe.drill [key=value …]
@@ -17,6 +17,7 @@ the last bit. No cluster is needed; it takes about two minutes.
 
   kills=6        how often
   moments=0      the seed of the random moments
+  by=all         or only one of sigterm, sigkill, sigusr2
   out=FOLDER     where the runs lie, and stay; if not given, in a temporary folder, which stays if they differ
 
 All else is what `python -m marlpipe` takes for one run, as in algo=qpro env=predator_prey env_steps=5000. Preset is
@@ -30,6 +31,7 @@ PRESET = (
     *("profile.replay_episodes=64", "profile.batch_episodes=16", "checkpoint_minutes=0.02", "threads=1"),
     *("trainer=cpu", "logger=none"),
 )
+WAYS = ("all", "sigterm", "sigkill", "sigusr2")
 KILLS, MOMENTS = Bound(1, 1000), Bound(0, 2**31)
 
 
@@ -39,6 +41,7 @@ class Options:
 
     kills: int = 6
     moments: int = 0
+    by: str = "all"
     out: str | None = None
     overrides: list[str] = field(default_factory=list)
 
@@ -49,14 +52,16 @@ def parsed(arguments: Sequence[str]) -> Options:
     overrides = []
     for argument in arguments:
         key, _, value = argument.partition("=")
-        if key in ("kills", "moments", "out"):
+        if key in ("kills", "moments", "by", "out"):
             own[key] = value
         else:
             overrides.append(argument)
     numbers = {
         key: _number(key, own[key], bound) for key, bound in (("kills", KILLS), ("moments", MOMENTS)) if key in own
     }
-    return Options(**numbers, out=own.get("out"), overrides=overrides)
+    if own.get("by", "all") not in WAYS:
+        raise unknown("by: the way to kill", own["by"], WAYS)
+    return Options(**numbers, by=own.get("by", "all"), out=own.get("out"), overrides=overrides)
 
 
 def _number(key: str, value: str, bound: Bound) -> int:

@@ -1,5 +1,6 @@
 """Any world of PettingZoo's parallel API with Discrete actions, such as MPE2 and Butterfly (Terry et al. 2021)."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -70,6 +71,12 @@ class PettingZooWorld:
     rebuild: bool  # make a copy anew for each episode
     workers: int | str  # processes; 0: none but this one, "auto": as many as there are threads, if they pay
     spec: EnvSpec = field(init=False)
+
+    @staticmethod
+    def packages(config: Mapping[str, Any]) -> list[str]:
+        """Where a world of this config comes from, beside marlpipe."""
+        name = str(config["name"])
+        return ["pettingzoo"] if "/" in name else ["pettingzoo", re.split("[.:]", name)[0]]
 
     def __post_init__(self) -> None:
         if self.workers != "auto" and not Bound(0).holds(self.workers):

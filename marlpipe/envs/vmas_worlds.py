@@ -112,6 +112,11 @@ class VmasWorld:
     time_limit_is_terminal: bool
     spec: EnvSpec = field(init=False)
 
+    @staticmethod
+    def packages(config: Mapping[str, Any]) -> list[str]:  # noqa: ARG004 whatever the scenario
+        """Where a world of this config comes from, beside marlpipe."""
+        return ["vmas"]
+
     def __post_init__(self) -> None:
         check_numbers(self, {"horizon": Bound(1)})
         vmas = import_vmas()

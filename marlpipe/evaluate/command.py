@@ -14,13 +14,14 @@ from marlpipe.build import build_env
 from marlpipe.errors import UserError
 from marlpipe.evaluate.options import HELP, parsed
 from marlpipe.evaluate.outcome import episodes_csv, measured, summary
-from marlpipe.evaluate.policy import best_policy, opened, run_config, usable
+from marlpipe.evaluate.policy import best_policy, opened, usable, usual_episodes
 from marlpipe.pictures.draw import pixels
 from marlpipe.pictures.film import moving_format, write_film
 from marlpipe.pictures.filmed import Filmed
 from marlpipe.records.files import explained, write_text
 from marlpipe.rollout import rollout
 from marlpipe.scene import Scene, Scenic
+from marlpipe.stored_config import stored_config
 from marlpipe.types import Env, EpisodeBatch
 
 FILM_S = 8.0  # of the longest possible episode, where the frame rate is ours to choose
@@ -35,10 +36,10 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     options = parsed(arguments)
     folder, device = opened(Path(options.run)), usable(options.device)
-    config = run_config(folder)
+    config = stored_config(folder)
     env = build_env(config)
     agent, recorded = best_policy(folder, config, env, device)
-    n = options.episodes or int(config.evaluation.episodes)
+    n = options.episodes or usual_episodes(folder, config)
 
     with progress_bar() as bar:
         playing = bar.add_task(f"{n} episodes", total=None)
@@ -59,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
 
     console = Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)
     here = f"{n} episodes, seed {options.seed}" + (f", ε = {options.epsilon:g}" if options.epsilon else "")
-    there = "best evaluation" + (f", at {int(recorded['env_steps']):,} env steps" if "env_steps" in recorded else "")
+    there = "best evaluation" + (f", at {recorded['env_steps']:,.0f} env steps" if "env_steps" in recorded else "")
     console.print(summary({here: measured(played), there: recorded}))
     for path in written:
         console.print(str(path), style="dim", markup=False, soft_wrap=True, highlight=False)

@@ -119,10 +119,10 @@ def read_json(path: Path) -> Any:
     """
     with explained("read", path):
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8", errors="replace")
         except (FileNotFoundError, NotADirectoryError):
             return None
     try:
         return json.loads(text) if text else None
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # no JSON, a number of thousands of digits, a tower of brackets
         raise UserError(f"{path} is not valid JSON: {error}\n  Restore the file, or remove it.") from error

@@ -2,7 +2,7 @@
 
 import math
 from contextlib import suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from marlpipe.errors import UserError
 from marlpipe.records.files import explained, overwrite_json, read_json, settle, write_json, write_text
 from marlpipe.records.metrics import Row, TableRow, append_row, read_rows, read_tables, truncate_rows
-from marlpipe.records.status import State, Status
+from marlpipe.records.status import State, Status, status_from
 
 
 class RunFolder:
@@ -111,9 +111,7 @@ class RunFolder:
     @property
     def status(self) -> Status:
         """The status file's content; the initial status where there is none. Unknown keys are passed over."""
-        known = {field.name for field in fields(Status)}
-        stored = read_json(self.status_file) or {}
-        return Status(**{name: value for name, value in stored.items() if name in known})
+        return status_from(read_json(self.status_file), self.status_file)
 
     def update_status(self, **changes: Any) -> Status:
         """Replaces some fields of the status file, and its time, at once. NaN and infinities become null.

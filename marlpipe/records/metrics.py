@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,12 @@ def read_rows(path: Path) -> list[dict[str, float]]:
     Raises:
         UserError: an earlier line is not a JSON object, or the file cannot be read.
     """
-    return [{name: float(value) for name, value in row.items()} for _, row in _rows(path)]
+    return [row for _, row in _rows(path, _number)]
 
 
 def read_tables(path: Path) -> list[dict[str, Any]]:
     """All rows of tables, as `read_rows` does."""
-    return [row for _, row in _rows(path)]
+    return [row for _, row in _rows(path, _numbers)]
 
 
 def truncate_rows(path: Path, keep: int) -> int:
@@ -53,7 +53,7 @@ def truncate_rows(path: Path, keep: int) -> int:
     Raises:
         UserError: there are fewer rows.
     """
-    lines = [line for line, _ in _rows(path)]
+    lines = [line for line, _ in _rows(path, _numbers)]
     if len(lines) < keep:
         raise UserError(
             f"{path} has {len(lines)} rows, and had {keep} when the checkpoint was made\n"
@@ -64,14 +64,14 @@ def truncate_rows(path: Path, keep: int) -> int:
     return len(lines) - keep
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows(path: Path, told: Callable[[Any], Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     with explained("read", path):
         text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     whole = text.split("\n")[:-1]  # a row ends in a newline: what follows the last one was cut off in the writing
     for number, line in enumerate(whole, start=1):
         try:
-            row = {name: _numbers(value) for name, value in json.loads(line).items()}
-        except (ValueError, TypeError, AttributeError) as error:
+            row = {name: told(value) for name, value in json.loads(line).items()}
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise UserError(
                 f"line {number} of {path} is not a row of metrics: {line[:60]!r}\n  Remove that line, then try again."
             ) from error
@@ -89,4 +89,8 @@ def _finite(value: Any) -> Any:
 def _numbers(value: Any) -> Any:
     if isinstance(value, list):
         return [_numbers(part) for part in value]
+    return _number(value)
+
+
+def _number(value: Any) -> float:
     return math.nan if value is None else float(value)

@@ -52,16 +52,15 @@ def status_from(stored: Any, path: Path) -> Status:
         return Status()
     if not isinstance(stored, dict):
         raise UserError(f"{path} holds no JSON object.\n  Restore the file, or remove it.")
-    known = {field.name: field.type for field in fields(Status) if field.name in stored}
-    for name, kind in known.items():
-        if not _fits(stored[name], kind):
-            literal = get_origin(kind) is Literal
-            valid = ", ".join(map(str, get_args(kind))) if literal else _words(kind)
+    told: dict[str, Any] = {}
+    for name, kind in ((field.name, field.type) for field in fields(Status) if field.name in stored):
+        value = stored[name]
+        if not _fits(value, kind):
             raise UserError(
-                f"{path}: {name} cannot be {stored[name]!r:.80}.\n  valid: {valid}\n  Restore the file, or remove it."
+                f"{path}: {name} cannot be {value!r:.80}.\n  valid: {_words(kind)}\n  Restore the file, or remove it."
             )
-    told: dict[str, Any] = {name: stored[name] for name in known}
-    return Status(**{name: plain(value) if isinstance(value, str) else value for name, value in told.items()})
+        told[name] = plain(value) if isinstance(value, str) else value
+    return Status(**told)
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -76,5 +75,7 @@ def _kinds(kind: Any) -> tuple[type, ...]:
 
 
 def _words(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return ", ".join(get_args(kind))
     kinds = [one for one in _kinds(kind) if one is not int or float not in _kinds(kind)]
     return " or ".join(WORDS[one] for one in kinds)
