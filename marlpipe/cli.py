@@ -6,11 +6,14 @@ from collections.abc import Sequence
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import InstantiationException
 
 from marlpipe.analysis.report import report
 from marlpipe.configuration import config_folder
 from marlpipe.endings import ending
-from marlpipe.grid import composing, planned_folders
+from marlpipe.errors import UserError
+from marlpipe.grid import composing, planned_folders, swept
 from marlpipe.naming import grid_hash, register_resolvers
 from marlpipe.records.files import explained_inside
 from marlpipe.records.folder import RunFolder
@@ -32,8 +35,8 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     folders = list(dict.fromkeys(planned_folders(asked.overrides, config_folder(), sweep=asked.multirun)))
     with explained_inside(folders[0].absolute().parents[2]):  # Hydra writes there too
-        hand_to_hydra(asked.overrides, sweep=asked.multirun)
-    if any(not RunFolder(folder).status.ended for folder in folders):
+        done = hand_to_hydra(asked.overrides, sweep=asked.multirun)
+    if not done and any(not RunFolder(folder).status.ended for folder in folders):
         print(f"submitted. How it goes: python -m marlpipe.status {folders[0].parents[2]} --watch")
         return 0
     out = folders[0] / "figures" if len(folders) == 1 else folders[0].parents[2] / "reports" / grid_hash(folders)
@@ -41,12 +44,21 @@ def run(arguments: Sequence[str]) -> int:
     return int(any(RunFolder(folder).status.state != "finished" for folder in folders))
 
 
-def hand_to_hydra(overrides: Sequence[str], *, sweep: bool) -> None:
-    """What `hydra.main` does with a command line, but for a composition to see whether it is a sweep."""
+def hand_to_hydra(overrides: Sequence[str], *, sweep: bool) -> bool:
+    """What `hydra.main` does with a command line, but for a composition to see whether it is a sweep.
+
+    Returns:
+        Whether the runs have been done here; False if they were handed to a queue.
+    """
     with composing(config_folder()):
         application = GlobalHydra.instance().hydra
         assert application is not None
-        if sweep:
-            application.multirun("train", train, [*overrides, "hydra.mode=MULTIRUN"])
-        else:
+        try:
+            if sweep:
+                grid = [*swept(overrides, config_folder()), "hydra.mode=MULTIRUN"]
+                batches: list[Sequence[JobReturn]] = application.multirun("train", train, grid)
+                return all(job.status is not JobStatus.UNKNOWN for jobs in batches for job in jobs)
             application.run("train", train, [*overrides, "hydra.mode=RUN"])
+        except InstantiationException as error:  # Hydra puts it around what a launcher says of its settings
+            raise error.__cause__ if isinstance(error.__cause__, UserError) else error
+    return True

@@ -12,6 +12,9 @@ def fingerprint(value: Any) -> str:
     """Sixteen hexadecimal digits of nested mappings, sequences, tensors, numbers, strings and None.
 
     Tensors count by dtype, shape and bytes, wherever they lie; numbers by their exact value, NaN as equal to itself.
+
+    Raises:
+        TypeError: anything else, which need not say all that it is.
     """
     seen = hashlib.sha256()
     _feed(seen, value)
@@ -31,5 +34,7 @@ def _feed(seen: Any, value: Any) -> None:
         seen.update(f"[{len(value)}".encode())
         for part in value:
             _feed(seen, part)
-    else:
+    elif isinstance(value, str | int | float | None):
         seen.update(f"{value!r};".encode())
+    else:
+        raise TypeError(f"{type(value).__name__} has no fingerprint")

@@ -1,6 +1,6 @@
 """What a command line asks for, checked before anything runs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -17,7 +17,7 @@ from marlpipe.build import build_algorithm, build_env, check_keys
 from marlpipe.config_bounds import check_bound, check_bounds
 from marlpipe.configuration import groups
 from marlpipe.errors import UserError, unknown
-from marlpipe.launching import check_one_launcher, check_runs_here
+from marlpipe.launching import check_launcher, check_runs_here
 from marlpipe.naming import run_folder
 
 
@@ -25,39 +25,46 @@ def planned_folders(overrides: Sequence[str], folder: Path, *, sweep: bool) -> l
     """The folder of every run that a command line asks for, in its order.
 
     Each arm is composed and built once, on the CPU and with its first seed, to see whether it can be. UserError for
-    what does not exist, and for parts that do not go together.
+    what does not exist, and for parts that do not go together; in a grid, with all arms that it concerns.
     """
     with composing(folder):
-        executing = fixed(overrides, folder) if sweep else None
-        runs = [list(overrides)] if executing is None else expanded(overrides, executing)
+        if not sweep:
+            config = composed(overrides, folder)
+            check_runs_here(config, folder)
+            check_run(config)
+            return [run_folder(config)]
+        executing = fixed(overrides, folder)
         arms: dict[tuple[str, ...], list[str]] = {}
-        for run in runs:
+        for run in expanded(overrides, executing):
             seeds = [override for override in run if override.startswith("seed=")]
             arms.setdefault(tuple(o for o in run if o not in seeds), []).extend(seeds or [""])
-        configs = [composed([*arm, *filter(None, seeds[:1])], folder) for arm, seeds in arms.items()]
-        if executing is None:
-            check_runs_here(configs[0], folder)
-        else:
-            check_one_launcher(executing, configs)
-        seeds_of = [[seed.value() for seed in parsed(list(filter(None, seeds)))] for seeds in arms.values()]
-    refusals: dict[str, str] = {}
-    for arm, config, values in zip(arms, configs, seeds_of, strict=True):
-        try:
-            check_run(config)
-            for seed in values:
-                check_bound("seed", seed)
-        except UserError as error:
-            if not sweep:
-                raise
-            refusals[" ".join(arm) or "the defaults"] = str(error)
-    if refusals:
-        told = "\n".join(f"- {arm}\n  {reason}" for arm, reason in refusals.items())
-        raise UserError(f"nothing was started, because {len(refusals)} arms of the grid cannot run:\n{told}")
-    return [
-        run_folder(config).with_name(f"seed={seed}")
-        for config, values in zip(configs, seeds_of, strict=True)
-        for seed in values or [config.seed]
-    ]
+        refused: dict[str, str] = {}
+        planned: list[Path] = []
+        for arm, seeds in arms.items():
+            try:
+                config = composed([*arm, *filter(None, seeds[:1])], folder)
+                check_launcher(executing, config)
+                check_run(config)
+                values = [seed.value() for seed in parsed(list(filter(None, seeds)))] or [config.seed]
+                for seed in values:
+                    check_bound("seed", seed)
+                planned += [run_folder(config).with_name(f"seed={seed}") for seed in values]
+            except UserError as error:
+                refused[" ".join(arm) or "the defaults"] = str(error)
+    if refused:
+        raise none_started(refused, of=len(arms))
+    return planned
+
+
+def none_started(refused: Mapping[str, str], of: int) -> UserError:
+    """The error for a grid of so many arms, with the reason for each that cannot run."""
+    if len(refused) == of and len(set(refused.values())) == 1:
+        return UserError(next(iter(refused.values())))
+    told = "\n".join(f"- {arm}\n  {reason}" for arm, reason in refused.items())
+    return UserError(
+        f"nothing was started, because {len(refused)} of the grid's {of} arms cannot run:\n{told}\n"
+        "next: a grid is every combination of what it sweeps; for arms that cannot have all of it, issue a command each"
+    )
 
 
 @contextmanager
@@ -80,9 +87,30 @@ def expanded(overrides: Sequence[str], executing: DictConfig) -> list[list[str]]
 
 
 def fixed(overrides: Sequence[str], folder: Path) -> DictConfig:
-    """The config of a command line without what it sweeps, from which Hydra takes launcher and sweeper."""
-    plain = [override for override in parsed(overrides) if not override.is_sweep_override()]
+    """The config of a grid's command line without what it sweeps, from which Hydra takes launcher and sweeper."""
+    plain = [override for override in parsed(swept(overrides, folder)) if not override.is_sweep_override()]
     return composed([str(override.input_line) for override in plain], folder)
+
+
+def swept(overrides: Sequence[str], folder: Path) -> list[str]:
+    """A grid's command line with each plain `key=value` as a sweep over one value: only its arms need to have the key.
+
+    Hydra would look for it in the grid's own config too, which `algo=qtran,qtran_alt` does not change.
+    """
+    options = groups(folder)
+    return [
+        f"{override.key_or_group}=choice({override.input_line.partition('=')[2]})"
+        if override.type is OverrideType.CHANGE
+        and override.input_line.partition("=")[2].strip()
+        and not (override.is_sweep_override() or override.is_hydra_override() or named(override) in options)
+        else str(override.input_line)
+        for override in parsed(overrides)
+    ]
+
+
+def named(override: Override) -> str:
+    """The key or group, without the package."""
+    return override.key_or_group.split("@")[0]
 
 
 def parsed(overrides: Sequence[str]) -> list[Override]:
@@ -118,7 +146,7 @@ def composed(overrides: Sequence[str], folder: Path) -> DictConfig:
     try:
         return compose("train", list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
-        choices = [override for override in typed if override.key_or_group.split("@")[0] in options]
+        choices = [override for override in typed if named(override) in options]
         with suppress(HydraException):  # a choice is what is wrong: the first error says so
             known = compose("train", [str(choice.input_line) for choice in choices], return_hydra_config=True)
             for override in typed:
@@ -129,8 +157,7 @@ def composed(overrides: Sequence[str], folder: Path) -> DictConfig:
 
 def check_option(override: Override, options: dict[str, list[str]]) -> None:
     """UserError for an option that its group does not have."""
-    group = override.key_or_group.split("@")[0]
-    value = override.value()
+    group, value = named(override), override.value()
     if group not in options or override.is_delete() or override.is_sweep_override():
         return
     for option in value if isinstance(value, list) else [value]:

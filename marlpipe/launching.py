@@ -1,6 +1,5 @@
 """Which launcher a command uses, and whether its configs agree: Hydra asks the command line alone, and says nothing."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,22 +17,25 @@ def check_runs_here(config: DictConfig, folder: Path) -> None:
         )
 
 
-def check_one_launcher(executing: DictConfig, configs: Sequence[DictConfig]) -> None:
+def check_launcher(executing: DictConfig, config: DictConfig) -> None:
     """UserError if a run of a grid asks for another launcher, or other settings of it, than the grid is executed with.
 
     executing: the config of the grid's command line without what is swept.
+    config: of the run.
     """
-    used, settings = launcher(executing), OmegaConf.to_container(executing.hydra.launcher)
-    for config in configs:
-        asked = launcher(config)
-        if asked != used or OmegaConf.to_container(config.hydra.launcher) != settings:
-            other = f"hydra/launcher={asked}" if asked != used else f"other settings of hydra/launcher={asked}"
-            raise UserError(
-                f"{' '.join(config.hydra.overrides.task)}: this run asks for {other},"
-                f" but a grid has one launcher, here {used}\n"
-                "  next: choose it for the whole grid, or start that run in a command of its own;\n"
-                "  resources that differ by algorithm or world are in hydra.launcher.algo and hydra.launcher.env"
-            )
+    used, asked = launcher(executing), launcher(config)
+    if asked != used or settings(config) != settings(executing):
+        other = f"hydra/launcher={asked}" if asked != used else f"other settings of hydra/launcher={asked}"
+        raise UserError(
+            f"this run asks for {other}, but a grid has one launcher, here hydra/launcher={used}\n"
+            "  next: choose it for the whole grid, or start that run in a command of its own;\n"
+            "  resources that differ by algorithm or world are in hydra.launcher.algo and hydra.launcher.env"
+        )
+
+
+def settings(config: DictConfig) -> object:
+    """Of the launcher, as they were given."""
+    return OmegaConf.to_container(config.hydra.launcher)
 
 
 def launcher(config: DictConfig) -> str:

@@ -1,5 +1,6 @@
 """The LightningModule: what happens in one gradient step and in one evaluation."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,10 +10,12 @@ from torch import Tensor
 
 from marlpipe.algos.algorithm import Algorithm
 from marlpipe.diagnostics import diagnosed
+from marlpipe.errors import UserError
 from marlpipe.types import EpisodeBatch, Metrics, TrainingBatch
 from marlpipe.updates import OptimizerOf, Update
 
 DIAGNOSED_EPISODES = 4  # of each evaluation
+MOST_TOLD = 4  # tensors in a message
 
 
 class Learner(LightningModule):
@@ -87,7 +90,23 @@ class Learner(LightningModule):
         checkpoint["synced_at_episode"] = self.synced_at_episode
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """UserError for the tensors of other code."""
+        check_same_tensors(checkpoint["state_dict"], self.state_dict())
         self.synced_at_episode = checkpoint["synced_at_episode"]
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [(owned.optimizer or self.optimizer)(owned.parameters) for owned in self.trained.values()]
+
+
+def check_same_tensors(stored: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> None:
+    """UserError if a checkpoint has not the names and shapes of our tensors, with a few that differ."""
+    there, here = ({name: list(tensor.shape) for name, tensor in state.items()} for state in (stored, ours))
+    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    if names:
+        found = [f"    {name}: {there.get(name, 'none')} there, {here.get(name, 'none')} here" for name in names]
+        more = [f"    … and {len(names) - MOST_TOLD} more"] if len(names) > MOST_TOLD else []
+        raise UserError(
+            "\n".join(["the checkpoint was made by other code, whose tensors are not ours:", *found[:MOST_TOLD], *more])
+            + "\n  Finish the run with the code that began it, which run.json names;"
+            " or move the folder away to train anew."
+        )

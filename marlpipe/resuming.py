@@ -1,6 +1,5 @@
 """From which checkpoint a run goes on, and whether it may."""
 
-import pickle
 import sys
 import zipfile
 from dataclasses import dataclass
@@ -11,15 +10,17 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 import marlpipe
-from marlpipe.diff_config.comparison import differences
+from marlpipe.diff_config.comparison import differences, incidental, told
 from marlpipe.errors import UserError
-from marlpipe.naming import arm_hash, defining_config
-from marlpipe.records.files import explained, read_json
+from marlpipe.naming import arm_hash
+from marlpipe.records.files import explained
 from marlpipe.records.folder import RunFolder
+from marlpipe.records.identity import run_record
 from marlpipe.stored_config import read_config
 
 FORMAT = 2  # of checkpoints; another number means that they cannot be read
 MOST_TOLD = 6  # keys in a message
+MOVE_AWAY = "Move it away; the same command then goes on from the checkpoint before it, or trains the run anew."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,51 +67,59 @@ def damage_of(path: Path) -> str | None:
     with explained("read", path), path.open("rb") as file:
         beginning = file.read(4)
         if beginning.strip(b"\0") and not b"PK\3\4".startswith(beginning):
-            raise UserError(
-                f"{path} is no checkpoint: nothing of it was read or executed\n"
-                "  Move it away; the same command then trains the run anew."
-            )
+            raise UserError(f"{path} is no checkpoint: nothing of it was read or executed\n  {MOVE_AWAY}")
         try:
             with zipfile.ZipFile(file) as archive:
                 wrong = archive.testzip()
-        except (zipfile.BadZipFile, EOFError) as error:
+        except OSError:
+            raise
+        except Exception as error:  # a wrong byte in a list of contents is told in a dozen ways, one per field
             return str(error).lower() or "it is cut off"
     return None if wrong is None else f"the checksum of {wrong} is wrong"
 
 
 def opened(path: Path, expected: dict[str, Any]) -> Checkpoint:
-    """What the checkpoint says of itself, as `origin` gives it, and of the logs."""
+    """The checkpoint, if what it says of itself is what `origin` gives.
+
+    Raises:
+        UserError: it says something else, or nothing that can be understood.
+    """
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # what a file that we did not write makes the reader stumble over
         raise UserError(
-            f"{path} holds something else than tensors and numbers, and nothing of it was executed\n"
-            "  Move it away; the same command then trains the run anew."
+            f"{path} holds something else than tensors and numbers, and nothing of it was executed\n  {MOVE_AWAY}"
         ) from error
-    told = stored.get("origin", {}) if isinstance(stored, dict) else {}
-    made_by = f"marlpipe {told.get('marlpipe', 'of an earlier version')}"
-    if told.get("format") != FORMAT:
+    found = stored.get("origin") if isinstance(stored, dict) else None
+    said = found if isinstance(found, dict) else {}
+    made_by = f"marlpipe {said.get('marlpipe', 'of an earlier version')}"
+    if said.get("format") != FORMAT:
         raise UserError(
             f"{path} was made by {made_by}, and this is {marlpipe.__version__}, which cannot go on from it\n"
             "  Finish the run with the code that began it, which run.json names; or move the folder away to train anew."
         )
-    if {key: told.get(key) for key in ("arm", "seed")} != {key: expected[key] for key in ("arm", "seed")}:
+    if {key: said.get(key) for key in ("arm", "seed")} != {key: expected[key] for key in ("arm", "seed")}:
         raise UserError(
-            f"{path} belongs to another run: arm {told.get('arm')}, seed {told.get('seed')} instead of "
-            f"arm {expected['arm']}, seed {expected['seed']}\n  Move it away, or choose another folder."
+            f"{path} belongs to another run: arm {said.get('arm')}, seed {said.get('seed')} instead of "
+            f"arm {expected['arm']}, seed {expected['seed']}\n  {MOVE_AWAY}"
         )
     return Checkpoint(path=path, rows=stored["callbacks"]["Recorder"]["rows"])
 
 
 def check_same_run(folder: RunFolder, config: DictConfig) -> None:
     """UserError if the folder holds a run of another config or seed, with what differs."""
-    told = read_json(folder.run)
-    if told is None or (told.get("arm"), told.get("seed")) == (arm_hash(config), config.seed):
+    record = run_record(folder)
+    if not record or (record.get("arm"), record.get("seed")) == (arm_hash(config), config.seed):
         return
-    there: Any = OmegaConf.to_container(read_config(folder)) if folder.config.exists() else {}
-    ours = defining_config(config) | {"seed": config.seed}
-    known = {key: there[key] for key in ours if key in there}
-    found = [f"    {'.'.join(path)}: {a} there, {b} here" for path, a, b in differences(known, ours)]
+    ours = OmegaConf.to_container(config, resolve=True)
+    there = OmegaConf.to_container(read_config(folder)) if folder.config.exists() else ours
+    found = [
+        f"    {'.'.join(path)}: {told(path[-1], a)} there, {told(path[-1], b)} here"
+        for path, a, b in differences(there, ours)
+        if path == ("seed",) or not incidental(path)
+    ]
     more = [f"    … and {len(found) - MOST_TOLD} more"] if len(found) > MOST_TOLD else []
     raise UserError(
         "\n".join([f"{folder.path} holds another run, and is left as it is:", *found[:MOST_TOLD], *more])

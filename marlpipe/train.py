@@ -24,19 +24,20 @@ from marlpipe.callbacks.progress import EnvStepProgress
 from marlpipe.callbacks.recorder import Recorder
 from marlpipe.callbacks.resumable import Resumable
 from marlpipe.callbacks.saving import WholeCheckpoints
+from marlpipe.conditions import environment, numerics, session, threads, warn_of_others
 from marlpipe.data import EpisodeData, EvaluationLoader, TrainingLoader
 from marlpipe.errors import Interrupted, UserError
 from marlpipe.learner import Learner
 from marlpipe.memory import keep_freed_memory
 from marlpipe.naming import arm_hash, arm_label, register_resolvers
-from marlpipe.records.files import explained_inside, write_json, write_text
+from marlpipe.records.files import explained_inside, read_json, write_json, write_text
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.lock import FolderLock
-from marlpipe.records.provenance import cores, provenance
+from marlpipe.records.provenance import provenance, write_code_diff
 from marlpipe.records.sinks import Sink
 from marlpipe.records.slurm import current_job
 from marlpipe.replay import Replay
-from marlpipe.resuming import check_same_run, newest_checkpoint, origin
+from marlpipe.resuming import Checkpoint, check_same_run, newest_checkpoint, origin
 from marlpipe.types import TableGame
 
 register_resolvers()
@@ -83,10 +84,11 @@ def train_in(folder: RunFolder, config: DictConfig, described: Described) -> Non
         )
         try:
             with explained_inside(folder.path):
-                write_identity(folder, config, described)
+                checkpoint = newest_checkpoint(folder, config)
+                write_identity(folder, config, described, checkpoint)
                 plain = OmegaConf.to_container(config, resolve=True)
                 with build_part(config, "logger", folder=folder, config=plain) as sinks:
-                    fit(config, folder, lock, sinks, described.label)
+                    fit(config, folder, lock, sinks, described.label, checkpoint)
         except Interrupted as stop:
             folder.conclude("interrupted", str(stop))
             raise KeyboardInterrupt from stop
@@ -100,17 +102,24 @@ def train_in(folder: RunFolder, config: DictConfig, described: Described) -> Non
             folder.conclude("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
             raise
         folder.update_status(state="finished", eta_s=0.0)
-        for checkpoint in (folder.last_checkpoint, folder.previous_checkpoint):  # with the replay: as large as memory
-            checkpoint.unlink(missing_ok=True)
+        for whole in (folder.last_checkpoint, folder.previous_checkpoint):  # with the replay: as large as memory
+            whole.unlink(missing_ok=True)
 
 
-def fit(config: DictConfig, folder: RunFolder, lock: FolderLock, sinks: list[Sink], label: str) -> None:
+def fit(
+    config: DictConfig,
+    folder: RunFolder,
+    lock: FolderLock,
+    sinks: list[Sink],
+    label: str,
+    checkpoint: Checkpoint | None,
+) -> None:
     """World, networks, loaders, learner, trainer: built in the order in which data flows, then run."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # our own lines say what it would
     warnings.filterwarnings("ignore", message=".*LeafSpec", module="lightning")  # its own use of torch, not ours
     warnings.filterwarnings("ignore", message="The `srun` command")  # it would only start more processes
     keep_freed_memory()
-    torch.set_num_threads(config.threads or int(os.environ.get("MARLPIPE_THREADS", cores())))
+    torch.set_num_threads(threads(config))
     seed_everything(config.seed, verbose=False)
     profile = config.profile
     trainer: Trainer = build_part(
@@ -176,24 +185,40 @@ def fit(config: DictConfig, folder: RunFolder, lock: FolderLock, sinks: list[Sin
         team_table=env.team_table if isinstance(env, TableGame) else None,
     )
 
-    checkpoint = newest_checkpoint(folder, config)
     folder.cut_back(**(checkpoint.rows if checkpoint else {"metrics": 0, "tables": 0}))
     path = checkpoint.path if checkpoint else None
     trainer.fit(learner, EpisodeData(training, evaluation), ckpt_path=path, weights_only=True)
 
 
-def write_identity(folder: RunFolder, config: DictConfig, described: Described) -> None:
-    """Who this run is, with what and where it runs."""
+def write_identity(
+    folder: RunFolder, config: DictConfig, described: Described, checkpoint: Checkpoint | None = None
+) -> None:
+    """Who this run is, with what and where it runs. Provenance is that of the session which began what there is."""
+    earlier = read_json(folder.run) or {}
+    now = {**provenance(), "environment": environment(config), "numerics": numerics(config)}
+    if checkpoint is None:
+        own, from_env_steps = now, 0
+        write_code_diff(folder.code_diff)
+    else:
+        own, from_env_steps = {key: earlier.get(key, now[key]) for key in now}, env_steps_of(checkpoint)
+        warn_of_others(own, now, f"{described.label} seed {config.seed}")
     write_text(folder.config, OmegaConf.to_yaml(config, resolve=True))
     write_json(
         folder.run,
         {
-            **provenance(),
+            **own,
             "overrides": described.overrides,
             "choices": described.choices,
             "seed": config.seed,
             "arm": arm_hash(config),
             "label": described.label,
             "total_env_steps": config.env_steps,
+            "sessions": [*earlier.get("sessions", []), session(own, now, from_env_steps)],
         },
     )
+
+
+def env_steps_of(checkpoint: Checkpoint) -> int:
+    """How far the run was."""
+    stored = torch.load(checkpoint.path, map_location="cpu", weights_only=True, mmap=True)
+    return int(stored["callbacks"]["Recorder"]["env_steps"])

@@ -27,7 +27,7 @@ LONGEST_FILE = 260  # lines: one idea per file
 TIERS = [
     {
         *("types", "errors", "endings", "graphs", "layers", "jacobian", "memory", "scene", "bound", "records"),
-        *("updates", "factorisation"),
+        *("updates", "factorisation", "generators", "fingerprint"),
     },
     {
         *("envs", "agents", "mixers", "partitions", "monotonicity", "decomposition"),
@@ -36,11 +36,15 @@ TIERS = [
     {"algos", "rollout", "replay"},
     {"learner", "data", "callbacks", "conformance"},
     {
-        *("build", "config_bounds", "naming", "configuration", "grid"),
-        *("train", "evaluate", "bandit", "parallel_env", "check_env", "diff_config", "cli", "__main__"),
+        *("build", "config_bounds", "naming", "configuration", "grid", "launching", "resuming", "stored_config"),
+        *("train", "evaluate", "bandit", "parallel_env", "check_env", "diff_config", "drill", "cli", "__main__"),
+        *("conditions", "reproduce"),
     },
 ]
-MAY_READ_FOLDERS_ONLY = {"analysis": {"analysis", "records", "errors"}}
+MAY_READ_FOLDERS_ONLY = {
+    "analysis": {"analysis", "records", "errors"},
+    "status": {"status", "records", "errors", "endings"},
+}
 MAY_USE_ANALYSIS = {"cli"}
 
 

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from marlpipe.errors import Interrupted
 from marlpipe.generators import generator_states, restore_generators
+from marlpipe.records.files import explained
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.lock import FolderLock
 
@@ -64,10 +65,12 @@ class Resumable(Checkpoint):
 
     def save_if_due(self, trainer: Trainer, *, after_s: float) -> None:
         """Saves if the last checkpoint is so old, and raises `Interrupted` if the run was asked to stop."""
-        if self.lock.lost:
-            raise Interrupted("another process has taken the run over, while this one gave no sign of life")
         started = time.monotonic()
-        if self.asked is None and started - self.saved_at < after_s:
+        due = self.asked is not None or started - self.saved_at >= after_s
+        with explained("read", self.lock.path):
+            if self.lock.lost or (due and self.lock.taken_over()):
+                raise Interrupted("another process has taken the run over, while this one gave no sign of life")
+        if not due:
             return
         self.folder.settle()
         trainer.save_checkpoint(self.folder.last_checkpoint)

@@ -1,4 +1,4 @@
-"""A run's files lie in its folder: no link leads out of it, to be read or written elsewhere."""
+"""A run's files lie in its folder: no link leads out of it, and nothing there is other than a file or a folder."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,8 @@ def check_enclosed(path: Path) -> None:
     """Looks at everything in and below a folder, which may be a link itself; links inside are not followed.
 
     Raises:
-        UserError: a link leads out of the folder, or the folder cannot be looked into.
+        UserError: a link leads out of the folder, something there would hang whoever reads it, or the folder cannot be
+            looked into.
     """
     below = [path]
     while below:
@@ -22,6 +23,11 @@ def check_enclosed(path: Path) -> None:
                     check_inside(Path(entry.path), path)
                 elif entry.is_dir():
                     below.append(Path(entry.path))
+                elif not entry.is_file():
+                    raise UserError(
+                        f"{entry.path} is neither a file nor a folder, and was not read.\n"
+                        "  next: remove it, or ask whoever made the folder"
+                    )
 
 
 def check_inside(path: Path, folder: Path) -> None:

@@ -1,7 +1,6 @@
 """A grid while it runs: a table that moves on a terminal, a line now and then everywhere else."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,17 +15,9 @@ from rich.text import Text
 
 from marlpipe.records.durations import duration
 from marlpipe.records.folder import RunFolder
+from marlpipe.records.glance import COLOURS, URGENCY, rounded, summary
 from marlpipe.records.identity import identity
 from marlpipe.records.status import State, Status
-
-COLOURS: dict[State, str] = {
-    "queued": "dim",
-    "running": "cyan",
-    "finished": "green",
-    "failed": "bold red",
-    "interrupted": "yellow",
-}
-URGENCY: list[State] = ["running", "failed", "interrupted", "queued", "finished"]  # who stays when lines are short
 
 Told = TypeVar("Told")
 
@@ -89,7 +80,7 @@ class GridDisplay:
         if self._live:
             self._live.stop()
         else:
-            self._console.print(_summary(self._statuses()), soft_wrap=True)
+            self._console.print(summary(self._statuses()), soft_wrap=True)
 
     def refresh(self) -> None:
         """Reads the status files and shows what is new."""
@@ -99,10 +90,10 @@ class GridDisplay:
                 self._console.print(self._event(number, status), soft_wrap=True)
             self._states[number] = status.state
         if self._live:
-            self._live.update(Group(self._table(statuses), _summary(statuses)), refresh=True)
+            self._live.update(Group(self._table(statuses), summary(statuses)), refresh=True)
         elif time.monotonic() - self._summarised >= self._summary_every_s:
             self._summarised = time.monotonic()
-            self._console.print(_summary(statuses), soft_wrap=True)
+            self._console.print(summary(statuses), soft_wrap=True)
 
     def _statuses(self) -> list[Status]:
         return [status() for status in self._status]
@@ -112,7 +103,7 @@ class GridDisplay:
         line = Text(f"{who.env} {who.label} seed={who.seed}: ")
         line.append(status.state, style=COLOURS[status.state])
         if status.state == "finished":
-            line.append(f" after {duration(status.wall_s)}, last evaluation return {_number(status.eval_return)}")
+            line.append(f" after {duration(status.wall_s)}, last evaluation return {rounded(status.eval_return)}")
         if status.reason:
             line.append(f": {status.reason.splitlines()[0]}")
         if status.state == "failed":
@@ -131,31 +122,14 @@ class GridDisplay:
             who, status = self._identity[number](), statuses[number]
             total = status.total_env_steps
             table.add_row(
-                f"{who.env} {who.label}",
+                Text(f"{who.env} {who.label}"),
                 str(who.seed),
                 Text(status.state, style=COLOURS[status.state]),
                 f"{status.env_steps:,}" + (f"/{total:,}" if total else ""),
                 ProgressBar(total=total or 1, completed=status.env_steps, width=16),
                 f"{100 * status.env_steps / total:.0f} %" if total else "",
                 f"{status.env_steps_per_s:,.0f}" if status.env_steps_per_s else "–",
-                _number(status.eval_return),
+                rounded(status.eval_return),
                 duration(None if status.ended else status.eta_s),
             )
         return table
-
-
-def _summary(statuses: Sequence[Status]) -> Text:
-    counts = Counter(status.state for status in statuses)
-    told = ", ".join(f"{counts[state]} {state}" for state in COLOURS if counts[state])
-    speed = sum(status.env_steps_per_s or 0.0 for status in statuses if status.state == "running")
-    totals = [status.total_env_steps for status in statuses if status.total_env_steps]
-    line = Text(f"{len(statuses)} runs: {told}")
-    if speed > 0 and totals:
-        usual = sum(totals) / len(totals)  # a run that has not started has not said yet how long it is
-        open_steps = sum((s.total_env_steps or usual) - s.env_steps for s in statuses if not s.ended)
-        line.append(f"; {speed:,.0f} env steps/s, about {duration(open_steps / speed)} left")
-    return line
-
-
-def _number(value: float | int | None) -> str:
-    return "–" if value is None else f"{value:,.4g}"

@@ -4,9 +4,11 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,12 +48,12 @@ class FolderLock:
         UserError: the folder cannot be written to.
         """
         with explained("write", self.path):
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            self._take()
-        except BaseException:
-            os.close(self._file)
-            raise
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            try:
+                self._take()
+            except BaseException:
+                os.close(self._file)
+                raise
         self._heart = threading.Thread(target=self._beat, name="lock", daemon=True)
         self._heart.start()
         return self
@@ -61,9 +63,16 @@ class FolderLock:
     ) -> None:
         self._over.set()
         self._heart.join()
-        if not self.lost:
-            os.ftruncate(self._file, 0)
+        with suppress(OSError):  # what is left there on a disk that is away costs the next owner a little time
+            if not self.taken_over():
+                os.ftruncate(self._file, 0)
         os.close(self._file)
+
+    def taken_over(self) -> bool:
+        """Whether the file is another owner's by now; sets `lost` then. OSError where it cannot be read."""
+        found = self._fresh()
+        self.lost = self.lost or bool(found and found.get("token") != self._own["token"])
+        return self.lost
 
     def _take(self) -> None:
         decides = self._locked()
@@ -72,9 +81,7 @@ class FolderLock:
             deadline = time.monotonic() + WATCH_S
             while time.monotonic() < deadline:
                 time.sleep(BETWEEN_S)
-                with self.path.open() as fresh:  # an open asks the server, where there is one
-                    now = _content(fresh.fileno())
-                if now != seen:
+                if self._fresh() != seen:
                     raise self._owned()
         self._own: dict[str, Any] = {
             "host": os.uname().nodename,
@@ -82,8 +89,15 @@ class FolderLock:
             "token": secrets.token_hex(8),
             "beat": 0,
         }
-        with explained("write", self.path):
-            self._write()
+        self._write()
+
+    def _fresh(self) -> dict[str, Any]:
+        """The content of the file that has the name now, if any: an open asks the server, where there is one."""
+        try:
+            with self.path.open() as file:
+                return _content(file.fileno())
+        except FileNotFoundError:
+            return {}
 
     def _locked(self) -> bool:
         """Whether the system has locked the file, False on a disk without locks. Raises `Owned`."""
@@ -111,10 +125,7 @@ class FolderLock:
     def _beat(self) -> None:
         while not self._over.wait(BEAT_S):
             try:
-                with self.path.open() as fresh:
-                    owner = _content(fresh.fileno())
-                if owner and owner.get("token") != self._own["token"]:
-                    self.lost = True
+                if self.taken_over():
                     return
                 self._own["beat"] += 1
                 self._write()
@@ -128,24 +139,28 @@ class FolderLock:
 
 
 def owner(path: Path) -> Mapping[str, Any] | None:
-    """Who holds a lock file, with host and pid; None if nobody alive does. Changes nothing.
+    """Who holds a lock file, with host and pid as far as it tells them; None if nobody alive does. Changes nothing.
 
-    Of an owner on another machine only the time of its last beat can be told, so its clock should be about right.
+    Of an owner on another machine, or on a disk without locks, only the time of its last beat can be told, so its clock
+    should be about right.
     """
     try:
-        file = os.open(path, os.O_RDONLY)
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return None
     try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            return None
         content = _content(file)
+        decides = True
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return content
         except OSError:
-            pass
-        elsewhere = content.get("host") != os.uname().nodename
-        return content if content and elsewhere and time.time() - os.fstat(file).st_mtime < WATCH_S else None
+            decides = False
+        dead = decides and content.get("host") == os.uname().nodename
+        return content if content and not dead and time.time() - os.fstat(file).st_mtime < WATCH_S else None
     finally:
         os.close(file)
 
@@ -154,6 +169,6 @@ def _content(file: int) -> dict[str, Any]:
     """Nothing for a file that is empty, or caught in the middle of a write."""
     try:
         told = json.loads(os.pread(file, 4096, 0) or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError, OSError):
         return {}
     return told if isinstance(told, dict) else {}

@@ -1,19 +1,26 @@
 """Where a run's numbers come from: code, packages, machine and command."""
 
 import functools
+import hashlib
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
 import sys
-from importlib.metadata import distributions
+from collections.abc import Collection, Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, distributions, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
 import marlpipe
+from marlpipe.records.files import replacing
 
 COMMAND_VARIABLE = "MARLPIPE_COMMAND"  # set for processes that a launcher starts: their own command line says nothing
+SOURCE = Path(marlpipe.__file__).parent
+LARGEST_DIFF = 5 * 2**20  # bytes
+AS_A_PATCH = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", "--binary")
 
 
 def provenance() -> dict[str, Any]:
@@ -44,18 +51,89 @@ def versions() -> dict[str, str]:
     return dict(sorted({**installed, "marlpipe": marlpipe.__version__}.items(), key=lambda item: item[0].lower()))
 
 
-def git(source: Path = Path(marlpipe.__file__).parent) -> dict[str, str | bool] | None:
-    """The commit of the code that runs and whether it differs from it; None for code that git does not know.
+def packaged(packages: Iterable[str]) -> dict[str, str | None]:
+    """The versions of the distributions that packages, as they are imported, come from.
+
+    A package that was never installed has its own name, and None.
+    """
+    found: dict[str, str | None] = {}
+    for package in packages:
+        if package == "marlpipe":  # its own is current, that of an editable installation is as old as that
+            found[package] = marlpipe.__version__
+            continue
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # its distribution has another name, which takes a second to find
+            names = packages_distributions().get(package, [])
+            found |= {name: version(name) for name in names} if names else {package: None}
+    return found
+
+
+def git(source: Path = SOURCE) -> dict[str, str | bool | None] | None:
+    """The commit of the code that runs, whether the folder differs from it, and a hash of what differs in the code.
 
     Args:
         source: a folder of the code, by default marlpipe's own.
+
+    Returns:
+        None for code that git does not know. The hash, of `code_diff`, is None where that is empty.
     """
     # an environment inside someone's repository has a commit too, but not this code's: so ask for a tracked file
     if not _ask(["git", "ls-files", "*.py"], source):
         return None
     commit = _ask(["git", "rev-parse", "--verify", "HEAD"], source)
     changes = _ask(["git", "status", "--porcelain"], source)
-    return None if commit is None else {"commit": commit, "dirty": changes != ""}
+    if commit is None:
+        return None
+    diff = code_diff(source)
+    return {
+        "commit": commit,
+        "dirty": changes != "",
+        "diff": hashlib.sha256(diff).hexdigest()[:16] if diff else None,
+    }
+
+
+@functools.cache
+def code_diff(source: Path) -> bytes:
+    """What the code has beyond its commit, as a patch: `git apply` at the top of the repository restores it.
+
+    Python and YAML files that git was not told of are in it, but for those of run folders and those it ignores. From
+    `LARGEST_DIFF` on it is cut between two files, and says so. Found out once: that is the code that was loaded.
+    """
+    top = Path(_ask(["git", "rev-parse", "--show-toplevel"], source) or source)
+    diff = b""
+    for part in _patches(top):
+        if len(diff) + len(part) > LARGEST_DIFF:
+            return diff + b"# More differs than fits here: from this place on it is left out.\n"
+        diff += part
+    return diff
+
+
+def write_code_diff(path: Path) -> None:
+    """Writes what marlpipe's code has beyond its commit, or removes the file where that is nothing.
+
+    Raises:
+        UserError: the disk refuses.
+    """
+    diff = code_diff(SOURCE)
+    if not diff:
+        path.unlink(missing_ok=True)
+        return
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    with replacing(path, unfinished):
+        unfinished.write_bytes(diff)
+
+
+def _patches(top: Path) -> Iterator[bytes]:
+    """File by file, where git finds any."""
+    tracked = _output(["git", "diff", *AS_A_PATCH, "HEAD"], top) or b""
+    yield from re.split(rb"^(?=diff --git )", tracked, flags=re.MULTILINE)
+    others = _output(["git", "ls-files", "-z", "--others", "--exclude-standard", "*.py", "*.yaml"], top) or b""
+    for name in filter(None, others.split(b"\0")):
+        file = Path(os.fsdecode(name))
+        if not any((top / folder / "status.json").exists() for folder in file.parents):
+            compared = ["git", "diff", "--no-index", *AS_A_PATCH, "--", os.devnull, str(file)]
+            yield _output(compared, top, accepted=(0, 1)) or b""  # 1: they differ
 
 
 def hardware() -> dict[str, Any]:
@@ -95,11 +173,17 @@ def _memory_gib() -> float | None:
 
 
 def _ask(command: list[str], folder: Path | None = None) -> str | None:
+    """What a program says, as `_output`, without the ends of its lines."""
+    said = _output(command, folder)
+    return None if said is None else said.decode(errors="replace").strip()
+
+
+def _output(command: list[str], folder: Path | None = None, accepted: Collection[int] = (0,)) -> bytes | None:
     """What a program prints, or None where it is missing, fails or takes longer than ten seconds."""
     if shutil.which(command[0]) is None:
         return None
     try:
-        asked = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+        asked = subprocess.run(command, cwd=folder, capture_output=True, timeout=10, check=False)
     except (subprocess.SubprocessError, OSError):
         return None
-    return asked.stdout.strip()
+    return asked.stdout if asked.returncode in accepted else None

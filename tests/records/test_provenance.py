@@ -1,9 +1,12 @@
 """A run says which code, packages and machine it came from."""
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -21,12 +24,111 @@ def commit(folder: Path) -> str:
     return asked.stdout.strip()
 
 
+@pytest.fixture(autouse=True)
+def found_out_anew() -> Iterator[None]:
+    """What a process remembers of its code is of no use where a test changes that."""
+    provenance.code_diff.cache_clear()
+    yield
+    provenance.code_diff.cache_clear()
+
+
 def test_git_commit_and_dirtiness(tmp_path: Path) -> None:
     (tmp_path / "code.py").write_text("a = 1\n")
     head = commit(tmp_path)
-    assert provenance.git(tmp_path) == {"commit": head, "dirty": False}
+    assert provenance.git(tmp_path) == {"commit": head, "dirty": False, "diff": None}
     (tmp_path / "code.py").write_text("a = 2\n")
-    assert provenance.git(tmp_path) == {"commit": head, "dirty": True}
+    provenance.code_diff.cache_clear()
+    told = provenance.git(tmp_path)
+    assert told == {
+        "commit": head,
+        "dirty": True,
+        "diff": hashlib.sha256(provenance.code_diff(tmp_path)).hexdigest()[:16],
+    }
+
+
+def test_the_diff_brings_the_code_back(tmp_path: Path) -> None:
+    code, copy = tmp_path / "code", tmp_path / "copy"
+    package = code / "package"
+    package.mkdir(parents=True)
+    (package / "old.py").write_text("a = 1\ndiff --git = 2\n")
+    (package / "staged.py").write_text("b = 1\n")
+    (package / "gone.py").write_text("c = 1\n")
+    (code / "picture.bin").write_bytes(bytes(range(256)))
+    (code / ".gitignore").write_text("ignored/\n")
+    commit(code)
+    subprocess.run(["git", "clone", "-q", code, copy], check=True)
+    subprocess.run(["git", "-C", code, "config", "diff.noprefix", "true"], check=True)
+    subprocess.run(["git", "-C", code, "config", "diff.relative", "true"], check=True)
+
+    (package / "old.py").write_text("a = 2\ndiff --git = 3\nno end of line")
+    (package / "staged.py").write_text("b = 2\n")
+    subprocess.run(["git", "-C", code, "add", "."], check=True)
+    (package / "gone.py").unlink()
+    (code / "picture.bin").write_bytes(bytes(reversed(range(256))))
+    (code / "new one ü.py").write_text("d = 1")
+    (package / "new.yaml").write_text("e: 1\n")
+    (package / "latin.py").write_bytes(b"# -*- coding: latin-1 -*-\n# \xe9\n")
+    for elsewhere in ("ignored/mine.py", "notes.txt", "results/seed=0/config.yaml", "results/seed=0/.hydra/hydra.yaml"):
+        (code / elsewhere).parent.mkdir(parents=True, exist_ok=True)
+        (code / elsewhere).write_text("f: 1\n")
+    (code / "results" / "seed=0" / "status.json").write_text("{}")
+
+    (tmp_path / "code.diff").write_bytes(provenance.code_diff(package))
+    subprocess.run(["git", "-C", copy, "apply", tmp_path / "code.diff"], check=True)
+    expected, found = (
+        {
+            str(file.relative_to(folder)): file.read_bytes()
+            for file in folder.rglob("*")
+            if file.is_file() and not {".git", "ignored", "results"} & set(file.relative_to(folder).parts)
+        }
+        for folder in (code, copy)
+    )
+    del expected["notes.txt"]
+    assert found == expected
+    assert not (copy / "results").exists()
+    assert not (copy / "ignored").exists()
+
+
+def test_a_large_diff_is_cut_between_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text("")
+    commit(tmp_path)
+    (tmp_path / "a.py").write_text("a = 1\n")
+    (tmp_path / "b.py").write_text("b = 1\n" * 500)
+    monkeypatch.setattr(provenance, "LARGEST_DIFF", 500)
+    diff = provenance.code_diff(tmp_path)
+    assert b"+a = 1" in diff
+    assert b"b = 1" not in diff
+    assert diff.endswith(b"\n# More differs than fits here: from this place on it is left out.\n")
+    subprocess.run(["git", "-C", tmp_path, "checkout", "-q", "."], check=True)
+    (tmp_path / "cut").write_bytes(diff)
+    subprocess.run(["git", "-C", tmp_path, "apply", "cut"], check=True)
+    assert (tmp_path / "a.py").read_text() == "a = 1\n"
+
+
+def test_the_diff_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, file = tmp_path / "code", tmp_path / "code.diff"
+    code.mkdir()
+    (code / "code.py").write_text("a = 1\n")
+    commit(code)
+    monkeypatch.setattr(provenance, "SOURCE", code)
+    provenance.write_code_diff(file)
+    assert not file.exists()
+    (code / "code.py").write_text("a = 2\n")
+    provenance.write_code_diff(file)
+    assert not file.exists()  # that is not the code that was loaded
+    provenance.code_diff.cache_clear()
+    provenance.write_code_diff(file)
+    assert file.read_bytes() == provenance.code_diff(code) != b""
+
+
+def test_packages_by_what_is_imported() -> None:
+    assert provenance.packaged(["marlpipe", "numpy", "yaml", "never_installed"]) == {
+        "marlpipe": marlpipe.__version__,
+        "numpy": version("numpy"),
+        "PyYAML": version("PyYAML"),
+        "never_installed": None,
+    }
 
 
 def test_code_that_git_does_not_know(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""Where two logs of metrics depart, and how far two curves are apart."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from marlpipe.records.metrics import OF_THE_CLOCK
+
+EVAL_RETURN = "eval/return_mean"
+Rows = Sequence[Mapping[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Departure:
+    """The first row that is not the same, and the first of the metrics that differ there. None: it has no such one."""
+
+    number: int  # of the row, from 0
+    env_steps: float  # then
+    metric: str
+    then: float | None
+    now: float | None
+    others: int  # metrics that differ in the same row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Apart:
+    """How far the returns of evaluations are apart, linearly between them, as far as both curves go."""
+
+    end: float
+    end_at: float  # env steps
+    most: float
+    most_at: float
+
+
+def departure(then: Rows, now: Rows) -> Departure | None:
+    """Of the rows that both have, and the metrics that both know; None if they are the same, bit for bit."""
+    known = shared_metrics(then, now)
+    for number, (a, b) in enumerate(zip(then, now, strict=False)):
+        differing = [name for name in known if not same(a.get(name), b.get(name))]
+        if differing:
+            metric = differing[0]
+            return Departure(
+                number=number,
+                env_steps=a["env_steps"],
+                metric=metric,
+                then=a.get(metric),
+                now=b.get(metric),
+                others=len(differing) - 1,
+            )
+    return None
+
+
+def shared_metrics(then: Rows, now: Rows) -> list[str]:
+    """What both logs have, in the order of the first one, without what the clock says."""
+    also = {name for row in now for name in row}
+    return [name for name in dict.fromkeys(name for row in then for name in row) if name in also - OF_THE_CLOCK]
+
+
+def same(a: float | None, b: float | None) -> bool:
+    """Equal, or both NaN, or both not there."""
+    return a == b or (a is not None and b is not None and math.isnan(a) and math.isnan(b))
+
+
+def curve(rows: Rows) -> Float[ndarray, "2 K"]:
+    """Env steps and mean returns of the evaluations, as far as they are finite."""
+    points = {row["env_steps"]: row[EVAL_RETURN] for row in rows if EVAL_RETURN in row}
+    finite = sorted(point for point in points.items() if all(map(math.isfinite, point)))
+    return np.array(finite, dtype=np.float64).reshape(-1, 2).T
+
+
+def apart(then: Float[ndarray, "2 K"], now: Float[ndarray, "2 L"]) -> Apart | None:
+    """None where the curves have no env steps in common."""
+    if not then.size or not now.size:
+        return None
+    first, last = max(then[0, 0], now[0, 0]), min(then[0, -1], now[0, -1])
+    grid = np.unique(np.concatenate([then[0], now[0]]))
+    grid = grid[(grid >= first) & (grid <= last)]
+    if not grid.size:
+        return None
+    gaps = np.abs(np.interp(grid, *then) - np.interp(grid, *now))
+    widest = int(gaps.argmax())
+    return Apart(end=float(gaps[-1]), end_at=float(grid[-1]), most=float(gaps[widest]), most_at=float(grid[widest]))
