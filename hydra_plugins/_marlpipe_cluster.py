@@ -17,13 +17,13 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from hydra_plugins._marlpipe_arms import Arms
 from hydra_plugins._marlpipe_cluster_job import Run, RunsOfOneJob
-from hydra_plugins._marlpipe_cluster_plan import Array, Resources, arrays, needed
-from hydra_plugins._marlpipe_grid import Application, job_folder, job_return
-from marlpipe.errors import UserError
+from hydra_plugins._marlpipe_cluster_plan import Array, Resources, arrays, check_numbers, needed
+from hydra_plugins._marlpipe_grid import Application, job_folder
+from marlpipe.errors import UserError, unknown
 from marlpipe.records.files import read_json, write_json
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.lock import owner
-from marlpipe.records.provenance import command_line
+from marlpipe.records.provenance import command_line, origin
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,8 @@ class ClusterLauncher(Launcher):
         dry_run: bool,
     ) -> None:
         self._usual = Resources(gpus=gpus, cpus=cpus, memory_gib=memory_gib, hours=hours, runs_per_job=runs_per_job)
-        self._algo, self._env = algo, env
+        check_numbers(grace_s=(grace_s, 1), requeues=(requeues, 0))
+        self._own = {"algo": algo, "env": env}
         self._grace_s, self._requeues, self._dry_run = grace_s, requeues, dry_run
 
     @abstractmethod
@@ -83,6 +84,9 @@ class ClusterLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Submits what is not done, waiting or running. Two lists of overrides that would share a folder are one run.
 
+        Returns:
+            Nothing: no job is over yet.
+
         Raises:
             UserError: there is no such cluster here, it refuses the jobs, or a folder cannot be written.
             SystemExit: with 0, after a dry run.
@@ -90,12 +94,13 @@ class ClusterLauncher(Launcher):
         setup_globals()
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
         self._application.check_importable()
+        self._check_names()
         arms = Arms(self._application.context, self._config)
         configs = [arms.config(overrides, number) for number, overrides in enumerate(job_overrides, initial_job_idx)]
         unique = {job_folder(config): config for config in configs}
         left = self._left(list(unique))
         planned = arrays([self._needed(unique[folder]) for folder in left], self.largest_array())
-        kept = Path(str(self._config.hydra.sweep.dir)).absolute() / ".jobs"  # submitit's own files
+        kept = Path(str(configs[0].hydra.sweep.dir)).absolute() / ".jobs"  # submitit's own files
         if self._dry_run:
             for array in planned:
                 print(f"\n# {told(array)}\n{self.script(array, kept)}")
@@ -104,7 +109,7 @@ class ClusterLauncher(Launcher):
         for array in planned:
             jobs = [[(left[number], unique[left[number]]) for number in job] for job in array.jobs]
             self._submit(array, jobs, kept)
-        return [job_return(config, None) for config in configs]
+        return []
 
     def _left(self, folders: Sequence[Path]) -> list[Path]:
         """The runs that nobody does and that are not done."""
@@ -126,9 +131,16 @@ class ClusterLauncher(Launcher):
         )
         return [folder for folder in folders if folder not in busy]
 
+    def _check_names(self) -> None:
+        for group, own in self._own.items():
+            valid = self._application.context.config_loader.get_group_options(group)
+            for option in own:
+                if valid and option not in valid:
+                    raise unknown(f"hydra.launcher.{group}: the option", str(option), valid)
+
     def _needed(self, config: DictConfig) -> Resources:
         chosen = config.hydra.runtime.choices
-        need = needed(self._usual, self._algo, self._env, str(chosen.get("algo")), str(chosen.get("env")))
+        need = needed(self._usual, {group: own.get(str(chosen.get(group))) for group, own in self._own.items()})
         if 60 * need.minutes <= self._grace_s:
             raise UserError(
                 f"hydra.launcher.hours={need.hours:g} leaves no time beside hydra.launcher.grace_s={self._grace_s}\n"
@@ -150,6 +162,7 @@ class ClusterLauncher(Launcher):
         ]
         folders = [[RunFolder(folder).create() for folder, _ in job] for job in jobs]
         for folder in (folder for job in folders for folder in job):
+            folder.submission.unlink(missing_ok=True)  # that of a job that is over
             folder.update_status(state="queued", reason=None)
         executor = self.executor(array.resources, len(jobs[0]), kept)
         try:
@@ -163,7 +176,7 @@ class ClusterLauncher(Launcher):
         for job, runs in zip(submitted, folders, strict=True):
             for folder in runs:
                 entry = {"job": job.job_id, "cluster": self.cluster, "submitted": now, "log": str(job.paths.stdout)}
-                write_json(folder.submission, {**entry, "command": command_line()})
+                write_json(folder.submission, {**entry, "command": command_line(), "code": origin()["git"]})
         ids = [job.job_id for job in submitted]
         log.info("%s: %s", told(array), ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}")
 

@@ -17,10 +17,12 @@ from hydra_plugins._marlpipe_run import Job
 from marlpipe.errors import UserError
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.live import GridDisplay
+from marlpipe.records.lock import owner
 from marlpipe.records.provenance import COMMAND_VARIABLE
 from marlpipe.records.status import State
 
 OWNED_ELSEWHERE_S = 30.0  # between two looks at a run that another process still owns
+SAVING = 0.75  # of the grace that runs get to save themselves, before they are ended while the job is put back
 OVER = ("finished", "failed")
 AGAIN = "preempted or out of time: the cluster starts it again, and it goes on from its checkpoint"
 ENOUGH = "out of time as often as hydra.launcher.requeues allows; the same command goes on"
@@ -57,7 +59,7 @@ class RunsOfOneJob:
             processes=len(self.runs),
             preload=self.preload,
             environment=common,
-            grace_s=self.grace_s,
+            grace_s=(1 - SAVING) * self.grace_s,
             memory=Memory(peak_gib=self.memory_gib),
         )
         POOLS.append(pool)
@@ -71,7 +73,7 @@ class RunsOfOneJob:
             while left:
                 with GridDisplay(folders=[RunFolder(job.folder) for job in left]) as display:
                     pool.run(left, display.refresh)
-                left = [job for job in left if not RunFolder(job.folder).status.ended]
+                left = [job for job in left if owner(RunFolder(job.folder).lock)]
                 if left:
                     time.sleep(OWNED_ELSEWHERE_S)
         except UncompletedJobError:
@@ -84,16 +86,16 @@ class RunsOfOneJob:
     def checkpoint(self) -> DelayedSubmission:
         """Called by submitit, from its signal handler, before it puts the job back into the queue."""
         for pool in POOLS:
-            pool.ask(signal.SIGUSR2, patience_s=self.grace_s)
+            pool.ask(signal.SIGUSR2, patience_s=SAVING * self.grace_s)
         self.tell("queued", AGAIN)
         return DelayedSubmission(self)
 
     def tell(self, state: State, reason: str) -> None:
-        """Into the status files of the runs that are not over."""
+        """Into the status files of the runs that are not over, and that nobody else trains."""
         for run in self.runs:
             folder = RunFolder(run.folder)
             try:
-                if folder.status.state not in OVER:
+                if folder.status.state not in OVER and owner(folder.lock) is None:
                     folder.update_status(state=state, reason=reason)
             except UserError as error:
                 print(error, file=sys.stderr)

@@ -23,10 +23,8 @@ class Resources:
     runs_per_job: int
 
     def __post_init__(self) -> None:
-        for name, least in (("gpus", 0), ("cpus", 1), ("memory_gib", 0.001), ("hours", 1 / 60), ("runs_per_job", 1)):
-            given = getattr(self, name)
-            if isinstance(given, bool) or not isinstance(given, int | float) or given < least:
-                raise UserError(f"hydra.launcher.{name}={given} is not possible\n  valid: {least:g} or more")
+        check_numbers(gpus=(self.gpus, 0), cpus=(self.cpus, 1), runs_per_job=(self.runs_per_job, 1))
+        check_numbers(fractions=True, memory_gib=(self.memory_gib, 0.001), hours=(self.hours, 1 / 60))
 
     @property
     def minutes(self) -> int:
@@ -38,15 +36,32 @@ class Resources:
         return self.cpus * runs, self.memory_gib * runs
 
 
-def needed(usual: Resources, by_algo: Mapping[str, Any], by_env: Mapping[str, Any], algo: str, env: str) -> Resources:
-    """The usual resources, but for those that the algorithm or the world has of its own; of two, the larger."""
+def check_numbers(*, fractions: bool = False, **settings: tuple[Any, float]) -> None:
+    """UserError for a setting, given with the least that it can be, that is no such number.
+
+    fractions: whether it may be other than whole.
+    """
+    kinds = (int, float) if fractions else (int,)
+    for name, (given, least) in settings.items():
+        if type(given) not in kinds or not least <= given < float("inf"):
+            number = "a number" if fractions else "a whole number"
+            raise UserError(f"hydra.launcher.{name}={given} is not possible\n  valid: {number}, {least:.3g} or more")
+
+
+def needed(usual: Resources, own: Mapping[str, Any]) -> Resources:
+    """The usual resources, but for those that the algorithm or the world has of its own; of two, the larger.
+
+    own: of the chosen option of each group, by the names of `Resources`; None for an option that has none.
+    """
     changes: dict[str, Any] = {}
-    for group, own in (("env", by_env.get(env) or {}), ("algo", by_algo.get(algo) or {})):
-        for name, value in own.items():
-            valid = list(Resources.__dataclass_fields__)
-            if name not in valid:
-                raise unknown(f"hydra.launcher.{group}: the resource", str(name), valid)
-            changes[name] = max(value, changes[name]) if name in changes else value
+    for group, given in own.items():
+        if not isinstance(given, Mapping | None):
+            raise UserError(f"hydra.launcher.{group}: {given} is no resource\n  valid: such as {{hours: 12}}")
+        for name, value in (given or {}).items():
+            if name not in Resources.__dataclass_fields__:
+                raise unknown(f"hydra.launcher.{group}: the resource", str(name), Resources.__dataclass_fields__)
+            replace(usual, **{name: value})  # a wrong value is told before it is compared
+            changes[name] = max(value, changes.get(name, value))
     return replace(usual, **changes)
 
 

@@ -109,6 +109,7 @@ def _run(pool: RunPool, jobs: Sequence[Job]) -> list[float | int | None]:
     folders = [RunFolder(job.folder).create() for job in jobs]
     for folder in folders:
         if folder.status.state != "finished" and owner(folder.lock) is None:
+            folder.submission.unlink(missing_ok=True)  # to a cluster, earlier
             folder.update_status(state="queued", reason=None)
     try:
         with GridDisplay(folders=folders) as display:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from hydra.errors import InstantiationException
 
 from marlpipe.analysis.report import report
 from marlpipe.configuration import config_folder
 from marlpipe.endings import ending
 from marlpipe.errors import UserError
-from marlpipe.grid import composing, planned_folders, swept
+from marlpipe.grid import composing, planned_folders
 from marlpipe.naming import grid_hash, register_resolvers
 from marlpipe.records.files import explained_inside
 from marlpipe.records.folder import RunFolder
@@ -48,17 +48,19 @@ def hand_to_hydra(overrides: Sequence[str], *, sweep: bool) -> bool:
     """What `hydra.main` does with a command line, but for a composition to see whether it is a sweep.
 
     Returns:
-        Whether the runs have been done here; False if they were handed to a queue.
+        Whether the runs are over; False if they were handed to a queue, of which nothing has come back yet.
     """
     with composing(config_folder()):
         application = GlobalHydra.instance().hydra
         assert application is not None
         try:
             if sweep:
-                grid = [*swept(overrides, config_folder()), "hydra.mode=MULTIRUN"]
-                batches: list[Sequence[JobReturn]] = application.multirun("train", train, grid)
-                return all(job.status is not JobStatus.UNKNOWN for jobs in batches for job in jobs)
+                mode = "hydra.mode=MULTIRUN"
+                batches: list[Sequence[JobReturn]] = application.multirun("train", train, [*overrides, mode])
+                return all(batches)
             application.run("train", train, [*overrides, "hydra.mode=RUN"])
         except InstantiationException as error:  # Hydra puts it around what a launcher says of its settings
-            raise error.__cause__ if isinstance(error.__cause__, UserError) else error
+            if isinstance(error.__cause__, UserError):
+                raise error.__cause__ from None
+            raise
     return True

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -108,3 +109,11 @@ def warn_of_others(own: Mapping[str, Any], now: Mapping[str, Any], label: str) -
             f"without interruption: {'; '.join(changed)}",
             file=sys.stderr,
         )
+
+
+def warn_of_newer_code(submission: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
+    """A line on stderr if the code has changed since the run was submitted to a cluster."""
+    code = submission.get("code")
+    if submission.get("job") == current_job() and isinstance(code, dict) and code != now["git"]:
+        commit = str(code.get("commit"))[:8]
+        print(f"warning: {folder} was submitted with other code, commit {commit}, and runs today's", file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -63,7 +63,7 @@ def none_started(refused: Mapping[str, str], of: int) -> UserError:
     told = "\n".join(f"- {arm}\n  {reason}" for arm, reason in refused.items())
     return UserError(
         f"nothing was started, because {len(refused)} of the grid's {of} arms cannot run:\n{told}\n"
-        "next: a grid is every combination of what it sweeps; for arms that cannot have all of it, issue a command each"
+        "A grid is every combination of what it sweeps: arms that cannot have all of it need a command of their own."
     )
 
 
@@ -88,24 +88,16 @@ def expanded(overrides: Sequence[str], executing: DictConfig) -> list[list[str]]
 
 def fixed(overrides: Sequence[str], folder: Path) -> DictConfig:
     """The config of a grid's command line without what it sweeps, from which Hydra takes launcher and sweeper."""
-    plain = [override for override in parsed(swept(overrides, folder)) if not override.is_sweep_override()]
-    return composed([str(override.input_line) for override in plain], folder)
-
-
-def swept(overrides: Sequence[str], folder: Path) -> list[str]:
-    """A grid's command line with each plain `key=value` as a sweep over one value: only its arms need to have the key.
-
-    Hydra would look for it in the grid's own config too, which `algo=qtran,qtran_alt` does not change.
-    """
-    options = groups(folder)
-    return [
-        f"{override.key_or_group}=choice({override.input_line.partition('=')[2]})"
-        if override.type is OverrideType.CHANGE
-        and override.input_line.partition("=")[2].strip()
-        and not (override.is_sweep_override() or override.is_hydra_override() or named(override) in options)
-        else str(override.input_line)
-        for override in parsed(overrides)
-    ]
+    typed = parsed(overrides)
+    plain = [str(override.input_line) for override in typed if not override.is_sweep_override()]
+    try:
+        return composed(plain, folder)
+    except UserError as error:
+        if len(plain) == len(typed):
+            raise
+        raise UserError(
+            f"{error}\n  for a key that only swept options have, write choice() around its value: KEY=choice(VALUE)"
+        ) from error
 
 
 def named(override: Override) -> str:

@@ -1,5 +1,6 @@
 """From which checkpoint a run goes on, and whether it may."""
 
+import errno
 import sys
 import zipfile
 from dataclasses import dataclass
@@ -25,9 +26,10 @@ MOVE_AWAY = "Move it away; the same command then goes on from the checkpoint bef
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A whole checkpoint, and how many rows the run's logs had when it was made."""
+    """A whole checkpoint, how far the run was, and how many rows its logs had."""
 
     path: Path
+    env_steps: int
     rows: dict[str, int]
 
 
@@ -71,9 +73,9 @@ def damage_of(path: Path) -> str | None:
         try:
             with zipfile.ZipFile(file) as archive:
                 wrong = archive.testzip()
-        except OSError:
-            raise
-        except Exception as error:  # a wrong byte in a list of contents is told in a dozen ways, one per field
+        except Exception as error:  # a wrong byte in the list of contents is told in a dozen ways, one per field
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which is a seek to before the beginning
+                raise
             return str(error).lower() or "it is cut off"
     return None if wrong is None else f"the checksum of {wrong} is wrong"
 
@@ -85,8 +87,9 @@ def opened(path: Path, expected: dict[str, Any]) -> Checkpoint:
         UserError: it says something else, or nothing that can be understood.
     """
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except OSError:
+        with explained("read", path):
+            stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except UserError:
         raise
     except Exception as error:  # what a file that we did not write makes the reader stumble over
         raise UserError(
@@ -105,7 +108,8 @@ def opened(path: Path, expected: dict[str, Any]) -> Checkpoint:
             f"{path} belongs to another run: arm {said.get('arm')}, seed {said.get('seed')} instead of "
             f"arm {expected['arm']}, seed {expected['seed']}\n  {MOVE_AWAY}"
         )
-    return Checkpoint(path=path, rows=stored["callbacks"]["Recorder"]["rows"])
+    recorded = stored["callbacks"]["Recorder"]
+    return Checkpoint(path=path, env_steps=recorded["env_steps"], rows=recorded["rows"])
 
 
 def check_same_run(folder: RunFolder, config: DictConfig) -> None:

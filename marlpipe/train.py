@@ -7,6 +7,7 @@ import traceback
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -24,7 +25,7 @@ from marlpipe.callbacks.progress import EnvStepProgress
 from marlpipe.callbacks.recorder import Recorder
 from marlpipe.callbacks.resumable import Resumable
 from marlpipe.callbacks.saving import WholeCheckpoints
-from marlpipe.conditions import environment, numerics, session, threads, warn_of_others
+from marlpipe.conditions import environment, numerics, session, threads, warn_of_newer_code, warn_of_others
 from marlpipe.data import EpisodeData, EvaluationLoader, TrainingLoader
 from marlpipe.errors import Interrupted, UserError
 from marlpipe.learner import Learner
@@ -52,12 +53,17 @@ class Described:
     choices: dict[str, str]  # the option of each config group
 
 
+    @classmethod
+    def by_hydra(cls, hydra: Any) -> "Described":
+        """As Hydra's own config tells it."""
+        chosen = {group: choice for group, choice in hydra.runtime.choices.items() if "/" not in group}
+        return cls(label=arm_label(hydra), overrides=list(hydra.overrides.task), choices=chosen)
+
+
 def train(config: DictConfig) -> None:
     """One run in Hydra's output folder."""
     hydra = HydraConfig.get()
-    chosen = {group: choice for group, choice in hydra.runtime.choices.items() if "/" not in group}
-    described = Described(label=arm_label(hydra), overrides=list(hydra.overrides.task), choices=chosen)
-    train_in(RunFolder(Path(hydra.runtime.output_dir)), config, described)
+    train_in(RunFolder(Path(hydra.runtime.output_dir)), config, Described.by_hydra(hydra))
 
 
 def train_in(folder: RunFolder, config: DictConfig, described: Described) -> None:
@@ -196,11 +202,12 @@ def write_identity(
     """Who this run is, with what and where it runs. Provenance is that of the session which began what there is."""
     earlier = read_json(folder.run) or {}
     now = {**provenance(), "environment": environment(config), "numerics": numerics(config)}
+    warn_of_newer_code(read_json(folder.submission) or {}, now, folder.path)
     if checkpoint is None:
         own, from_env_steps = now, 0
         write_code_diff(folder.code_diff)
     else:
-        own, from_env_steps = {key: earlier.get(key, now[key]) for key in now}, env_steps_of(checkpoint)
+        own, from_env_steps = {key: earlier.get(key, now[key]) for key in now}, checkpoint.env_steps
         warn_of_others(own, now, f"{described.label} seed {config.seed}")
     write_text(folder.config, OmegaConf.to_yaml(config, resolve=True))
     write_json(
@@ -216,9 +223,3 @@ def write_identity(
             "sessions": [*earlier.get("sessions", []), session(own, now, from_env_steps)],
         },
     )
-
-
-def env_steps_of(checkpoint: Checkpoint) -> int:
-    """How far the run was."""
-    stored = torch.load(checkpoint.path, map_location="cpu", weights_only=True, mmap=True)
-    return int(stored["callbacks"]["Recorder"]["env_steps"])

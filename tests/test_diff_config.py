@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from composition import compose
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 from rich.console import Console
 from test_resume import SHORT, task
@@ -23,7 +24,7 @@ from marlpipe.diff_config.comparison import comparison, differences, incidental
 from marlpipe.diff_config.sides import Side, resolved
 from marlpipe.naming import arm_hash, run_subfolder
 from marlpipe.records.folder import RunFolder
-from marlpipe.train import train, write_identity
+from marlpipe.train import Described, train, write_identity
 
 TYPED = " ".join([*SHORT, "algo=vdn", "env_steps=60"])
 Capture = pytest.CaptureFixture[str]
@@ -45,7 +46,8 @@ def folder(trained: Path, tmp_path: Path) -> Path:
 
 def started(folder: Path, *overrides: str) -> None:
     """A run that has written who it is, and nothing more."""
-    write_identity(RunFolder(folder).create(), task(folder, *overrides))
+    config = task(folder, *overrides)
+    write_identity(RunFolder(folder).create(), config, Described.by_hydra(HydraConfig.get()))
 
 
 def rewrite(folder: Path, **changes: Any) -> None:
@@ -337,7 +339,7 @@ def test_a_config_whose_recorded_name_is_another(folder: Path, trained: Path, ca
         ),
         (["other", ""], ["other/config.yaml is not the config of a run: it has no env."]),
         (["torn", ""], ["torn/config.yaml cannot be read: ", "Restore the file."]),
-        (["open", ""], ["open/config.yaml cannot be read: Interpolation key 'nope' not found"]),
+        (["open", ""], ["open/config.yaml: env.a refers to another value, '${nope}', and was not looked up."]),
         (["algo=qmx", ""], ["algo: the option 'qmx' does not exist. Did you mean 'qmix'?", "valid: cw_qmix, "]),
         (["env.n_agent=2", ""], ["env: the key 'n_agent' does not exist. Did you mean 'n_agents'?"]),
         (["+mixer.embd=8", ""], ["mixer: the key 'embd' does not exist. Did you mean 'embed'?"]),

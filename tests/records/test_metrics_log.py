@@ -8,6 +8,7 @@ import pytest
 
 from marlpipe.errors import UserError
 from marlpipe.records.folder import RunFolder
+from marlpipe.records.metrics import truncate_rows
 
 
 @pytest.fixture
@@ -25,7 +26,8 @@ def test_rows_come_back_in_order(folder: RunFolder) -> None:
 
 def test_no_file_no_rows(tmp_path: Path) -> None:
     assert RunFolder(tmp_path / "new").read_metrics() == []
-    assert RunFolder(tmp_path / "new").truncate_metrics(0) == 0
+    assert truncate_rows(tmp_path / "new" / "metrics.jsonl", 0) == 0
+    assert not (tmp_path / "new").exists()
 
 
 def test_each_row_is_on_the_disk_at_once(folder: RunFolder) -> None:
@@ -58,19 +60,47 @@ def test_a_broken_line_in_the_middle_is_named(folder: RunFolder) -> None:
         folder.read_metrics()
 
 
-def test_truncation_keeps_the_checkpoint_row_byte_for_byte(folder: RunFolder) -> None:
+def test_truncation_keeps_the_rows_of_the_checkpoint_byte_for_byte(folder: RunFolder) -> None:
     before = folder.metrics.read_bytes().splitlines(keepends=True)
     with folder.metrics.open("a") as file:
         file.write('{"env_steps": 400, "train/lo')
-    assert folder.truncate_metrics(200) == 1
+    assert truncate_rows(folder.metrics, 3) == 1
     assert folder.metrics.read_bytes() == b"".join(before[:3])
     folder.append_metrics({"env_steps": 300})
     assert [row["env_steps"] for row in folder.read_metrics()] == [0, 100, 200, 300]
 
 
 def test_truncation_to_nothing(folder: RunFolder) -> None:
-    assert folder.truncate_metrics(-1) == 4
+    assert truncate_rows(folder.metrics, 0) == 4
     assert folder.metrics.read_bytes() == b""
+
+
+@pytest.mark.parametrize("unfinished", ["", '{"env_steps": 400}'])
+def test_fewer_rows_than_the_checkpoint_had_are_not_touched(unfinished: str, folder: RunFolder) -> None:
+    """A row without its newline is none: what it would go on with is not known."""
+    with folder.metrics.open("a") as file:
+        file.write(unfinished)
+    before = folder.metrics.read_bytes()
+    with pytest.raises(
+        UserError, match=r"metrics\.jsonl has 4 rows, and had 5 when the checkpoint was made\n  Restore it"
+    ):
+        truncate_rows(folder.metrics, 5)
+    assert folder.metrics.read_bytes() == before
+
+
+def test_rows_of_the_same_env_step_are_told_apart_by_their_number(folder: RunFolder) -> None:
+    folder.append_metrics({"env_steps": 300, "eval/return_mean": 1.0})
+    assert truncate_rows(folder.metrics, 4) == 1
+    assert "eval/return_mean" not in folder.read_metrics()[-1]
+
+
+def test_a_log_that_cannot_be_cut_back_stays_as_it_is(folder: RunFolder) -> None:
+    lines = folder.metrics.read_text().splitlines()
+    folder.metrics.write_text("\n".join([*lines[:3], "garbage", lines[3]]) + "\n")
+    before = folder.metrics.read_bytes()
+    with pytest.raises(UserError, match="line 4"):
+        truncate_rows(folder.metrics, 2)
+    assert folder.metrics.read_bytes() == before
 
 
 def test_tables_have_a_log_of_their_own(tmp_path: Path) -> None:
@@ -86,6 +116,6 @@ def test_tables_have_a_log_of_their_own(tmp_path: Path) -> None:
     assert math.isnan(first["eval/table"][0][1])
     assert math.isnan(first["eval/table"][1][1])
     assert second == {"env_steps": 200, "train/weights": [0.5, 0.5]}
-    folder.truncate_metrics(100)
+    folder.cut_back(metrics=1, tables=1)
     assert [row["env_steps"] for row in folder.read_tables()] == [100]
     assert len(folder.read_metrics()) == 1

@@ -70,7 +70,7 @@ def test_preempted_and_out_of_time_jobs_go_on_where_they_were(cluster: Cluster, 
         "hydra.launcher.hours=0.0167",
         "hydra.launcher.grace_s=35",
         "+hydra.launcher.algo.qmix.hours=1",
-        "hydra.launcher.extra={exclusive: true}",
+        "+hydra.launcher.extra.exclusive=true",
     )
     assert told.count("1 job of 1 run") == 2
     grid.wait_until(lambda: len(trains(grid.runs)) == 2)
@@ -114,7 +114,7 @@ def test_arrays_are_cut_below_the_clusters_limit(tmp_path: Path) -> None:
         Cluster(Path(short), max_array_size=3) as narrow,
     ):
         grid = Grid(narrow, tmp_path / "grid", "seed=range(0,7)", "env_steps=400")
-        grid.submit("hydra.launcher.at_once=1", "hydra.launcher.extra={begin: now+1hour}")
+        grid.submit("hydra.launcher.at_once=1", "+hydra.launcher.extra.begin=now+1hour")
         arrays = [job.partition("_")[0] for job in grid.jobs]
         assert [arrays.count(array) for array in dict.fromkeys(arrays)] == [3, 3, 1]
         assert {job.id for job in narrow.queue()} == set(grid.jobs)
