@@ -31,6 +31,7 @@ from marlpipe.errors import Interrupted, UserError
 from marlpipe.learner import Learner
 from marlpipe.memory import keep_freed_memory
 from marlpipe.naming import arm_hash, arm_label, register_resolvers
+from marlpipe.records.enclosed import check_enclosed
 from marlpipe.records.files import explained_inside, read_json, write_json, write_text
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.lock import FolderLock
@@ -75,10 +76,12 @@ def train_in(folder: RunFolder, config: DictConfig, described: Described) -> Non
         KeyboardInterrupt: the run was asked to stop, and can go on.
     """
     folder.create()
+    check_enclosed(folder.path)
     check_same_run(folder, config)
+    if is_done(folder):
+        return
     with FolderLock(folder.lock) as lock:
-        if folder.status.state == "finished":
-            print(f"{folder.path}: finished already, nothing to do", file=sys.stderr)
+        if is_done(folder):  # by who owned it until now
             return
         folder.update_status(
             state="running",
@@ -95,21 +98,37 @@ def train_in(folder: RunFolder, config: DictConfig, described: Described) -> Non
                 plain = OmegaConf.to_container(config, resolve=True)
                 with build_part(config, "logger", folder=folder, config=plain) as sinks:
                     fit(config, folder, lock, sinks, described.label, checkpoint)
-        except Interrupted as stop:
-            folder.conclude("interrupted", str(stop))
-            raise KeyboardInterrupt from stop
-        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning makes the one into the other
-            folder.conclude("interrupted", "stopped at once")
-            raise KeyboardInterrupt from stop
-        except UserError as error:
-            folder.conclude("failed", str(error))
-            raise
-        except Exception as error:
-            folder.conclude("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
+        except BaseException as error:
+            if not lock.lost:  # else the folder is another's by now
+                conclude(folder, error)
+            if isinstance(error, Interrupted | KeyboardInterrupt | SystemExit):  # Lightning makes one into another
+                raise KeyboardInterrupt from error
             raise
         folder.update_status(state="finished", eta_s=0.0)
-        for whole in (folder.last_checkpoint, folder.previous_checkpoint):  # with the replay: as large as memory
-            whole.unlink(missing_ok=True)
+        unfinished = folder.checkpoints.glob("*.partial")
+        for file in (folder.last_checkpoint, folder.previous_checkpoint, *unfinished):  # each as large as the replay
+            file.unlink(missing_ok=True)
+
+
+def is_done(folder: RunFolder) -> bool:
+    """Whether the run is finished, which is told."""
+    done = folder.status.state == "finished"
+    if done:
+        print(f"{folder.path}: finished already, nothing to do", file=sys.stderr)
+    return done
+
+
+def conclude(folder: RunFolder, error: BaseException) -> None:
+    """Says in the status file why the run ended early."""
+    match error:
+        case Interrupted():
+            folder.conclude("interrupted", str(error))
+        case KeyboardInterrupt() | SystemExit():
+            folder.conclude("interrupted", "stopped at once")
+        case UserError():
+            folder.conclude("failed", str(error))
+        case _:
+            folder.conclude("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
 def fit(

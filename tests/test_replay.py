@@ -136,6 +136,27 @@ def test_a_loaded_replay_goes_on_like_the_saved_one(count: int) -> None:
             ring.add(tagged([start, start + 1, start + 2]))
 
 
+@pytest.mark.parametrize("count", [0, 3, 5, 8])
+def test_a_state_is_the_filled_part_of_the_rings_own_memory(count: int) -> None:
+    """Neither a copy, nor a view whose storage, which is what is saved, goes on behind it."""
+    replay = filled(5, count)
+    state = replay.state_dict()["episodes"]
+    assert set(state) == set(EpisodeBatch._fields)
+    for name, ring in replay.episodes._asdict().items():
+        assert state[name].dtype == ring.dtype
+        assert torch.equal(state[name], ring[: min(count, 5)])
+        assert state[name].untyped_storage().nbytes() == state[name].nbytes
+        if count:
+            assert state[name].data_ptr() == ring.data_ptr()
+
+
+def test_a_saved_state_is_as_large_as_its_tensors() -> None:
+    replay, buffer = filled(500, 250, 5), io.BytesIO()
+    torch.save(replay.state_dict(), buffer)
+    tensors = sum(tensor.nbytes for tensor in replay.state_dict()["episodes"].values())
+    assert tensors < len(buffer.getvalue()) < tensors + 5000
+
+
 def test_a_checkpoint_holds_the_filled_part_only() -> None:
     def saved(replay: Replay) -> int:
         buffer = io.BytesIO()

@@ -24,7 +24,7 @@ from marlpipe.grid import composed, composing
 from marlpipe.learner import Learner
 from marlpipe.naming import register_resolvers
 from marlpipe.records.folder import RunFolder
-from marlpipe.resuming import check_same_run, damage_of, newest_checkpoint, opened
+from marlpipe.resuming import Checkpoint, check_same_run, damage_of, newest_checkpoint, opened
 from marlpipe.train import train
 
 SHORT = [
@@ -349,6 +349,44 @@ def test_only_what_the_results_depend_on_is_told(tmp_path: Path) -> None:
     folder.config.unlink()
     with pytest.raises(UserError, match="is left as it is:\n  Leave hydra"):
         check_same_run(folder, here)
+
+
+def test_a_full_disk_during_a_checkpoint_leaves_the_one_before(
+    whole: RunFolder, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that is written to this device finds it full."""
+    partial, kept = folder.checkpoints / "last.partial", files(folder)
+
+    def filled(folder: RunFolder, config: DictConfig) -> Checkpoint | None:
+        partial.symlink_to("/dev/full")
+        return newest_checkpoint(folder, config)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("marlpipe.train.newest_checkpoint", filled)
+        told = refused(folder, "checkpoint_minutes=0.0")
+    assert f"cannot write {folder.last_checkpoint}: No space left on device\n  The disk is full" in told
+    assert (folder.status.state, folder.status.reason) == ("failed", told)
+    for name in ("last.ckpt", "previous.ckpt"):
+        assert (folder.checkpoints / name).read_bytes() == kept[f"checkpoints/{name}"]
+    assert not partial.is_symlink()
+    assert departures(whole, finished(folder)) == []
+
+
+def test_a_run_that_was_taken_over_saves_nothing(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, step = files(folder), Learner.training_step
+    theirs = '{"host": "far", "pid": 7, "token": "theirs", "beat": 1}'
+
+    def frozen(self: Learner, batch: Any, batch_idx: int) -> dict[str, Any]:
+        """For longer than anybody waits."""
+        folder.lock.write_text(theirs)
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Learner, "training_step", frozen)
+    with pytest.raises(KeyboardInterrupt):
+        train(task(folder.path, "checkpoint_minutes=0.0"))
+    assert folder.lock.read_text() == theirs
+    for name in ("last.ckpt", "previous.ckpt"):
+        assert (folder.checkpoints / name).read_bytes() == before[f"checkpoints/{name}"]
 
 
 def test_what_is_no_part_of_the_results_may_change(whole: RunFolder, folder: RunFolder) -> None:

@@ -62,6 +62,9 @@ def settle(path: Path) -> None:
             return
         try:
             os.fsync(file)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # some disks cannot do that with a folder
+                raise
         finally:
             os.close(file)
 

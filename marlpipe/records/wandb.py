@@ -33,9 +33,12 @@ class WandbSink:
         self._broken = False
 
     def log(self, row: Row, number: int) -> None:
-        """Sends one row, which holds `env_steps`. Its number is W&B's `_step`: a row that W&B has, it passes over."""
+        """Sends one row, which holds `env_steps`, now: W&B would wait for the next one, which a killed run never has.
+
+        Its number is W&B's `_step`: a row that W&B has, it passes over.
+        """
         if not self._broken:
-            self._guarded(lambda: self.run.log(dict(row), step=number))
+            self._guarded(lambda: self.run.log(dict(row), step=number, commit=True))
 
     def summary(self, values: Mapping[str, Any]) -> None:
         """Sets the columns that the run has in W&B's table of runs."""

@@ -12,16 +12,16 @@ HEADER = 7
 BLOCK = 32 * 1024
 
 
-def records(folder: Path) -> list[Record]:
+def records(folder: Path, fragment: str = "offline-run-*") -> list[Record]:
     """All whole records below a W&B folder, fragment after fragment."""
-    return [record for file in sorted(folder.glob("offline-run-*/*.wandb")) for record in _records(file.read_bytes())]
+    return [record for file in sorted(folder.glob(f"{fragment}/*.wandb")) for record in _records(file.read_bytes())]
 
 
-def history(folder: Path) -> list[dict[str, Any]]:
+def history(folder: Path, fragment: str = "offline-run-*") -> list[dict[str, Any]]:
     """The logged rows."""
     return [
         {(item.key or ".".join(item.nested_key)): json.loads(item.value_json) for item in record.history.item}
-        for record in records(folder)
+        for record in records(folder, fragment)
         if record.WhichOneof("record_type") == "history"
     ]
 

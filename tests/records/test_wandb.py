@@ -1,22 +1,30 @@
 """What W&B really has of a run, read back from its offline file; and that it never takes a run down."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 import wandb
+from lightning import LightningModule, Trainer
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from offline_log import history, records
 
+from marlpipe.callbacks.recorder import Recorder
+from marlpipe.fingerprint import fingerprint
 from marlpipe.records import wandb as sink_module
 from marlpipe.records.folder import RunFolder
+from marlpipe.records.metrics import OF_THE_CLOCK
 from marlpipe.records.wandb import WandbSink, logged_in, open_wandb
+from marlpipe.types import Progress
 
 KEY = "0" * 40
 
@@ -71,13 +79,14 @@ def of_kind(folder: RunFolder, kind: str) -> list[Any]:
 
 def test_the_offline_file_holds_the_whole_run(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     sink = opened(folder)
-    for env_steps in (0, 100, 200):
-        sink.log({"env_steps": env_steps, "train/loss": 0.5, "eval/return_mean": env_steps / 10})
+    for number, env_steps in enumerate((0, 100, 200)):
+        sink.log({"env_steps": env_steps, "train/loss": 0.5, "eval/return_mean": env_steps / 10}, number)
     sink.summary({"final/return": 20.0})
     close(sink, folder, exit_code=3)
 
     rows = history(folder.wandb)
     assert [(row["env_steps"], row["eval/return_mean"]) for row in rows] == [(0, 0.0), (100, 10.0), (200, 20.0)]
+    assert [row["_step"] for row in rows] == [0, 1, 2]
     (run,) = of_kind(folder, "run")
     assert (run.project, run.run_group, run.job_type, run.display_name) == (
         "study",
@@ -112,11 +121,11 @@ def test_prefixes_that_overlap_are_refused(folder: RunFolder, prefixes: tuple[st
 
 def test_a_resumed_run_is_the_same_run(folder: RunFolder) -> None:
     first = opened(folder)
-    first.log({"env_steps": 0})
+    first.log({"env_steps": 0}, 0)
     close(first, folder)
     time.sleep(1.1)  # W&B names its folders by the second
     second = opened(folder)
-    second.log({"env_steps": 100})
+    second.log({"env_steps": 100}, 1)
     close(second, folder)
     assert {run.run_id for run in of_kind(folder, "run")} == {folder.wandb_id.read_text().strip()}
     assert [row["env_steps"] for row in history(folder.wandb)] == [0, 100]
@@ -134,8 +143,8 @@ def test_a_folder_that_is_made_anew_is_another_run(folder: RunFolder) -> None:
 def test_runs_of_one_process_stay_apart(folder: RunFolder, tmp_path: Path) -> None:
     other = RunFolder(tmp_path / "cartpole" / "vdn-3c4d" / "seed=0").create()
     first, second = opened(folder), opened(other)
-    first.log({"env_steps": 1})
-    second.log({"env_steps": 2})
+    first.log({"env_steps": 1}, 0)
+    second.log({"env_steps": 2}, 0)
     close(first, folder)
     close(second, other)
     assert [row["env_steps"] for row in history(folder.wandb)] == [1]
@@ -158,7 +167,7 @@ def test_a_killed_run_keeps_what_it_logged(folder: RunFolder) -> None:
         "from marlpipe.records.wandb import open_wandb\n"
         "sink = open_wandb(folder=RunFolder(Path(sys.argv[1])), project='p', group='g', name='n', config={},\n"
         "                  comparison={})\n"
-        "sink.log({'env_steps': 7}); time.sleep(60)\n"
+        "sink.log({'env_steps': 7}, 0); time.sleep(60)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(folder.path)], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 10  # W&B's own interval is 15 s
@@ -167,6 +176,60 @@ def test_a_killed_run_keeps_what_it_logged(folder: RunFolder) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert [row["env_steps"] for row in history(folder.wandb)] == [7]
+
+
+def record(folder: RunFolder, sink: WandbSink, begin: int, end: int) -> None:
+    """What a run does that goes on at a row, up to another one. Pairs of rows share their env steps."""
+    folder.cut_back(metrics=begin, tables=0)
+    recorder = Recorder(folder=folder, sinks=[sink], every_env_steps=1, total_env_steps=100)
+    if begin:
+        recorder.load_state_dict({**recorder.state_dict(), "wall_s": 9.0, "rows": {"metrics": begin, "tables": 0}})
+    trainer = Trainer(logger=False, accelerator="cpu", plugins=[LightningEnvironment()])
+    recorder.on_train_start(trainer, LightningModule())
+    for number in range(begin, end):
+        recorder.progress = Progress(10 * (number // 2), number, 0.1, 0.0, 0.0, 0, False)
+        recorder.write(trainer, {"train/loss": math.nan if number == 2 else number / 8})
+
+
+def record_and_wait(path: Path) -> None:
+    """To be killed."""
+    folder = RunFolder(path)
+    record(folder, opened(folder), 0, 5)
+    time.sleep(60)
+
+
+def test_the_fragments_of_a_killed_run_come_to_the_history_of_one_that_was_not(
+    folder: RunFolder, tmp_path: Path
+) -> None:
+    """Killed with rows past its checkpoint, it goes on from there; its second fragment holds the whole history."""
+    whole = RunFolder(tmp_path / "whole" / "seed=0").create()
+    sink = opened(whole)
+    record(whole, sink, 0, 8)
+    close(sink, whole)
+    wandb.teardown()  # a process that is killed has a service of its own
+    process = get_context("spawn").Process(target=record_and_wait, args=(folder.path,))
+    process.start()
+    deadline = time.monotonic() + 60
+    while len(history(folder.wandb)) < 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.join()
+    sink = opened(folder)
+    record(folder, sink, 3, 8)
+    close(sink, folder)
+
+    def rows(of: RunFolder, fragment: str) -> list[str]:
+        clock = {"_timestamp", "_runtime", *OF_THE_CLOCK}
+        return [fingerprint({k: v for k, v in row.items() if k not in clock}) for row in history(of.wandb, fragment)]
+
+    expected = rows(whole, "offline-run-*")
+    assert len(set(expected)) == 8
+    assert [row["_step"] for row in history(whole.wandb)] == list(range(8))
+    killed, resumed = (rows(folder, fragment.name) for fragment in sorted(folder.wandb.glob("offline-run-*")))
+    assert killed == expected[:5]
+    assert resumed == expected
+    assert {run.run_id for run in of_kind(folder, "run")} == {folder.wandb_id.read_text().strip()}
 
 
 def test_auto_is_online_only_with_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +266,7 @@ def test_a_server_that_does_not_answer_means_offline(
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # the port of "discard": nobody listens
     monkeypatch.setattr(sink_module, "INIT_TIMEOUT_S", 2.0)
     sink = opened(folder)
-    sink.log({"env_steps": 5})
+    sink.log({"env_steps": 5}, 0)
     close(sink, folder)
     assert [row["env_steps"] for row in history(folder.wandb)] == [5]
     assert {run.run_id for run in of_kind(folder, "run")} == {folder.wandb_id.read_text().strip()}
@@ -228,12 +291,12 @@ def test_a_sink_that_breaks_is_told_once(
 ) -> None:
     sink = opened(folder)
 
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("pipe closed")
 
     monkeypatch.setattr(sink.run, "log", broken)
-    sink.log({"env_steps": 1})
-    sink.log({"env_steps": 2})
+    sink.log({"env_steps": 1}, 0)
+    sink.log({"env_steps": 2}, 1)
     assert capsys.readouterr().err.count("pipe closed") == 1
     close(sink, folder, exit_code=1)
     assert [exit_.exit_code for exit_ in of_kind(folder, "exit")] == [1]
