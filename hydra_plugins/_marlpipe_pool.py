@@ -91,7 +91,7 @@ class RunPool:
         try:
             while waiting or self._running:
                 while waiting and self._one_more_fits():
-                    with _lost_alone():
+                    with _lost_alone(), _undisturbed():
                         self._start(jobs, waiting.popleft())
                 look()
                 for run in self._ended(LOOK_EVERY_S):
@@ -197,6 +197,20 @@ def _lost_alone() -> Iterator[None]:
         yield
     except UserError as error:
         log.error("%s", error)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals wait to the end: a run that is being started is else known to nobody, and nobody would end it."""
+    came: list[int] = []
+    listening = {number: signal.signal(number, lambda number, _: came.append(number)) for number in NOT_FOR_IMPORTS}
+    try:
+        yield
+    finally:
+        for number, handler in listening.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
 
 
 def _received(channel: "Connection[Outcome, Outcome]") -> Outcome | None:

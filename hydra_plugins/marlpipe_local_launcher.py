@@ -64,7 +64,7 @@ class LocalLauncher(Launcher):
         self._config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Runs one job per list of overrides. Two that would share a folder are one run.
+        """Runs a job per list of overrides, but for those that are finished. Two that would share a folder are one run.
 
         Raises:
             UserError: the task function cannot be imported by another process, or a folder cannot be written.
@@ -96,19 +96,25 @@ class LocalLauncher(Launcher):
         configs = [first, *(arms.config(overrides, number) for number, overrides in others)]
         folders = [job_folder(config) for config in configs]
         unique = dict(zip(folders, configs, strict=True))
+        left = [folder for folder in unique if RunFolder(folder).create().status.state != "finished"]
         log.info(
-            "%d runs, %d at a time, %d threads each%s", len(unique), min(processes, len(unique)), threads, _told(memory)
+            "%d runs, %d finished already, %d at a time, %d threads each%s",
+            len(unique),
+            len(unique) - len(left),
+            min(processes, len(unique)),
+            threads,
+            _told(memory),
         )
         call = self._application.call
-        jobs = [Job(call=call(config), folder=folder, environment=environment) for folder, config in unique.items()]
-        values = dict(zip(unique, _run(pool, jobs), strict=True))
-        return [job_return(config, values[folder]) for folder, config in zip(folders, configs, strict=True)]
+        jobs = [Job(call=call(unique[folder]), folder=folder, environment=environment) for folder in left]
+        values = dict(zip(left, _run(pool, jobs), strict=True)) if left else {}
+        return [job_return(config, values.get(folder)) for folder, config in zip(folders, configs, strict=True)]
 
 
 def _run(pool: RunPool, jobs: Sequence[Job]) -> list[float | int | None]:
-    folders = [RunFolder(job.folder).create() for job in jobs]
+    folders = [RunFolder(job.folder) for job in jobs]
     for folder in folders:
-        if folder.status.state != "finished" and owner(folder.lock) is None:
+        if owner(folder.lock) is None:
             folder.submission.unlink(missing_ok=True)  # to a cluster, earlier
             folder.update_status(state="queued", reason=None)
     try:

@@ -54,7 +54,7 @@ class SubmititLocalLauncher(ClusterLauncher):
     def queued_jobs(self) -> set[str]:
         """The controllers that live; nothing where nobody tells, since a run's lock keeps it from being done twice."""
         try:
-            told = subprocess.run(["ps", "-axo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+            told = subprocess.run(["ps", "-axwwo", "pid=,args="], capture_output=True, text=True, check=True).stdout
         except (OSError, subprocess.SubprocessError):
             return set()
         return {line.split()[0] for line in told.splitlines() if MODULE in line}

@@ -34,6 +34,8 @@ def run(arguments: Sequence[str]) -> int:
         hydra.main(config_path=str(config_folder()), config_name="train", version_base="1.3")(train)()
         return 0
     folders = list(dict.fromkeys(planned_folders(asked.overrides, config_folder(), sweep=asked.multirun)))
+    if not asked.multirun:
+        RunFolder(folders[0]).create()
     with explained_inside(folders[0].absolute().parents[2]):  # Hydra writes there too
         done = hand_to_hydra(asked.overrides, sweep=asked.multirun)
     if not done and any(not RunFolder(folder).status.ended for folder in folders):

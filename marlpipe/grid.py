@@ -17,7 +17,7 @@ from marlpipe.build import build_algorithm, build_env, check_keys
 from marlpipe.config_bounds import check_bound, check_bounds
 from marlpipe.configuration import groups
 from marlpipe.errors import UserError, unknown
-from marlpipe.launching import check_launcher, check_runs_here
+from marlpipe.launching import check_launcher, check_runs_here, check_selected
 from marlpipe.naming import run_folder
 
 
@@ -30,6 +30,7 @@ def planned_folders(overrides: Sequence[str], folder: Path, *, sweep: bool) -> l
     with composing(folder):
         if not sweep:
             config = composed(overrides, folder)
+            check_selected(config, folder)
             check_runs_here(config, folder)
             check_run(config)
             return [run_folder(config)]
@@ -43,6 +44,7 @@ def planned_folders(overrides: Sequence[str], folder: Path, *, sweep: bool) -> l
         for arm, seeds in arms.items():
             try:
                 config = composed([*arm, *filter(None, seeds[:1])], folder)
+                check_selected(config, folder)
                 check_launcher(executing, config)
                 check_run(config)
                 values = [seed.value() for seed in parsed(list(filter(None, seeds)))] or [config.seed]

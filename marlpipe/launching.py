@@ -38,6 +38,20 @@ def settings(config: DictConfig) -> object:
     return OmegaConf.to_container(config.hydra.launcher)
 
 
+def check_selected(config: DictConfig, folder: Path) -> None:
+    """UserError if an option, such as an experiment, selects a launcher: Hydra follows `train.yaml` instead."""
+    for group, option in config.hydra.runtime.choices.items():
+        file = folder / group / f"{option}.yaml"
+        for entry in (OmegaConf.select(OmegaConf.load(file), "defaults") or []) if file.is_file() else []:
+            for key, selected in entry.items() if OmegaConf.is_dict(entry) else ():
+                if str(key).split()[-1].lstrip("/") == "hydra/launcher" and selected != launcher(config):
+                    raise UserError(
+                        f"{group}={option} selects hydra/launcher={selected}, which Hydra ignores there\n"
+                        f"  next: put -m and hydra/launcher={selected} on the command line, or hydra/launcher="
+                        f"{launcher(config)} into {file}"
+                    )
+
+
 def launcher(config: DictConfig) -> str:
     """The option that a config has chosen."""
     return str(config.hydra.runtime.choices["hydra/launcher"])

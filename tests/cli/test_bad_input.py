@@ -16,7 +16,7 @@ from marlpipe.records.folder import RunFolder
         (
             # nothing starts for the sake of the arms that could run, and each of the others is named with its reason
             ["seed=0,1", "algo=lomaq", "partition=explicit", "partition.blocks=[[0],[1]],[[0]]"],
-            ["nothing was started", "1 arms", "partition.blocks=[[0]]\n", "missing: [1]"],
+            ["nothing was started", "1 of the grid's 2 arms", "partition.blocks=[[0]]\n", "missing: [1]"],
         ),
         (["env.n_agents=0"], ["n_agents", "at least 1"]),
         (
@@ -41,7 +41,8 @@ def test_a_folder_that_cannot_be_is_named(runs: str, step: str, tmp_path: Path) 
     (tmp_path / "file").write_text("in the way")
     code, out, err = run(tmp_path, f"paths.runs={runs}", "seed=0,1", grid=True)
     assert (code, out) == (2, "")
-    assert f"cannot make the run folder {runs}/cartpole/qmix-" in err
+    assert "cannot make the run folder " in err
+    assert f"{runs}/cartpole/qmix-" in err
     assert step in err
     assert (tmp_path / "file").read_text() == "in the way"
 

@@ -108,7 +108,10 @@ def test_what_does_not_fit_into_the_memory_waits(start: Start, tmp_path: Path) -
     spans = [(float((path / "began").read_text()), float((path / "ended").read_text())) for path in runs]
     assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
     if Path("/proc/meminfo").exists():
-        assert re.search(r"3 runs, 2 at a time, .* GiB of memory are free, and a run may need 1000000\.0 GiB", printed)
+        assert re.search(
+            r"3 runs, 0 finished already, 2 at a time, .* GiB of memory are free, and a run may need 1000000\.0 GiB",
+            printed,
+        )
         assert "1 runs at a time for now: " in printed
 
 
@@ -123,7 +126,7 @@ def test_the_task_is_imported_once_and_the_command_handed_down(start: Start, tmp
 
 def test_two_jobs_with_one_folder_are_one_run(start: Start, tmp_path: Path) -> None:
     printed, _ = start("+ignored=1,2").communicate(timeout=60)
-    assert "1 runs, 1 at a time" in printed
+    assert "1 runs, 0 finished already, 1 at a time" in printed
     assert run(tmp_path, "work").console.read_text().count("printing") == 1
 
 
@@ -163,14 +166,14 @@ def test_runs_stop_when_the_launcher_is_killed(start: Start, tmp_path: Path) -> 
 def test_a_finished_run_stays_finished_and_others_are_queued_again(start: Start, tmp_path: Path) -> None:
     run(tmp_path, "raise").create().update_status(state="interrupted", env_steps=7, reason="stopped")
     run(tmp_path, "wait").create().update_status(state="finished", env_steps=9)
-    application = start("do=wait,raise", "hydra.launcher.processes=1")
-    wait_for(run(tmp_path, "wait").path / "began")
-    assert run(tmp_path, "wait").status.state == "finished"
+    application = start("do=wait,stubborn,raise", "hydra.launcher.processes=1", "hydra.launcher.grace_s=0.5")
+    wait_for(run(tmp_path, "stubborn").path / "deaf")
     assert (run(tmp_path, "raise").status.state, run(tmp_path, "raise").status.reason) == ("queued", None)
     assert run(tmp_path, "raise").status.env_steps == 7
     os.killpg(application.pid, signal.SIGINT)
     application.communicate(timeout=30)
     assert run(tmp_path, "wait").status.state == "finished"
+    assert not run(tmp_path, "wait").console.exists()  # nothing was started for it
     assert run(tmp_path, "raise").status.state == "interrupted"
 
 

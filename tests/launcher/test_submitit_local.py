@@ -29,7 +29,7 @@ def submit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Submit]:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.chdir(tmp_path)
 
-    def submit(*arguments: str, code: int = 0) -> str:
+    def submit(*arguments: str) -> str:
         command = [sys.executable, str(HERE / "app.py"), "-m", f"hydra.searchpath=[file://{ROOT / 'conf'}]"]
         done = subprocess.run(
             [*command, "hydra/launcher=submitit_local", *arguments],
@@ -39,7 +39,7 @@ def submit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Submit]:
             timeout=PATIENCE_S,
             check=False,
         )
-        assert done.returncode == code, done.stdout
+        assert done.returncode == 0, done.stdout
         return done.stdout
 
     yield submit
@@ -65,7 +65,7 @@ def children(pid: int) -> list[int]:
 
 
 def command_of(pid: int) -> str:
-    return subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return subprocess.run(["ps", "-wwo", "args=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
 
 
 def worker(controller: int) -> int:
@@ -96,7 +96,6 @@ def test_runs_of_one_job_and_the_command_again(submit: Submit) -> None:
     wait_until(lambda: failing.status.state == "failed" and working.status.state == "finished")
     wait_until((waiting.path / "began").exists)
     assert failing.status.reason == "RuntimeError: seed 0 went wrong"
-    assert "OMP_NUM_THREADS" not in told
     traces = [(folder.path / "imported_by").read_text().split() for folder in (failing, waiting, working)]
     assert len({process for _, process in traces}) == 3
     assert len({importer for importer, _ in traces}) == 1
@@ -152,15 +151,3 @@ def test_a_run_whose_folder_is_gone_does_not_keep_its_job(submit: Submit) -> Non
     subprocess.run(["rm", "-r", str(folder.path)], check=True)
     wait_until(lambda: not command_of(controller))
     assert not folder.path.exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["hydra.launcher.hours=0.5", "hydra.launcher.grace_s=1800"], "hours=0.5 leaves no time beside"),
-        (["+hydra.launcher.algo.qmx.hours=3"], "hydra.launcher.algo: the option 'qmx' does not exist"),
-    ],
-)
-def test_what_cannot_be_submitted(arguments: list[str], told: str, submit: Submit, tmp_path: Path) -> None:
-    assert told in submit(*arguments, code=1)
-    assert not list(tmp_path.rglob("seed=*"))

@@ -1,0 +1,107 @@
+"""Which launcher does a command use? What Hydra would silently ignore is refused, with what to do instead."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from marlpipe.configuration import config_folder
+from marlpipe.errors import UserError
+from marlpipe.grid import planned_folders
+from marlpipe.naming import register_resolvers
+
+
+@pytest.fixture(autouse=True)
+def resolvers() -> None:
+    register_resolvers()
+
+
+def refused(*overrides: str, folder: Path | None = None, sweep: bool = True) -> str:
+    with pytest.raises(UserError) as error:
+        planned_folders(overrides, folder or config_folder(), sweep=sweep)
+    return str(error.value)
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    """The configs, and three experiments, of which two are about the launcher."""
+    shutil.copytree(config_folder(), tmp_path / "conf")
+    (tmp_path / "conf" / "experiment" / "far.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /hydra/launcher: slurm\n"
+    )
+    (tmp_path / "conf" / "experiment" / "near.yaml").write_text("# @package _global_\nseed: 3\n")
+    (tmp_path / "conf" / "experiment" / "wide.yaml").write_text(
+        "# @package _global_\nhydra:\n  launcher:\n    processes: 7\n"
+    )
+    return tmp_path / "conf"
+
+
+def test_a_single_run_is_done_here() -> None:
+    told = refused("hydra/launcher=slurm", sweep=False)
+    assert told.startswith("hydra/launcher=slurm is for grids")
+    assert "put -m behind marlpipe" in told
+    assert "choose hydra/launcher=local" in told
+    assert planned_folders(["hydra/launcher=slurm"], config_folder(), sweep=True)
+    assert planned_folders(["hydra/launcher=local"], config_folder(), sweep=False)
+
+
+@pytest.mark.parametrize("sweep", [True, False])
+def test_an_experiment_cannot_select_the_launcher(sweep: bool, conf: Path) -> None:
+    told = refused("+experiment=far", folder=conf, sweep=sweep)
+    assert told.startswith("experiment=far selects hydra/launcher=slurm, which Hydra ignores there")
+    assert "next: put -m and hydra/launcher=slurm on the command line" in told
+    assert planned_folders(["+experiment=far", "hydra/launcher=slurm"], conf, sweep=True)
+
+
+def test_a_launcher_inside_a_swept_choice(conf: Path) -> None:
+    told = refused("+experiment=near,far", "seed=0,1", folder=conf)
+    assert told.startswith("nothing was started, because 1 of the grid's 2 arms cannot run:\n- +experiment=far\n")
+    assert "experiment=far selects hydra/launcher=slurm, which Hydra ignores there" in told
+    assert planned_folders(["+experiment=near,far", "hydra/launcher=slurm"], conf, sweep=True)
+
+
+def test_settings_inside_a_swept_choice(conf: Path) -> None:
+    told = refused("+experiment=near,wide", folder=conf)
+    assert "- +experiment=wide\n  this run asks for other settings of hydra/launcher=local" in told
+
+
+@pytest.mark.parametrize(
+    ("swept", "told"),
+    [
+        ("hydra/launcher=local,slurm", "this run asks for hydra/launcher=slurm"),
+        ("hydra.launcher.processes=1,2", "this run asks for other settings of hydra/launcher=local"),
+    ],
+)
+def test_a_swept_launcher(swept: str, told: str) -> None:
+    error = refused(swept)
+    assert told in error
+    assert "resources that differ by algorithm or world are in hydra.launcher.algo" in error
+
+
+def test_an_axis_that_some_arms_lack() -> None:
+    told = refused("algo=qmix,qtran,vdn", "loss.opt_factor=1.0,2.0", "seed=0,1")
+    assert told.startswith("nothing was started, because 4 of the grid's 6 arms cannot run:")
+    for arm in ("algo=qmix loss.opt_factor=1.0", "algo=qmix loss.opt_factor=2.0", "algo=vdn loss.opt_factor=1.0"):
+        assert f"- {arm}\n  loss: the key 'opt_factor' does not exist." in told
+    assert "algo=qtran" not in told
+    assert told.endswith("arms that cannot have all of it need a command of their own.")
+
+
+def test_an_option_that_does_not_exist_is_told_beside_the_others() -> None:
+    told = refused("algo=qmx,vdn,qtran", "loss.opt_factor=1.0,2.0")
+    assert "4 of the grid's 6 arms" in told
+    assert "algo: the option 'qmx' does not exist. Did you mean 'qmix'?" in told
+    assert "- algo=vdn loss.opt_factor=2.0\n  loss: the key 'opt_factor'" in told
+
+
+def test_what_is_wrong_with_all_arms_is_told_once() -> None:
+    told = refused("algo=vdn,qmix", "agent.hiden=8,16")
+    assert told.startswith("agent: the key 'hiden' does not exist. Did you mean 'hidden'?")
+
+
+def test_a_key_that_only_swept_options_have() -> None:
+    told = refused("algo=qtran,qtran_alt", "loss.opt_factor=2.0")
+    assert "write choice() around its value: KEY=choice(VALUE)" in told
+    assert (
+        len(planned_folders(["algo=qtran,qtran_alt", "loss.opt_factor=choice(2.0)"], config_folder(), sweep=True)) == 2
+    )
