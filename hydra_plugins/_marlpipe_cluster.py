@@ -18,7 +18,7 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from hydra_plugins._marlpipe_arms import Arms
 from hydra_plugins._marlpipe_cluster_job import Run, RunsOfOneJob
 from hydra_plugins._marlpipe_cluster_plan import Array, Resources, arrays, check_numbers, needed
-from hydra_plugins._marlpipe_grid import Application, job_folder
+from hydra_plugins._marlpipe_grid import Application
 from marlpipe.errors import UserError, unknown
 from marlpipe.records.files import read_json, write_json
 from marlpipe.records.folder import RunFolder
@@ -96,18 +96,19 @@ class ClusterLauncher(Launcher):
         self._application.check_importable()
         self._check_names()
         arms = Arms(self._application.context, self._config)
-        configs = [arms.config(overrides, number) for number, overrides in enumerate(job_overrides, initial_job_idx)]
-        unique = {job_folder(config): config for config in configs}
+        asked = list(enumerate(job_overrides, initial_job_idx))
+        unique = {arms.folder(overrides, number): (overrides, number) for number, overrides in asked}
         left = self._left(list(unique))
-        planned = arrays([self._needed(unique[folder]) for folder in left], self.largest_array())
-        kept = Path(str(configs[0].hydra.sweep.dir)).absolute() / ".jobs"  # submitit's own files
+        configs = [arms.config(*unique[folder]) for folder in left]
+        planned = arrays([self._needed(config) for config in configs], self.largest_array())
+        kept = Path(str(self._config.hydra.sweep.dir)).absolute() / ".jobs"  # submitit's own files
         if self._dry_run:
             for array in planned:
                 print(f"\n# {told(array)}\n{self.script(array, kept)}")
             print(f"\nnothing was submitted: {total(planned)}")
             raise SystemExit(0)
         for array in planned:
-            jobs = [[(left[number], unique[left[number]]) for number in job] for job in array.jobs]
+            jobs = [[(left[number], configs[number]) for number in job] for job in array.jobs]
             self._submit(array, jobs, kept)
         return []
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,14 +57,9 @@ def job_folder(config: DictConfig) -> Path:
         state.cfg = before
 
 
-def job_return(config: DictConfig, value: float | int | None) -> JobReturn:
+def job_return(name: str, overrides: Sequence[str], value: float | int | None) -> JobReturn:
     """What Hydra wants to know of a job; how it ended is in its folder."""
-    done = JobReturn(
-        overrides=list(config.hydra.overrides.task),
-        working_dir=os.getcwd(),
-        task_name=config.hydra.job.name,
-        status=JobStatus.COMPLETED,
-    )
+    done = JobReturn(overrides=overrides, working_dir=os.getcwd(), task_name=name, status=JobStatus.COMPLETED)
     done.return_value = value
     return done
 

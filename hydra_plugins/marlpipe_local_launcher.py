@@ -11,7 +11,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from hydra_plugins._marlpipe_arms import Arms
-from hydra_plugins._marlpipe_grid import Application, job_folder, job_return
+from hydra_plugins._marlpipe_grid import Application, job_return
 from hydra_plugins._marlpipe_memory import GIB, Memory
 from hydra_plugins._marlpipe_pool import RunPool
 from hydra_plugins._marlpipe_run import Job
@@ -92,10 +92,9 @@ class LocalLauncher(Launcher):
             grace_s=self._grace_s,
             memory=memory,
         )
-        others = enumerate(job_overrides[1:], initial_job_idx + 1)
-        configs = [first, *(arms.config(overrides, number) for number, overrides in others)]
-        folders = [job_folder(config) for config in configs]
-        unique = dict(zip(folders, configs, strict=True))
+        asked = list(enumerate(job_overrides, initial_job_idx))
+        folders = [arms.folder(overrides, number) for number, overrides in asked]
+        unique = dict(zip(folders, asked, strict=True))
         left = [folder for folder in unique if RunFolder(folder).create().status.state != "finished"]
         log.info(
             "%d runs, %d finished already, %d at a time, %d threads each%s",
@@ -106,9 +105,17 @@ class LocalLauncher(Launcher):
             _told(memory),
         )
         call = self._application.call
-        jobs = [Job(call=call(unique[folder]), folder=folder, environment=environment) for folder in left]
+        configs = [arms.config(overrides, number) for number, overrides in map(unique.__getitem__, left)]
+        jobs = [
+            Job(call=call(config), folder=folder, environment=environment)
+            for folder, config in zip(left, configs, strict=True)
+        ]
         values = dict(zip(left, _run(pool, jobs), strict=True)) if left else {}
-        return [job_return(config, values.get(folder)) for folder, config in zip(folders, configs, strict=True)]
+        name = first.hydra.job.name
+        return [
+            job_return(name, overrides, values.get(folder))
+            for folder, overrides in zip(folders, job_overrides, strict=True)
+        ]
 
 
 def _run(pool: RunPool, jobs: Sequence[Job]) -> list[float | int | None]:

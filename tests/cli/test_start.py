@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 from hydra.utils import instantiate
 
@@ -22,4 +23,9 @@ def test_a_grid_is_composed_by_its_check_alone() -> None:
     with composing(config_folder()):
         sweeper = composed(["+experiment=lomaq/fig5_cartpole"], config_folder()).hydra.sweeper
     assert sweeper.params  # those of the experiment
-    instantiate(sweeper).validate_batch_is_legal([["there=is none"]])  # it was given no loader to ask
+    launched: list[list[str]] = []
+    grid = instantiate(sweeper)
+    grid.hydra_context = SimpleNamespace(config_loader=None)  # there is no loader to ask
+    grid.launcher = SimpleNamespace(launch=lambda batch, **_: launched.extend(batch) or [])
+    grid.sweep(["there=is none", "seed=0,1"])
+    assert "there=is\\ none" in launched[0]

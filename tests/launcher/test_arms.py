@@ -9,7 +9,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins._marlpipe_arms import Arms
-from hydra_plugins._marlpipe_grid import _modules
+from hydra_plugins._marlpipe_grid import _modules, job_folder
 from marlpipe.configuration import config_folder
 from marlpipe.grid import composed, composing
 from marlpipe.naming import register_resolvers
@@ -46,12 +46,14 @@ def test_as_hydra_composes_them(monkeypatch: pytest.MonkeyPatch) -> None:
             lambda master, job, load=loader.load_sweep_config: (asked.append(job), load(master, job))[1],
         )
         arms = Arms(context, sweep)
+        folders = [arms.folder(job, number) for number, job in enumerate(JOBS)]
         made = [arms.config(job, number) for number, job in enumerate(JOBS)]
     assert asked == [JOBS[0], JOBS[2], JOBS[3], JOBS[4], JOBS[5]]
     for number, (config, hydras) in enumerate(zip(made, expected, strict=True)):
         assert (config.hydra.job.id, config.hydra.job.num) == (str(number), number)
         hydras.hydra.job.id, hydras.hydra.job.num = str(number), number
         assert plain(config) == plain(hydras)
+        assert folders[number] == job_folder(hydras)
         assert config.hydra.sweep.subdir == hydras.hydra.sweep.subdir  # the run's folder, seed included
 
 
