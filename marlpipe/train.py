@@ -53,7 +53,6 @@ class Described:
     overrides: list[str]
     choices: dict[str, str]  # the option of each config group
 
-
     @classmethod
     def by_hydra(cls, hydra: Any) -> "Described":
         """As Hydra's own config tells it."""
