@@ -108,7 +108,7 @@ def test_bad_input_names_itself_and_what_is_valid(overrides: list[str], told: li
 def test_a_grid_with_an_impossible_arm_is_refused_whole_and_names_the_arm() -> None:
     with pytest.raises(UserError) as error:
         planned_folders(["algo=vdn,qmix", "monotonicity=abs", "seed=0,1"], FOLDER, sweep=True)
-    assert "1 arms" in str(error.value)
+    assert "1 of the grid's 2 arms" in str(error.value)
     assert "algo=vdn monotonicity=abs" in str(error.value)
     assert "algo=qmix" not in str(error.value)
 
