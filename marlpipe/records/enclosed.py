@@ -10,6 +10,8 @@ from marlpipe.records.files import explained
 def check_enclosed(path: Path) -> None:
     """Looks at everything in and below a folder, which may be a link itself; links inside are not followed.
 
+    What W&B keeps in its own folder is not ours to read or write, and has links to its logs elsewhere.
+
     Raises:
         UserError: a link leads out of the folder, something there would hang whoever reads it, or the folder cannot be
             looked into.
@@ -21,9 +23,9 @@ def check_enclosed(path: Path) -> None:
             for entry in entries:
                 if entry.is_symlink():
                     check_inside(Path(entry.path), path)
-                elif entry.is_dir():
+                elif entry.is_dir() and Path(entry.path) != path / "wandb":
                     below.append(Path(entry.path))
-                elif not entry.is_file():
+                elif not entry.is_dir() and not entry.is_file():
                     raise UserError(
                         f"{entry.path} is neither a file nor a folder, and was not read.\n"
                         "  next: remove it, or ask whoever made the folder"
