@@ -11,7 +11,7 @@ from submitit.core.core import Executor
 from submitit.slurm.slurm import _make_sbatch_string  # the only way to see a script without a cluster
 
 from hydra_plugins._marlpipe_cluster import ClusterLauncher
-from hydra_plugins._marlpipe_cluster_plan import Array, Resources
+from hydra_plugins._marlpipe_cluster_plan import Array, Resources, check_numbers
 from marlpipe.errors import UserError
 from marlpipe.records.slurm import known_jobs
 
@@ -47,6 +47,7 @@ class SlurmLauncher(ClusterLauncher):
         **resources: Any,
     ) -> None:
         super().__init__(**resources)
+        check_numbers(at_once=(at_once, 1), max_array=(1 if max_array is None else max_array, 1))
         self._asked = {"partition": queue, "account": account, "qos": qos, "constraint": constraint}
         self._at_once, self._max_array = at_once, max_array
         self._setup, self._extra = list(setup), dict(extra)

@@ -1,6 +1,5 @@
 """From which checkpoint a run goes on: damaged files, strangers' files, other code, other configs."""
 
-import copy
 import pickle
 import shutil
 import signal
@@ -8,21 +7,17 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import test_resume
 import torch
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from marlpipe.configuration import config_folder
 from marlpipe.drill.verdict import departures
 from marlpipe.errors import UserError
-from marlpipe.grid import composed, composing
 from marlpipe.learner import Learner
-from marlpipe.naming import register_resolvers
 from marlpipe.records.folder import RunFolder
 from marlpipe.resuming import Checkpoint, check_same_run, damage_of, newest_checkpoint, opened
 from marlpipe.train import train
@@ -38,20 +33,9 @@ SHORT = [
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
 
 
-@cache
-def short(*overrides: str) -> DictConfig:
-    register_resolvers()
-    with composing(config_folder()):
-        return composed([*SHORT, *overrides], config_folder())
-
-
 def task(folder: Path, *overrides: str) -> DictConfig:
     """The config as Hydra hands it to a run in `folder`."""
-    config = copy.deepcopy(short(*overrides))
-    with open_dict(config):
-        config.hydra.runtime.output_dir = str(folder)
-    HydraConfig.instance().set_config(config)
-    return OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    return test_resume.task(folder, *SHORT, *overrides)
 
 
 @pytest.fixture(scope="module")

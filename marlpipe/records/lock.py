@@ -43,9 +43,11 @@ class FolderLock:
         self._over = threading.Event()
 
     def __enter__(self) -> "FolderLock":
-        """Raises:
-        Owned: another process owns the folder. Nothing has changed then.
-        UserError: the folder cannot be written to.
+        """Takes the lock.
+
+        Raises:
+            Owned: another process owns the folder. Nothing has changed then.
+            UserError: the folder cannot be written to.
         """
         with explained("write", self.path):
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)

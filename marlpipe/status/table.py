@@ -124,7 +124,7 @@ def _short(text: str | None) -> str:
 
 def _done(look: Look) -> str:
     status = look.told.status
-    return f"{100 * status.env_steps // status.total_env_steps} %" if status.total_env_steps else UNKNOWN
+    return f"{min(100, 100 * status.env_steps // status.total_env_steps)} %" if status.total_env_steps else UNKNOWN
 
 
 def _env_steps(look: Look) -> str:

@@ -73,6 +73,8 @@ def test_a_run_that_another_process_owns_is_left_alone(tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (["hydra/launcher=local", "hydra.launcher.processes=0"], "hydra.launcher.processes=0 is not possible"),
+        (["hydra/launcher=slurm", "hydra.launcher.max_array=0"], "hydra.launcher.max_array=0 is not possible"),
+        (["hydra/launcher=slurm", "hydra.launcher.at_once=all"], "hydra.launcher.at_once=all is not possible"),
         (["hydra/launcher=submitit_local", "hydra.launcher.gpus=two"], "hydra.launcher.gpus=two is not possible"),
         (["hydra/launcher=submitit_local", "hydra.launcher.requeues=6"], "hydra.launcher.requeues=6 is not possible"),
         (["hydra/launcher=submitit_local", "hydra.launcher.grace_s=soon"], "hydra.launcher.grace_s=soon is not"),
@@ -129,3 +131,12 @@ def test_preempted_runs_come_to_what_they_would_have(tmp_path: Path) -> None:
     code, out, err = run(tmp_path, *command, "paths.runs=whole", grid=True)
     assert code == 0, out + err
     assert [departures(*pair) for pair in zip(whole, folders, strict=True)] == [[], []]
+
+
+def test_with_wandb_a_grid_ends_in_its_report_and_so_does_the_command_again(tmp_path: Path) -> None:
+    """As `make run` does it, without an account; W&B puts links to its own logs into the run's folder."""
+    for _ in range(2):
+        code, out, err = run(tmp_path, "logger=wandb", "logger.mode=offline", "seed=0,1", grid=True)
+        assert code == 0, out + err
+        assert "final return" in out
+    assert len(list(tmp_path.glob("multirun/*/*/*/wandb/offline-run-*/*.wandb"))) == 2
