@@ -151,7 +151,8 @@ def owner(path: Path) -> Mapping[str, Any] | None:
     except OSError:
         return None
     try:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or not found.st_size:  # released: a look takes no lock from the next owner
             return None
         content = _content(file)
         decides = True
@@ -162,7 +163,7 @@ def owner(path: Path) -> Mapping[str, Any] | None:
         except OSError:
             decides = False
         dead = decides and content.get("host") == os.uname().nodename
-        return content if content and not dead and time.time() - os.fstat(file).st_mtime < WATCH_S else None
+        return content if content and not dead and time.time() - found.st_mtime < WATCH_S else None
     finally:
         os.close(file)
 

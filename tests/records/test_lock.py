@@ -177,6 +177,13 @@ def test_whoever_looks_is_in_nobodys_way(path: Path) -> None:
             watcher.join()
 
 
+def test_a_look_at_a_released_lock_takes_none(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FolderLock(path):
+        pass
+    monkeypatch.setattr(module.fcntl, "flock", lambda *_: pytest.fail("the next owner would find it locked"))
+    assert owner(path) is None
+
+
 def test_an_owner_on_another_machine_that_lives(path: Path, far_owner: Callable[[], None]) -> None:
     assert (owner(path) or {})["host"] == "far"
     with pytest.raises(Owned, match="by process 7 on far"), FolderLock(path):
