@@ -7,7 +7,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slurm lint format bench bench-check ladder wheel clean
+.PHONY: help setup run test test-slurm test-page lint format bench bench-check ladder wheel clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -26,6 +26,11 @@ test-slurm: ARGS =
 test-slurm: $(INSTALLED) ## The tests on a real Slurm, which they start and stop; installs Slurm (Debian, Ubuntu; may ask for sudo)
 	@bash tests/slurm/packages.sh
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/slurm $(ARGS)
+
+test-page: ARGS =
+test-page: $(INSTALLED) ## The page of `marlpipe.compare` in a real Chromium; installs one (Debian; may ask for sudo)
+	@bash tests/compare/packages.sh
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/compare $(ARGS)
 
 lint: $(INSTALLED) ## Style and types
 	$(BIN)/ruff check .

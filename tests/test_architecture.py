@@ -44,6 +44,7 @@ TIERS = [
 MAY_READ_FOLDERS_ONLY = {
     "analysis": {"analysis", "records", "errors"},
     "status": {"status", "records", "errors", "endings"},
+    "compare": {"compare", "analysis", "status", "naming", "records", "errors", "endings"},
 }
 MAY_USE_ANALYSIS = {"cli"}
 

@@ -1,0 +1,59 @@
+"""One number for the runs of an arm over several tasks, as Agarwal et al. 2021 (arXiv 2108.13264) define them."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import trim_mean
+
+Scores = Mapping[str, Float[np.ndarray, " _"]]  # by task, one score per run; tasks may differ in their number of runs
+Tasks = Sequence[Float[np.ndarray, "*S _"]]
+TRIMMED = 0.25  # of the scores, at either end
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """A statistic of scores, under the name that tables and axes give it.
+
+    `over` takes one array (*S, R) per task, with its own R, and gives (*S): all resamples of a bootstrap at once.
+    `trimmed` is the share of the runs that does not count at either end, where one task's runs come to a trimmed mean.
+    No value is below `least`, and no interval reaches there.
+    """
+
+    name: str
+    over: Callable[[Tasks], Float[np.ndarray, "*S"]]
+    trimmed: float | None = None
+    least: float = -math.inf
+
+    def __call__(self, scores: Scores) -> float:
+        """NaN where a task has no run, or there is no task; NaN scores make NaN."""
+        if not scores or not all(len(runs) for runs in scores.values()):
+            return float("nan")
+        return float(self.over(list(scores.values())))
+
+
+def gap_to(best: float) -> Aggregate:
+    """How far below `best` the scores lie: mean over tasks. A score above it counts as `best`."""
+    return Aggregate(
+        "optimality gap", lambda tasks: best - _mean([np.minimum(runs, best) for runs in tasks]), least=0.0
+    )
+
+
+def _interquartile_mean(tasks: Tasks) -> Float[np.ndarray, "*S"]:
+    return np.asarray(trim_mean(np.concatenate(tasks, axis=-1), TRIMMED, axis=-1))
+
+
+def _mean(tasks: Tasks) -> Float[np.ndarray, "*S"]:
+    return np.asarray(np.mean([runs.mean(axis=-1) for runs in tasks], axis=0))
+
+
+def _median(tasks: Tasks) -> Float[np.ndarray, "*S"]:
+    return np.asarray(np.median([runs.mean(axis=-1) for runs in tasks], axis=0))
+
+
+iqm = Aggregate("interquartile mean", _interquartile_mean, TRIMMED)  # of all scores of all tasks together
+mean = Aggregate("mean", _mean, 0.0)  # over tasks, of the mean over runs
+median = Aggregate("median", _median, 0.0)  # over tasks, of the mean over runs: of a single task it is the mean
+optimality_gap = gap_to(1.0)  # of normalised scores
