@@ -65,6 +65,7 @@ def trained(overrides: Sequence[str]) -> float:
             "trainer=cpu",
             "logger=none",
             "evaluation.every_env_steps=1000000",
+            "evaluation.films=0",
         ]
         config = configured("profile=lomaq", *overrides, *fixed)
         with open_dict(config):

@@ -34,6 +34,9 @@ def run(arguments: Sequence[str]) -> int:
         hydra.main(config_path=str(config_folder()), config_name="train", version_base="1.3")(train)()
         return 0
     folders = list(dict.fromkeys(planned_folders(asked.overrides, config_folder(), sweep=asked.multirun)))
+    if not folders:  # a search: it knows them as they come, and reports on them
+        hand_to_hydra(asked.overrides, sweep=True)
+        return 0
     if not asked.multirun:
         RunFolder(folders[0]).create()
     with explained_inside(folders[0].absolute().parents[2]):  # Hydra writes there too
@@ -43,6 +46,8 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     out = folders[0] / "figures" if len(folders) == 1 else folders[0].parents[2] / "reports" / grid_hash(folders)
     report([folder for folder in folders if folder.is_dir()], out)
+    if asked.multirun:
+        print(f"on one page, with all that was run before: python -m marlpipe.compare {folders[0].parents[2]}")
     return int(any(RunFolder(folder).status.state != "finished" for folder in folders))
 
 

@@ -14,6 +14,7 @@ BOUNDS = {
     "checkpoint_minutes": Bound(0, whole=False),
     "evaluation.every_env_steps": Bound(1),
     "evaluation.episodes": Bound(1),
+    "evaluation.films": Bound(0),
     "replay.recent_share": Bound(0, 1, whole=False),
     "replay.recent_episodes": Bound(1),
     "profile.discount": Bound(0, 1, whole=False),

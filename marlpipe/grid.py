@@ -18,11 +18,12 @@ from marlpipe.config_bounds import check_bound, check_bounds
 from marlpipe.configuration import groups
 from marlpipe.errors import UserError, unknown
 from marlpipe.launching import check_launcher, check_runs_here, check_selected
-from marlpipe.naming import run_folder
+from marlpipe.naming import defining_config, run_folder
+from marlpipe.search.space import check_installed, divided, ends_of_space, is_search, makes_a_search
 
 
 def planned_folders(overrides: Sequence[str], folder: Path, *, sweep: bool) -> list[Path]:
-    """The folder of every run that a command line asks for, in its order.
+    """The folder of every run that a command line asks for, in its order. None of a search, which decides as it goes.
 
     Each arm is composed and built once, on the CPU and with its first seed, to see whether it can be. UserError for
     what does not exist, and for parts that do not go together; in a grid, with all arms that it concerns.
@@ -30,11 +31,15 @@ def planned_folders(overrides: Sequence[str], folder: Path, *, sweep: bool) -> l
     with composing(folder):
         if not sweep:
             config = composed(overrides, folder)
+            if is_search(config):
+                raise UserError("a search is many runs\n  next: put -m behind marlpipe")
             check_selected(config, folder)
             check_runs_here(config, folder)
             check_run(config)
             return [run_folder(config)]
         executing = fixed(overrides, folder)
+        if is_search(executing):
+            check_search(overrides, executing, folder)
         arms: dict[tuple[str, ...], list[str]] = {}
         for run in expanded(overrides, executing):
             seeds = [override for override in run if override.startswith("seed=")]
@@ -55,7 +60,7 @@ def planned_folders(overrides: Sequence[str], folder: Path, *, sweep: bool) -> l
                 refused[" ".join(arm) or "the defaults"] = str(error)
     if refused:
         raise none_started(refused, of=len(arms))
-    return planned
+    return [] if is_search(executing) else planned
 
 
 def none_started(refused: Mapping[str, str], of: int) -> UserError:
@@ -77,15 +82,41 @@ def composing(folder: Path) -> Iterator[None]:
 
 
 def expanded(overrides: Sequence[str], executing: DictConfig) -> list[list[str]]:
-    """The runs of a grid: every combination of swept values, an experiment's own sweep included.
+    """The runs of a grid: every combination of swept values, an experiment's own sweep included. Of a search, those
+    at the ends of its space.
 
     executing: the grid's own config, as `fixed` gives it.
     """
     params = executing.hydra.sweeper.params or {}
     given = {override.key_or_group for override in parsed(overrides)}
     own = [f"{key}={value}" for key, value in params.items() if str(key) not in given]
-    batches = BasicSweeper.split_arguments(parsed([*own, *overrides]), max_batch_size=None)
+    typed = parsed([*own, *overrides])
+    if is_search(executing):
+        return ends_of_space(divided(typed))
+    for override in filter(Override.is_interval_sweep, typed):
+        raise UserError(
+            f"{override.input_line}: a grid cannot try all values of an interval\n"
+            "  valid: choice(A, B, …) or range(LOW, HIGH, STEP); for a search, +hparams_search=optuna"
+        )
+    batches = BasicSweeper.split_arguments(typed, max_batch_size=None)
     return [list(arm) for batch in batches for arm in batch]
+
+
+def check_search(overrides: Sequence[str], executing: DictConfig, folder: Path) -> None:
+    """UserError if what proposes is not installed, or an option that makes a search says more than what to vary: who
+    trains the best trial without a search would train something else.
+    """
+    check_installed()
+    check_keys(executing.hydra.sweeper.sampler, "hydra.sweeper.sampler")
+    typed = [override for override in parsed(overrides) if not override.is_sweep_override()]
+    without = composed([str(one.input_line) for one in typed if not makes_a_search(one)], folder)
+    alone, searched = defining_config(without), defining_config(executing)
+    if changed := [key for key in searched if searched[key] != alone.get(key)]:
+        making = " ".join(str(override.input_line) for override in typed if makes_a_search(override))
+        raise UserError(
+            f"{making} sets {', '.join(changed)} beside hydra.sweeper\n"
+            "  next: write what all runs shall have into its hydra.sweeper.params, or type it"
+        )
 
 
 def fixed(overrides: Sequence[str], folder: Path) -> DictConfig:

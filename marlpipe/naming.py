@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 PARTS = ("agent", "partition", "monotonicity", "mixer", "reward", "projection", "loss", "replay", "exploration")
 # what a run's results do not depend on
 INCIDENTAL = {"hydra", "seed", "paths", "logger", "threads", "compile", "deterministic", "checkpoint_minutes"}
-INCIDENTAL_KEYS = {("env", "workers")}
+INCIDENTAL_KEYS = {("env", "workers"), ("evaluation", "films")}
 
 
 def defining_config(config: DictConfig) -> dict[str, Any]:

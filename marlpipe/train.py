@@ -21,6 +21,7 @@ from marlpipe.callbacks.best_policy import BestPolicy
 from marlpipe.callbacks.cadence import EvaluationCadence
 from marlpipe.callbacks.decomposition import DecompositionTables
 from marlpipe.callbacks.final import FinalState
+from marlpipe.callbacks.pictures import Pictures
 from marlpipe.callbacks.progress import EnvStepProgress
 from marlpipe.callbacks.recorder import Recorder
 from marlpipe.callbacks.resumable import Resumable
@@ -151,6 +152,9 @@ def fit(
         "trainer",
         callbacks=[
             EvaluationCadence(every_env_steps=config.evaluation.every_env_steps),
+            Pictures(  # before what tells sinks of the evaluation
+                folder=folder, films=config.evaluation.films, seed=config.seed, total_env_steps=config.env_steps
+            ),
             Recorder(
                 folder=folder,
                 sinks=sinks,

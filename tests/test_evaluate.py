@@ -32,6 +32,7 @@ from marlpipe.grid import composed, composing
 from marlpipe.naming import register_resolvers
 from marlpipe.pictures.draw import pixels
 from marlpipe.pictures.filmed import Filmed
+from marlpipe.records.absolute import absolute_file, read_absolute
 from marlpipe.records.folder import RunFolder
 from marlpipe.rollout import rollout
 from marlpipe.train import train
@@ -292,3 +293,40 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 def test_help_names_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["run=nowhere", "--help"]) == 0
     assert re.findall(r"^  (\w+)=", capsys.readouterr().out, re.MULTILINE) == [field.name for field in fields(Options)]
+
+
+def test_the_absolute_metric_of_a_grid(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten times the episodes of an evaluation, of the finished runs, each once."""
+    runs = tmp_path / "runs"
+    first, second, open_run = (
+        RunFolder(shutil.copytree(trained, runs / "cartpole" / "vdn-12345678" / f"seed={seed}")) for seed in range(3)
+    )
+    open_run.update_status(state="interrupted")
+    second.best_policy.write_bytes(b"nothing")
+    assert run([f"runs={runs}"]) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith("1 best policies measured, 1 could not be measured\nnext: python -m marlpipe.compare ")
+    assert str(second.best_policy) in told.err
+    measured = read_absolute(first)
+    assert measured is not None
+    usual = OmegaConf.load(first.config).evaluation.episodes
+    expected = played_again(first.path, 10 * usual, 0).team_rewards.sum(1)
+    assert measured.returns == expected.tolist()
+    assert measured.mean == pytest.approx(expected.mean().item())
+    assert measured.best_return == max(row.get("eval/return_mean", -1e9) for row in first.read_metrics())
+    assert not absolute_file(second).exists()
+    assert not absolute_file(open_run).exists()
+
+    at = absolute_file(first).stat().st_mtime_ns
+    run([f"runs={runs}"])
+    assert absolute_file(first).stat().st_mtime_ns == at  # measured already
+    run([f"runs={runs}", "episodes=3"])
+    assert len((read_absolute(first) or measured).returns) == 3
+
+
+def test_the_absolute_metric_of_nothing_finished(folder: Path) -> None:
+    RunFolder(folder).update_status(state="running")
+    with pytest.raises(UserError, match=r"none of the 1 runs in .* is finished\.\n  next: python -m marlpipe\.status"):
+        run([f"runs={folder.parent}"])
+    with pytest.raises(UserError, match=r"cannot be combined with run, film\.\n  valid: episodes, seed, device"):
+        run(["runs=x", "run=y", "film=2"])

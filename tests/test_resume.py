@@ -33,6 +33,7 @@ SHORT = [
     "profile.target_update_episodes=5",
     "evaluation.every_env_steps=60",
     "evaluation.episodes=2",
+    "evaluation.films=0",
     "record_every_env_steps=40",
     "agent.hidden=8",
     "logger=none",

@@ -26,7 +26,7 @@ SHORT = [
     *("env_steps=120", "env.time_limit=10", "env.n_agents=2", "agent.hidden=8"),
     *("profile.batch_episodes=4", "profile.replay_episodes=8", "profile.parallel_episodes=2"),
     *("profile.updates_per_rollout=3", "profile.target_update_episodes=5"),
-    *("evaluation.every_env_steps=40", "evaluation.episodes=2", "record_every_env_steps=20"),
+    *("evaluation.every_env_steps=40", "evaluation.episodes=2", "evaluation.films=0", "record_every_env_steps=20"),
     *("logger=none", "threads=1", "trainer=cpu"),
 ]
 

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from marlpipe.analysis.arms import Arm
+from marlpipe.analysis.differences import Difference, bootstrap_difference
 from marlpipe.analysis.statistics import (
-    Difference,
     Spread,
-    area_under_curve,
-    bootstrap_difference,
-    final_return,
     spread,
 )
+from marlpipe.records.curve import area_under_curve, final_return
 from marlpipe.records.status import State
 
 

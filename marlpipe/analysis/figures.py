@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from marlpipe.analysis.arms import Arm
-from marlpipe.analysis.statistics import common_grid, final_return, on_grid, spread
+from marlpipe.analysis.statistics import common_grid, on_grid, spread
+from marlpipe.records.curve import final_return
 from marlpipe.records.files import explained
 
 # Okabe and Ito's colours, told apart with any kind of colour vision; yellow is left out, it is faint on white

@@ -5,18 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
 from marlpipe.analysis.arms import Arm
+from marlpipe.pictures.payoffs import draw_table
 from marlpipe.records.files import explained
 
 COLUMNS = 5
-LARGEST_SHOWN = 6  # actions of an agent whose values still fit into the cells as numbers
-
-Table = Float[np.ndarray, "A A"]
 
 
 def learned_tables(env: str, arms: Sequence[Arm], out: Path) -> Path | None:
@@ -41,7 +36,7 @@ def learned_tables(env: str, arms: Sequence[Arm], out: Path) -> Path | None:
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     largest = float(np.abs(truth).max())
     for place, (name, table) in zip(axes, panels.items(), strict=False):
-        image = _draw(place, name, table, largest)
+        image = draw_table(place, name, table, largest)
     for place in axes[len(panels) :]:
         place.set_axis_off()
     figure.colorbar(image, ax=list(axes), shrink=0.8, label="value of the joint action")
@@ -54,24 +49,3 @@ def learned_tables(env: str, arms: Sequence[Arm], out: Path) -> Path | None:
 def _last(arm: Arm) -> dict[str, Any] | None:
     rows = [row for run in arm.counted[:1] for row in run.folder.read_tables() if "eval/learned_table" in row]
     return rows[-1] if rows and np.array(rows[-1]["eval/learned_table"]).ndim == 2 else None
-
-
-def _draw(axes: Axes, name: str, table: Table, largest: float) -> AxesImage:
-    image = axes.imshow(table, cmap="PuOr_r", vmin=-largest, vmax=largest)
-    axes.set_title(name, fontsize=9, parse_math=False)
-    axes.set_xlabel("agent 1", fontsize=8)
-    axes.set_ylabel("agent 0", fontsize=8)
-    axes.set_xticks(range(table.shape[1]))
-    axes.set_yticks(range(table.shape[0]))
-    row, column = np.unravel_index(int(table.argmax()), table.shape)
-    axes.plot(
-        [column - 0.45, column + 0.45, column + 0.45, column - 0.45, column - 0.45],
-        [row - 0.45, row - 0.45, row + 0.45, row + 0.45, row - 0.45],
-        color="black",
-        linewidth=1.5,
-    )
-    if len(table) <= LARGEST_SHOWN:
-        for (i, j), value in np.ndenumerate(table):
-            dark = abs(value) > 0.6 * largest
-            axes.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=8, color="white" if dark else "black")
-    return image

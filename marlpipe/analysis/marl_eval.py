@@ -20,7 +20,6 @@ from jaxtyping import Float
 
 from marlpipe.analysis.absolute import absolute_metrics
 from marlpipe.analysis.arms import Arm
-from marlpipe.analysis.efficiency import evaluation_times
 from marlpipe.analysis.normalised import settings
 from marlpipe.analysis.runs import Run
 from marlpipe.analysis.statistics import common_grid, on_grid
@@ -144,10 +143,11 @@ def _steps(curves: Curves, absolute: Sequence[float], *, timed: bool) -> Iterabl
 
 def _aligned(task: str, runs: Sequence[Run], said: list[str]) -> Curves:
     """As evaluated, where all runs were at the same env steps; else on the grid of the run with the fewest."""
-    times = [evaluation_times(run) for run in runs]
     first = runs[0].env_steps
     if all(np.array_equal(run.env_steps, first) for run in runs):
-        return Curves(first.astype(np.float64), np.array([run.returns for run in runs]), np.array(times))
+        return Curves(
+            first.astype(np.float64), np.array([run.returns for run in runs]), np.array([run.wall_s for run in runs])
+        )
     covered = common_grid([(run.env_steps, run.returns) for run in runs])
     shortest = min((run.env_steps for run in runs), key=len)
     grid = shortest[np.isin(shortest, covered)]
@@ -156,5 +156,5 @@ def _aligned(task: str, runs: Sequence[Run], said: list[str]) -> Curves:
         f" run with the fewest was evaluated."
     )
     returns = on_grid([(run.env_steps, run.returns) for run in runs], grid)
-    elapsed_s = on_grid([(run.env_steps, at) for run, at in zip(runs, times, strict=True)], grid)
+    elapsed_s = on_grid([(run.env_steps, run.wall_s) for run in runs], grid)
     return Curves(grid.astype(np.float64), returns, elapsed_s)

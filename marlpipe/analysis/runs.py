@@ -9,13 +9,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from marlpipe.errors import UserError
+from marlpipe.records.curve import EVAL_RETURN
 from marlpipe.records.enclosed import check_enclosed
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.identity import Identity, identity
 from marlpipe.records.search import find_folders
 from marlpipe.records.status import LARGEST, Status
-
-EVAL_RETURN = "eval/return_mean"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,6 +26,8 @@ class Run:
     status: Status
     env_steps: Int[np.ndarray, " K"]  # of each evaluation, increasing
     returns: Float[np.ndarray, " K"]  # mean return of each evaluation; NaN where it was not finite
+    gradient_steps: Float[np.ndarray, " K"]  # at each evaluation; NaN where they were not recorded
+    wall_s: Float[np.ndarray, " K"]  # seconds of training at each evaluation; likewise
     last: dict[str, float]  # all metrics of the last evaluation, none before the first
 
 
@@ -40,12 +41,18 @@ def load_run(path: Path) -> Run:
     folder = RunFolder(path)
     by_step = _evaluations(folder)
     steps = sorted(by_step)
+
+    def column(name: str) -> Float[np.ndarray, " K"]:
+        return np.array([by_step[step].get(name, math.nan) for step in steps], dtype=np.float64)
+
     return Run(
         folder=folder,
         identity=identity(folder),
         status=folder.status,
         env_steps=np.array(steps, dtype=np.int64),
-        returns=np.array([by_step[step][EVAL_RETURN] for step in steps], dtype=np.float64),
+        returns=column(EVAL_RETURN),
+        gradient_steps=column("gradient_steps"),
+        wall_s=column("wall_s"),
         last=by_step[steps[-1]] if steps else {},
     )
 

@@ -55,7 +55,6 @@ def comparison(folders: Iterable[Path]) -> Comparison:
     roots = list(folders)
     found = find(roots)
     grouped = by_env([one.run for one in found if one.run is not None])
-    wall_s = {one.look.told.folder.path: one.wall_s for one in found}
     records = {one.look.told.folder.path: one.record for one in found}
     envs = []
     for env, arms in grouped.items():
@@ -65,7 +64,7 @@ def comparison(folders: Iterable[Path]) -> Comparison:
             EnvPart(
                 evidence=told,
                 notices=[*notices(told, records), *differences.messages],
-                sooner=sooner(told, wall_s),
+                sooner=sooner(told),
                 differences=differences,
             )
         )

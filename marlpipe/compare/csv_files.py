@@ -17,7 +17,7 @@ def csv_files(comparison: Comparison) -> dict[str, str]:
     """The content of each file, by its name. The order of rows is that of the page."""
     tables: dict[str, Table] = {
         "results.csv": (
-            ("env", "arm", "partial", "seeds", *_headings("final"), *_headings("area")),
+            ("env", "arm", "partial", "seeds", *_headings("final"), *_headings("area"), *_headings("absolute")),
             _results(comparison),
         ),
         "curves.csv": (
@@ -41,7 +41,8 @@ def csv_files(comparison: Comparison) -> dict[str, str]:
 def _results(comparison: Comparison) -> Iterator[Sequence[Cell]]:
     for part in comparison.envs:
         for one in part.evidence.arms:
-            bounds = (*one.final[:3], *one.area[:3])
+            absolute = one.absolute[:3] if one.absolute else (None, None, None)
+            bounds = (*one.final[:3], *one.area[:3], *absolute)
             yield part.evidence.env, one.arm.name, one.arm.partial, len(one.finals), *bounds
 
 
@@ -50,7 +51,7 @@ def _curves(comparison: Comparison) -> Iterator[Sequence[Cell]]:
     for number, one in enumerate(comparison.found):
         if one.run is not None:
             who = (number, one.run.identity.env, names[id(one.run)], one.run.identity.seed)
-            columns = (one.run.env_steps, one.gradient_steps, one.wall_s, one.run.returns)
+            columns = (one.run.env_steps, one.run.gradient_steps, one.run.wall_s, one.run.returns)
             for row in zip(*(column.tolist() for column in columns), strict=True):
                 yield *who, *row
 

@@ -73,7 +73,6 @@ class Embedding:
         }
 
     def _arm(self, one: ArmEvidence) -> dict[str, Json]:
-        counted = [self.comparison.found[self.numbers[id(run)]] for run in one.arm.counted]
         return {
             "arm": self.arms[one.arm.name],
             "few": one.few,
@@ -81,7 +80,7 @@ class Embedding:
             "runs": [self.numbers[id(run)] for run in one.arm.counted],
             "finals": numbers(one.finals),
             "interval": numbers([one.final.point, one.final.low, one.final.high]),
-            "x": [numbers(one.grid), *(numbers(clock) for clock in _usual(one, counted))],
+            "x": [numbers(one.grid), *(numbers(clock) for clock in _usual(one))],
             "band": _bands(one.band),
             "profile": _bands(one.profile),
         }
@@ -98,11 +97,11 @@ class Embedding:
         }
         if one.run is None:
             return shown
-        return {**shown, **self._curve(one, one.run), **self._origin(one.run.folder, one.record)}
+        return {**shown, **self._curve(one.run), **self._origin(one.run.folder, one.record)}
 
-    def _curve(self, one: Found, run: Run) -> dict[str, Json]:
+    def _curve(self, run: Run) -> dict[str, Json]:
         return {
-            "x": [self._place(run.env_steps), self._place(one.gradient_steps), self._place(one.wall_s)],
+            "x": [self._place(run.env_steps), self._place(run.gradient_steps), self._place(run.wall_s)],
             "y": numbers(run.returns),
         }
 
@@ -147,12 +146,12 @@ def _bands(band: Band) -> list[list[float | int | None]]:
     return [numbers(band.point), numbers(band.low), numbers(band.high)]
 
 
-def _usual(one: ArmEvidence, counted: Sequence[Found]) -> list[Float[np.ndarray, " G"]]:
+def _usual(one: ArmEvidence) -> list[Float[np.ndarray, " G"]]:
     """Where the arm's runs are, on average, in gradient steps and seconds when they are at the band's env steps."""
-    runs = [(found.run.env_steps, found) for found in counted if found.run is not None]
+    runs = one.arm.counted
     if not runs:
         return [np.array([]), np.array([])]
     return [
-        np.mean([np.interp(one.grid, steps, found.gradient_steps) for steps, found in runs], axis=0),
-        np.mean([np.interp(one.grid, steps, found.wall_s) for steps, found in runs], axis=0),
+        np.mean([np.interp(one.grid, run.env_steps, run.gradient_steps) for run in runs], axis=0),
+        np.mean([np.interp(one.grid, run.env_steps, run.wall_s) for run in runs], axis=0),
     ]

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from marlpipe.analysis.absolute import measured_again
 from marlpipe.analysis.aggregates import iqm
 from marlpipe.analysis.arms import Arm
 from marlpipe.analysis.bootstrap import Band, Interval, curve_interval, interval
 from marlpipe.analysis.comparison import ArmSummary, compare, verdict
 from marlpipe.analysis.profiles import performance_profile, probability_of_improvement
-from marlpipe.analysis.statistics import FEW_SEEDS, area_under_curve, common_grid, final_return, on_grid
+from marlpipe.analysis.statistics import FEW_SEEDS, common_grid, on_grid
+from marlpipe.records.curve import area_under_curve, final_return
 
 MOST_GRID_POINTS = 200  # of a band and of a profile
 MOST_PAIRED = 12  # arms, the best ones, of which each is set against each other: a larger matrix cannot be read
@@ -27,6 +29,7 @@ class ArmEvidence:
     finals: Float[np.ndarray, " R"]  # of the counted runs: the mean return of the last tenth of their evaluations
     final: Interval
     area: Interval
+    absolute: Interval | None  # mean return of the best policies, where each counted run's was measured again
     grid: Int[np.ndarray, " G"]  # env steps that all counted runs have passed
     band: Band
     profile: Band  # at the thresholds of the environment
@@ -93,11 +96,14 @@ def _weighed(
     if len(grid) > MOST_GRID_POINTS:
         grid = grid[np.linspace(0, len(grid) - 1, MOST_GRID_POINTS).round().astype(np.int64)]
     areas = np.array([area_under_curve(*curve) for curve in curves])
+    measured = [measured_again(run) for run in summary.arm.counted]
+    absolutes = np.array([np.mean(returns) for returns in measured if returns])
     return ArmEvidence(
         summary=summary,
         finals=finals,
         final=interval({env: finals}, iqm),
         area=interval({env: areas}, iqm),
+        absolute=interval({env: absolutes}, iqm) if all(measured) and measured else None,
         grid=grid,
         band=curve_interval(on_grid(curves, grid), iqm),
         profile=performance_profile({env: finals}, thresholds),

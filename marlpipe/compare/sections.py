@@ -30,6 +30,7 @@ from marlpipe.records.glance import URGENCY
 
 Colours = Mapping[str, int]  # the number of each arm's name
 LONGEST_VALUE = 120  # letters of a config value
+MEASURE = "For the absolute metric, have the best policies measured again: python -m marlpipe.evaluate runs=FOLDER"
 WHY = {
     "beyond": "Keys that differ though nobody set them",
     "swept": "Keys that were set on purpose",
@@ -45,15 +46,17 @@ def results(env: EnvEvidence, colours: Colours, states: Mapping[Path, str]) -> H
     """
     columns = [
         Column("arm", number=False),
-        *map(Column, ("final return", "area", "seeds", "against the best other", "env steps/s", "wall")),
+        *map(Column, ("final return", "area", "absolute", "seeds", "against the best other", "env steps/s", "wall")),
     ]
     rows = [_result(one, colours, states) for one in env.arms]
     told = (
         "Interquartile means over seeds with 95 % bootstrap intervals, or with each seed's own where there are few. "
-        "Final return: of the last tenth of the evaluations; area: the mean height of the curve. The difference is one "
-        "of means; * only indicates: fewer than five seeds."
+        "Final return: of the last tenth of the evaluations; area: the mean height of the curve; absolute: the best "
+        "policies, measured again. The difference is one of means; * only indicates: fewer than five seeds."
     )
-    return table(told, columns, rows)
+    finished = [one for one in env.arms if one.arm.counted and not one.arm.partial]
+    unmeasured = any(one.absolute is None for one in finished)
+    return joined([table(told, columns, rows), element("p", MEASURE, class_="caption") if unmeasured else ""])
 
 
 def improvement(paired: Mapping[Names, Interval], caption: str, colours: Colours) -> Html:
@@ -136,6 +139,7 @@ def _result(one: ArmEvidence, colours: Colours, states: Mapping[Path, str]) -> l
         swatch(colours[arm.name], arm.name + (" (so far)" if arm.partial else "")),
         _mean(one.final),
         _mean(one.area),
+        UNKNOWN if one.absolute is None else _mean(one.absolute),
         joined([str(len(one.finals)), element("small", f" and {others}") if others and not arm.partial else ""]),
         _against(one),
         UNKNOWN if summary.env_steps_per_s is None else f"{summary.env_steps_per_s:,.0f}",

@@ -1,14 +1,10 @@
 """How soon the runs of each arm are good: env steps and minutes until a return is reached for the first time."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from marlpipe.analysis.efficiency import first_reach, median_reached
-from marlpipe.analysis.runs import Run
 from marlpipe.compare.evidence import EnvEvidence
 
 SHARES = (0.5, 0.75, 0.9)  # of the way from the usual first evaluation to the best arm's final return
@@ -24,15 +20,11 @@ class Sooner:
     reached: int  # runs of the arm that got there
     runs: int
     env_steps: float  # median over runs; infinite where half of them never got there, NaN without runs
-    minutes: float
+    minutes: float  # NaN also where a run got there but did not record when
 
 
-def sooner(env: EnvEvidence, wall_s: Mapping[Path, Float[np.ndarray, " _"]]) -> list[Sooner]:
-    """Every arm that was evaluated, at every threshold; none where no arm gets better than the first evaluations.
-
-    Args:
-        wall_s: by the folder of a run, the seconds at each of its evaluations; NaN where it did not record them.
-    """
+def sooner(env: EnvEvidence) -> list[Sooner]:
+    """Every arm that was evaluated, at every threshold; none where no arm gets better than the first evaluations."""
     counted = [run for one in env.arms for run in one.arm.counted]
     firsts = np.array([run.returns[0] for run in counted if np.isfinite(run.returns[0])])
     best = max((one.final.point for one in env.arms if not np.isnan(one.final.point)), default=np.nan)
@@ -52,12 +44,9 @@ def sooner(env: EnvEvidence, wall_s: Mapping[Path, Float[np.ndarray, " _"]]) -> 
                     reached=sum(time is not None for time in at),
                     runs=len(at),
                     env_steps=median_reached(at),
-                    minutes=median_reached([_minutes(run, wall_s[run.folder.path], threshold) for run in arm.counted]),
+                    minutes=median_reached(
+                        [first_reach(run.wall_s / 60, run.returns, threshold) for run in arm.counted]
+                    ),
                 )
             )
     return found
-
-
-def _minutes(run: Run, seconds: Float[np.ndarray, " K"], threshold: float) -> float | None:
-    """NaN, and with it the median, where a run got there but did not record when."""
-    return first_reach(seconds / 60, run.returns, threshold)

@@ -21,6 +21,7 @@ class TaskEvidence:
     """Normalised scores: 0 is what random actions earn, 1 the most that can be earned."""
 
     tasks: tuple[str, ...]
+    scores: Mapping[str, Scores]  # by arm, by task; the best arm first
     statistics: Mapping[str, Mapping[str, Interval]]  # by arm, by the statistic's name; the best arm first
     thresholds: Float[np.ndarray, " G"]
     profiles: Mapping[str, Band]  # by arm
@@ -49,6 +50,7 @@ def over_tasks(envs: Sequence[EnvEvidence], references: Mapping[str, Reference])
     ordered = sorted(whole, key=lambda name: -statistics[name][iqm.name].point)
     return TaskEvidence(
         tasks=tasks,
+        scores={name: whole[name] for name in ordered},
         statistics={name: statistics[name] for name in ordered},
         thresholds=THRESHOLDS,
         profiles={name: performance_profile(whole[name], THRESHOLDS) for name in ordered},

@@ -6,9 +6,10 @@ from pathlib import Path
 from marlpipe.analysis.report import LONGEST_NAME, inside
 from marlpipe.compare.comparing import Comparison
 from marlpipe.compare.csv_files import csv_files
+from marlpipe.compare.exports import exports
 from marlpipe.compare.figures import env_figure, tasks_figure
 from marlpipe.compare.page import page
-from marlpipe.records.files import explained, write_text
+from marlpipe.records.files import explained, write_bytes
 
 PAGE = "index.html"
 
@@ -22,13 +23,14 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
     with explained("make the folder", out):
         out.mkdir(parents=True, exist_ok=True)
     texts = {PAGE: page(comparison), **csv_files(comparison)}
-    for name, text in texts.items():
-        write_text(inside(out, name), text)
+    contents = {name: text.encode() for name, text in texts.items()} | exports(comparison)
+    for name, content in contents.items():
+        write_bytes(inside(out, name), content)
     colours = {name: number for number, name in enumerate(comparison.arms)}
     named = zip(comparison.envs, _names(comparison), strict=True)
     drawn = [env_figure(part.evidence, colours, out, name) for part, name in named]
     drawn.append(tasks_figure(comparison.tasks, colours, out))
-    return [*(out / name for name in texts), *(file for files in drawn for file in files)]
+    return [*(out / name for name in contents), *(file for files in drawn for file in files)]
 
 
 def _names(comparison: Comparison) -> list[str]:

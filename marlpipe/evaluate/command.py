@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from marlpipe.agents.agent import Agent
 from marlpipe.build import build_env
 from marlpipe.errors import UserError
-from marlpipe.evaluate.options import HELP, parsed
+from marlpipe.evaluate.absolute import measure_all
+from marlpipe.evaluate.options import HELP, Options, parsed
 from marlpipe.evaluate.outcome import episodes_csv, measured, summary
 from marlpipe.evaluate.policy import best_policy, opened, usable, usual_episodes
 from marlpipe.pictures.draw import pixels
@@ -35,6 +36,25 @@ def run(arguments: Sequence[str]) -> int:
         print(HELP, end="")
         return 0
     options = parsed(arguments)
+    return _measure_all(options) if options.runs else _play_again(options)
+
+
+def _measure_all(options: Options) -> int:
+    with progress_bar() as bar:
+        measuring = bar.add_task("best policies", total=None)
+        files, refused = measure_all(
+            Path(options.runs),
+            episodes=options.episodes,
+            seed=options.seed,
+            device=usable(options.device),
+            advance=lambda done, total: bar.update(measuring, completed=done, total=total),
+        )
+    told = f", {len(refused)} could not be measured" if refused else ""
+    print(f"{len(files)} best policies measured{told}\nnext: python -m marlpipe.compare {options.runs}")
+    return 1 if refused else 0
+
+
+def _play_again(options: Options) -> int:
     folder, device = opened(Path(options.run)), usable(options.device)
     config = stored_config(folder)
     env = build_env(config)

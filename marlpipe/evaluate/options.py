@@ -11,10 +11,14 @@ from marlpipe.errors import UserError, unknown
 
 HELP = """\
 python -m marlpipe.evaluate run=FOLDER [key=value …]
+python -m marlpipe.evaluate runs=FOLDER [episodes=N] [seed=0] [device=cpu]
 
 The best policy of a run, finished or not, plays again. FOLDER/evaluation/ gets episodes.csv, and the films.
+With `runs`, the best policies of all finished runs below a folder play ten times the episodes of an evaluation: the
+absolute metric, which `python -m marlpipe.compare` shows. What was measured already is not measured again.
 
   run=FOLDER     the run's folder, multirun/ENV/ALGO-HASH/seed=SEED
+  runs=FOLDER    instead of it, a folder of runs
   episodes=N     how many; if not given, as many as in the run's own evaluations
   seed=0         of worlds and exploration: under one seed, all policies start in the same worlds
   epsilon=0.0    the probability of a random action
@@ -30,6 +34,7 @@ BOUNDS = {
     "film": Bound(1),
     "fps": Bound(0.1, 100, whole=False),
 }
+OF_ONE_RUN = ("epsilon", "video", "film", "fps")
 VIDEOS = ("false", "true", "mp4", "gif", "png")
 
 
@@ -37,7 +42,8 @@ VIDEOS = ("false", "true", "mp4", "gif", "png")
 class Options:
     """As `HELP` says; None is worked out from the run."""
 
-    run: str
+    run: str = ""
+    runs: str = ""
     episodes: int | None = None
     seed: int = 0
     epsilon: float = 0.0
@@ -56,12 +62,17 @@ def parsed(arguments: Sequence[str]) -> Options:
         if not equals or Path(argument).exists():
             raise UserError(
                 f"'{argument}' is not of the form key=value.\n"
-                f"  valid: run=FOLDER, and the keys {', '.join(valid[1:])}; see --help"
+                f"  valid: run=FOLDER or runs=FOLDER, and the keys {', '.join(valid[2:])}; see --help"
             )
         if key not in valid:
             raise unknown("the key", key, valid)
         given[key] = _number(key, value) if key in BOUNDS else value
-    if not given.get("run"):
+    if given.get("runs"):
+        if others := [key for key in ("run", *OF_ONE_RUN) if key in given]:
+            raise UserError(
+                f"runs={given['runs']} cannot be combined with {', '.join(others)}.\n  valid: episodes, seed, device"
+            )
+    elif not given.get("run"):
         raise UserError(
             "whose policy is to play?\n"
             "  next: give the folder of a run, as in run=multirun/cartpole/qmix-1a2b3c4d/seed=0; see --help"

@@ -20,13 +20,14 @@ from marlpipe.records.files import replacing
 Frame = UInt8[ndarray, "H W 3"]
 
 
-def write_film(frames: Iterable[Frame], path: Path, fps: float) -> None:
+def write_film(frames: Iterable[Frame], path: Path, fps: float, *, colours: int = 256) -> None:
     """Writes frames of one size, at least one, as they come; what the file is, its name's ending says.
 
     PNG is for a single picture and keeps the last frame. GIF counts in hundredths of a second, and repeats for ever.
 
     Args:
         fps: frames per second.
+        colours: of a frame of a GIF, at most; fewer make a smaller file.
 
     Raises:
         UserError: the file cannot be written, its ending is none of `WRITERS`, or what writes MP4 is not installed.
@@ -36,7 +37,7 @@ def write_film(frames: Iterable[Frame], path: Path, fps: float) -> None:
     unfinished = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         with replacing(path, unfinished):
-            WRITERS[path.suffix](frames, unfinished, fps)
+            WRITERS[path.suffix](frames, unfinished, fps, colours)
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -46,22 +47,25 @@ def moving_format() -> str:
     return ".mp4" if find_spec("imageio_ffmpeg") else ".gif"
 
 
-def _write_png(frames: Iterable[Frame], path: Path, fps: float) -> None:
-    del fps
+def _write_png(frames: Iterable[Frame], path: Path, fps: float, colours: int) -> None:
+    del fps, colours
     *_, last = frames
     Image.fromarray(last).save(path)
 
 
-def _write_gif(frames: Iterable[Frame], path: Path, fps: float) -> None:
+def _write_gif(frames: Iterable[Frame], path: Path, fps: float, colours: int) -> None:
     """Each frame with a palette of its own, so that a colour which comes late is not lost, found in the fast way."""
     octree = Image.Quantize.FASTOCTREE
-    first, *others = (Image.fromarray(frame).quantize(method=octree, dither=Image.Dither.NONE) for frame in frames)
+    first, *others = (
+        Image.fromarray(frame).quantize(colours, method=octree, dither=Image.Dither.NONE) for frame in frames
+    )
     shortest = 20  # ms; browsers slow down what is faster
     first.save(path, save_all=True, append_images=others, duration=max(shortest, round(100 / fps) * 10), loop=0)
 
 
-def _write_mp4(frames: Iterable[Frame], path: Path, fps: float) -> None:
+def _write_mp4(frames: Iterable[Frame], path: Path, fps: float, colours: int) -> None:
     """As H.264 that all players understand, by ffmpeg, which reads the raw frames from a pipe."""
+    del colours
     try:
         ffmpeg = import_module("imageio_ffmpeg").get_ffmpeg_exe()
     except (ImportError, RuntimeError) as error:
@@ -87,7 +91,7 @@ def _write_mp4(frames: Iterable[Frame], path: Path, fps: float) -> None:
         raise OSError(number, os.strerror(number) if number in errorcode else said.strip() or "ffmpeg has failed")
 
 
-WRITERS: dict[str, Callable[[Iterable[Frame], Path, float], None]] = {
+WRITERS: dict[str, Callable[[Iterable[Frame], Path, float, int], None]] = {
     ".png": _write_png,
     ".gif": _write_gif,
     ".mp4": _write_mp4,

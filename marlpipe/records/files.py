@@ -88,9 +88,14 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         UserError: the folder cannot be written to, or the disk is full. The old file is untouched then.
     """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """As `write_text` does."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     with replacing(path, unfinished):
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_bytes(content)
 
 
 def write_json(path: Path, value: Any) -> None:

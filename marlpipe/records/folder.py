@@ -12,6 +12,8 @@ from marlpipe.records.files import explained, overwrite_json, read_json, settle,
 from marlpipe.records.metrics import Row, TableRow, append_row, read_rows, read_tables, truncate_rows
 from marlpipe.records.status import State, Status, status_from
 
+PICTURES = (".gif", ".png")
+
 
 class RunFolder:
     """The files of one run, by name. Creating the object touches nothing; `create` makes the folder.
@@ -99,6 +101,25 @@ class RunFolder:
     def console(self) -> Path:
         """What the run printed, where it had no terminal of its own."""
         return self.path / "console.log"
+
+    @property
+    def pictures(self) -> Path:
+        """What evaluations looked like."""
+        return self.path / "pictures"
+
+    def picture(self, name: str, env_steps: int, kind: str) -> Path:
+        """Where a picture of an evaluation lies; its kind is an ending, one of `PICTURES`."""
+        return self.pictures / f"{name}_{env_steps:09d}{kind}"
+
+    def pictures_at(self, env_steps: int) -> list[Path]:
+        """The pictures of the evaluation at so many env steps, by name. No links, and none from behind one."""
+        ending = self.picture("", env_steps, "").name
+        with explained("look into", self.pictures):
+            if self.pictures.is_symlink() or not self.pictures.is_dir():
+                return []
+            files = [file for file in self.pictures.iterdir() if file.is_file() and not file.is_symlink()]
+        found = [file for file in files if file.suffix in PICTURES and file.stem.endswith(ending)]
+        return sorted(file for file in found if not file.name.startswith("."))  # which is an unfinished one
 
     @property
     def wandb(self) -> Path:

@@ -1,188 +1,138 @@
 """W&B as a sink of the run folder: it may be missing, logged out or broken, and the run goes on."""
 
 import os
-import re
-import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import wandb
-from wandb.sdk.lib.wbauth import authenticate_session
 
-from marlpipe.records.files import read_json, write_text
+from marlpipe.records.background import BackgroundSink
+from marlpipe.records.curve import EVAL_RETURN, summary
+from marlpipe.records.files import read_json
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.metrics import Row
+from marlpipe.records.provenance import SOURCE
 from marlpipe.records.sinks import Sink
+from marlpipe.records.wandb_run import FINISH_TIMEOUT_S, INIT_TIMEOUT_S, Mode, open_run, warn
 
-Mode = Literal["auto", "online", "offline", "disabled"]
-
-PREFIXES = ("train/", "eval/", "rollout/", "time/")  # of the metrics that are drawn over env steps
-FLUSH_S = 1.0  # W&B's own 15 s lose all of a run that is killed within them
-INIT_TIMEOUT_S = 30.0
-FINISH_TIMEOUT_S = 120.0  # a node that lost its network must not wait for ever; the data is in the folder
-
-
-class WandbSink:
-    """A W&B run that takes rows. A failure of W&B is told once and then costs the sink, not the run."""
-
-    def __init__(self, *, run: wandb.Run, own_variables: Sequence[str] = ()) -> None:
-        self.run = run
-        self._own_variables = own_variables
-        self._broken = False
-
-    def log(self, row: Row, number: int) -> None:
-        """Sends one row, which holds `env_steps`, now: W&B would wait for the next one, which a killed run never has.
-
-        Its number is W&B's `_step`: a row that W&B has, it passes over.
-        """
-        if not self._broken:
-            self._guarded(lambda: self.run.log(dict(row), step=number, commit=True))
-
-    def summary(self, values: Mapping[str, Any]) -> None:
-        """Sets the columns that the run has in W&B's table of runs."""
-        if not self._broken:
-            self._guarded(lambda: self.run.summary.update(dict(values)))
-
-    def finish(self, exit_code: int = 0) -> None:
-        """Sends what is left; anything but 0 marks the run as failed."""
-        self._guarded(lambda: self.run.finish(exit_code=exit_code))
-        for variable in self._own_variables:
-            os.environ.pop(variable, None)
-
-    def _guarded(self, act: Callable[[], object]) -> None:
-        try:
-            act()
-        except Exception as error:  # whatever W&B raises: the run's own files have all that is sent here
-            self._broken = True
-            _warn(f"W&B stopped working, the run goes on without it: {error}")
+GROUPED_BY = ("algo", "env", "partition", "monotonicity", "profile")
 
 
 @contextmanager
 def wandb_sink(
-    *, folder: RunFolder, config: dict[str, Any], project: str, entity: str | None, mode: Mode, tags: Sequence[str]
+    *,
+    folder: RunFolder,
+    config: dict[str, Any],
+    project: str,
+    entity: str | None,
+    mode: Mode,
+    tags: Sequence[str],
+    save_policy: bool,
+    save_code: bool,
 ) -> Iterator[list[Sink]]:
-    """logger=wandb: a W&B run named after the run folder, marked as failed if the run does not finish."""
-    told = read_json(folder.run) or {}
-    choices = told["choices"]
-    comparison = {name: choices[name] for name in ("algo", "env", "partition", "monotonicity", "profile")}
-    sink = open_wandb(
-        folder=folder,
-        project=project,
-        entity=entity,
-        mode=mode,
-        tags=tags,
-        group="-".join([*comparison.values(), told["arm"]]),
-        name=f"{told['label']} {choices['env']} seed {told['seed']}",
-        config=config,
-        comparison={**comparison, "seed": told["seed"], "arm": told["arm"], "label": told["label"]},
-    )
-    if sink is None:
-        yield []
-        return
+    """logger=wandb: a W&B run named after the run folder, marked as failed if the run does not finish.
+
+    Nobody waits for W&B while the run trains. At the end the run waits for `INIT_TIMEOUT_S + FINISH_TIMEOUT_S` at most.
+
+    Args:
+        folder: with its `run.json`.
+        config: resolved.
+        project, entity, mode, tags: as `open_run` has them.
+        save_policy: whether the best policy becomes an artifact.
+        save_code: whether marlpipe's code becomes one. The commit, and what differs from it, is saved anyway.
+    """
+    told = read_json(folder.run)
+    assert told is not None, "a run says who it is before it says how it does"
+    choices = {group: told["choices"][group] for group in GROUPED_BY}
+
+    def open_sink() -> WandbSink | None:
+        run = open_run(
+            folder=folder,
+            project=project,
+            entity=entity,
+            mode=mode,
+            tags=tags,
+            group="-".join([*choices.values(), told["arm"]]),
+            name=f"{told['label']} {choices['env']} seed {told['seed']}",
+            config=config,
+            comparison={**choices, **{key: told[key] for key in ("seed", "arm", "label")}, **_code(told)},
+        )
+        return WandbSink(run=run, folder=folder, save_policy=save_policy, save_code=save_code) if run else None
+
+    sink = BackgroundSink(open_sink, patience_s=INIT_TIMEOUT_S + FINISH_TIMEOUT_S)
     try:
         yield [sink]
     finally:
         sink.finish(exit_code=0 if sys.exc_info()[0] is None else 1)
 
 
-def open_wandb(
-    *,
-    folder: RunFolder,
-    project: str,
-    group: str,
-    name: str,
-    config: Mapping[str, Any],
-    comparison: Mapping[str, str | int | float | bool | None],
-    entity: str | None = None,
-    job_type: str = "train",
-    tags: Sequence[str] = (),
-    mode: Mode = "auto",
-    prefixes: Sequence[str] = PREFIXES,
-) -> WandbSink | None:
-    """Opens, or resumes, the W&B run that belongs to a run folder; everything it writes lies in that folder.
+class WandbSink:
+    """A W&B run that takes the rows and the pictures of a run folder.
+
+    A failure of W&B is told once and then costs the sink, not the run.
 
     Args:
-        folder: an existing run folder. The W&B id is made once and kept in it.
-        project, group, name, entity, job_type, tags: as W&B calls them.
-        config: the resolved config as plain nested dictionaries. It appears in W&B under the key "config", where its
-            groups cannot clash with the keys below.
-        comparison: flat keys to group and filter by, such as algo, env, partition, monotonicity, seed.
-        mode: "auto" goes online where the user is logged in, offline elsewhere, and obeys WANDB_MODE.
-        prefixes: of metric names; none may begin another, since W&B then picks one at random.
-
-    Returns:
-        None where W&B is disabled, or where not even an offline run could be opened, which is then printed.
+        run: open, with all that it writes in the folder.
+        folder: what it is to show.
+        save_policy, save_code: as `wandb_sink` has them.
     """
-    if any(a.startswith(b) for i, a in enumerate(prefixes) for j, b in enumerate(prefixes) if i != j) or "" in prefixes:
-        raise ValueError(f"the prefixes {list(prefixes)} overlap")
-    chosen = _mode(mode)
-    if chosen == "disabled":
-        return None
-    for attempt in dict.fromkeys((chosen, "offline")):
+
+    def __init__(
+        self, *, run: wandb.Run, folder: RunFolder, save_policy: bool = False, save_code: bool = False
+    ) -> None:
+        self.run, self.folder, self.save_policy = run, folder, save_policy
+        self._own_variables = _keep_inside(folder)
+        self._broken = False
+        if save_code:
+            self._guarded(lambda: self.run.log_code(str(SOURCE)))
+
+    def log(self, row: Row, number: int) -> None:
+        """Sends one row, which holds `env_steps`, now: W&B would wait for the next one, which a killed run never has.
+
+        Its number is W&B's `_step`: a row that W&B has, it passes over. An evaluation takes its pictures along.
+        """
+        self._guarded(lambda: self.run.log({**row, **self._pictures(row)}, step=number, commit=True))
+
+    def finish(self, exit_code: int = 0) -> None:
+        """Sends what the run has come to, and what is left; anything but 0 marks the run as failed."""
+        self._guarded(self._conclude)
+        self._broken = False  # it is to end as well as it can
+        self._guarded(lambda: self.run.finish(exit_code=exit_code))
+        for variable in self._own_variables:
+            os.environ.pop(variable, None)
+
+    def _conclude(self) -> None:
+        come_to = summary(self.folder.read_metrics())
+        self.run.summary.update(come_to)
+        if self.save_policy and self.folder.best_policy.exists():
+            policy = wandb.Artifact(f"policy-{self.run.id}", type="model", metadata=come_to)
+            policy.add_file(str(self.folder.best_policy))
+            self.run.log_artifact(policy, aliases=["best"])
+
+    def _pictures(self, row: Row) -> dict[str, Any]:
+        found = self.folder.pictures_at(int(row["env_steps"])) if EVAL_RETURN in row else []
+        return {f"pictures/{file.stem.rpartition('_')[0]}": _shown(file) for file in found}
+
+    def _guarded(self, act: Callable[[], object]) -> None:
+        if self._broken:
+            return
         try:
-            run = wandb.init(
-                project=project,
-                entity=entity,
-                dir=str(folder.path),
-                id=_run_id(folder),
-                resume="allow",
-                reinit="create_new",  # of several runs in a process, each is its own
-                mode=attempt,
-                group=group,
-                job_type=job_type,
-                name=name,
-                tags=list(tags),
-                config={"config": dict(config), **comparison},
-                settings=wandb.Settings(
-                    console="off",
-                    silent=True,  # one line of our own says where the data is
-                    init_timeout=INIT_TIMEOUT_S,
-                    finish_timeout=FINISH_TIMEOUT_S,
-                    x_transaction_log_flush_interval=FLUSH_S,
-                ),
-            )
-            run.define_metric("env_steps")
-            for prefix in prefixes:
-                run.define_metric(f"{prefix}*", step_metric="env_steps")
-            print(f"W&B {attempt}: {run.url if attempt == 'online' else folder.wandb}")
-            return WandbSink(run=run, own_variables=_keep_inside(folder))
-        except Exception as error:  # no network, no login, no disk: none of them is worth a run
-            _warn(f"W&B cannot start {attempt}: {error}")
-            wandb.teardown()  # its service keeps the id of a failed start, and would refuse it to the next attempt
-    _warn("going on without W&B")
-    return None
+            act()
+        except Exception as error:  # whatever W&B raises: the run's own files have all that is sent here
+            self._broken = True
+            warn(f"W&B stopped working, the run goes on without it: {error}")
 
 
-def logged_in() -> bool:
-    """Whether W&B finds an API key or a token (environment, netrc, its own settings), without asking the network."""
-    try:
-        host = wandb.setup().settings.base_url
-        return authenticate_session(host=host, source="marlpipe", prompt=False, update_session=False) is not None
-    except Exception as error:  # a key that is malformed
-        _warn(f"W&B's login cannot be used: {error}")
-        return False
+def _code(told: dict[str, Any]) -> dict[str, Any]:
+    git = told.get("git") or {}
+    return {"commit": git.get("commit"), "marlpipe": told["versions"]["marlpipe"]}
 
 
-def _mode(mode: Mode) -> Literal["online", "offline", "disabled"]:
-    if mode != "auto":
-        return mode
-    wanted = os.environ.get("WANDB_MODE") or wandb.setup().settings.mode
-    if wanted == "disabled":
-        return "disabled"
-    if wanted in ("offline", "dryrun"):
-        return "offline"
-    return "online" if logged_in() else "offline"
-
-
-def _run_id(folder: RunFolder) -> str:
-    """Readable, and new for a folder that is new: a deleted and repeated run must not continue the old one."""
-    if not folder.wandb_id.exists():
-        parts = folder.path.resolve().parts[-3:]
-        readable = re.sub(r"[^A-Za-z0-9_]+", "-", "-".join(parts)).strip("-")[:80]
-        write_text(folder.wandb_id, f"{readable}-{secrets.token_hex(4)}\n")
-    return folder.wandb_id.read_text(encoding="utf-8").strip()
+def _shown(file: Path) -> wandb.Image | wandb.Video:
+    return wandb.Image(str(file)) if file.suffix == ".png" else wandb.Video(str(file), format="gif")
 
 
 def _keep_inside(folder: RunFolder) -> list[str]:
@@ -199,7 +149,3 @@ def _keep_inside(folder: RunFolder) -> list[str]:
     own = [variable for variable in inside if variable not in os.environ]
     os.environ.update({variable: str(inside[variable].absolute()) for variable in own})
     return own
-
-
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from marlpipe.records.curve import EVAL_RETURN
 from marlpipe.records.metrics import OF_THE_CLOCK
 
-EVAL_RETURN = "eval/return_mean"
 Rows = Sequence[Mapping[str, float]]
 
 

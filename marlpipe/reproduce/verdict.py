@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from marlpipe.errors import UserError
+from marlpipe.records.curve import EVAL_RETURN
 from marlpipe.records.files import read_json
 from marlpipe.records.folder import RunFolder
-from marlpipe.reproduce.departure import EVAL_RETURN, Apart, Departure, Rows, apart, curve, departure, shared_metrics
+from marlpipe.reproduce.departure import Apart, Departure, Rows, apart, curve, departure, shared_metrics
 from marlpipe.reproduce.figure import draw
 
 

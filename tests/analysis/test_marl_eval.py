@@ -1,6 +1,5 @@
 """The export against marl-eval's own rules, and what is said of what it leaves out."""
 
-import csv
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from marlpipe.analysis.arms import by_env
 from marlpipe.analysis.marl_eval import Export, marl_eval_export
 from marlpipe.analysis.runs import Run, load_run
+from marlpipe.records.absolute import Absolute, absolute_file, write_absolute
 from marlpipe.records.files import write_text
 
 MakeRun = Callable[..., Run]
@@ -22,12 +22,9 @@ def export(*runs: Run) -> Export:
 
 
 def replayed(run: Run, *returns: float) -> Run:
-    """As `python -m marlpipe.evaluate` leaves a run."""
-    (run.folder.path / "evaluation").mkdir()
-    with (run.folder.path / "evaluation" / "episodes.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["episode", "return", "length", "end"])
-        writer.writerows([number, value, 9, "terminated"] for number, value in enumerate(returns))
+    """As `python -m marlpipe.evaluate runs=FOLDER` leaves a run."""
+    absolute_file(run.folder).parent.mkdir()
+    write_absolute(run.folder, Absolute(returns=[*returns], best_return=float(run.returns.max()), seed=0))
     return run
 
 
@@ -86,25 +83,28 @@ def test_without_a_second_measurement_it_is_said_how_to_get_one(make_run: MakeRu
     break_no_rule(data)
     runs = data["cartpole"]["cartpole"]["qmix"]
     assert [run["absolute_metrics"]["mean_episode_return"] for run in runs.values()] == [[9.0], [3.0]]  # in one way
-    assert any(
-        "1 of 2 runs" in said and f"python -m marlpipe.evaluate run={first.folder.path} episodes=320" in said
-        for said in messages
-    )
+    assert any("1 of 2 runs" in said and "python -m marlpipe.evaluate runs=FOLDER" in said for said in messages)
 
 
 def test_too_few_episodes_of_the_second_measurement_are_said(make_run: MakeRun) -> None:
     data, messages = export(replayed(in_world(make_run(), "x.CartPole", episodes=2), 7.0, 8.0))
     assert data["cartpole"]["cartpole"]["qmix"]["seed_0"]["absolute_metrics"]["mean_episode_return"] == [7.5]
-    assert any("fewer episodes" in said and "episodes=20" in said for said in messages)
+    assert any("fewer episodes than the 10 times" in said for said in messages)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nonsense", "episode,return\n0,x\n", "episode,return\n0,nan\n", "episode,return\n0\n"]
+    "text",
+    [
+        *("", "nonsense", "[]", '{"returns": []}', '{"returns": [], "best_return": 1.0, "seed": 0}'),
+        '{"returns": ["x"], "best_return": 1.0, "seed": 0}',
+        '{"returns": [NaN], "best_return": 1.0, "seed": 0}',
+        '{"returns": [1.0], "best_return": 0.5, "seed": 0}',  # of a policy that is not the best any more
+    ],
 )
 def test_a_broken_second_measurement_counts_as_none(make_run: MakeRun, text: str) -> None:
-    run = make_run()
-    (run.folder.path / "evaluation").mkdir()
-    write_text(run.folder.path / "evaluation" / "episodes.csv", text)
+    run = make_run(returns=[0.0, 1.0])
+    absolute_file(run.folder).parent.mkdir()
+    write_text(absolute_file(run.folder), text)
     data, messages = export(run)
     break_no_rule(data)
     assert any("were not measured again" in said for said in messages)

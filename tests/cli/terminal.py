@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHORT = (
     *("env.n_agents=2", "env.time_limit=10", "env_steps=300"),
     *("profile.batch_episodes=4", "profile.parallel_episodes=2", "profile.updates_per_rollout=2"),
-    *("agent.hidden=8", "trainer=cpu", "threads=1", "logger=none"),
+    *("agent.hidden=8", "trainer=cpu", "threads=1", "logger=none", "evaluation.films=0"),
 )
 PATIENCE_S = 240.0
 Process = subprocess.Popen[str]

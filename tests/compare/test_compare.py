@@ -21,12 +21,12 @@ from grid_of_runs import curve, png, write_grid, write_run, write_troubles
 from marlpipe.analysis.aggregates import iqm
 from marlpipe.analysis.bootstrap import interval
 from marlpipe.analysis.profiles import probability_of_improvement
-from marlpipe.analysis.statistics import final_return
+from marlpipe.records.curve import final_return
 from marlpipe.compare.command import run
 from marlpipe.compare.comparing import EnvPart, comparison
 from marlpipe.compare.embedded import as_json, numbers
 from marlpipe.compare.page import page
-from marlpipe.compare.pictures import LARGEST, Album
+from marlpipe.compare.pictures import LARGEST, LARGEST_SUM, Album
 from marlpipe.compare.serving import Served, server, signature
 from marlpipe.errors import UserError
 
@@ -53,7 +53,8 @@ def test_everything_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str
     out = tmp_path / "comparison"
     tables = ("results", "curves", "bands", "profiles", "improvement", "efficiency", "tasks", "config", "runs")
     pictures = {f"{name}.{kind}" for name in ("cartpole", "tasks") for kind in ("png", "pdf")}
-    expected = {"index.html", *pictures, *(f"{name}.csv" for name in tables)}
+    exported = {"marl_eval.json", "scores.npz", "exports.txt"}
+    expected = {"index.html", *pictures, *exported, *(f"{name}.csv" for name in tables)}
     assert {file.name for file in out.iterdir()} == expected
     assert set(capsys.readouterr().out.splitlines()) == {str(out / name) for name in expected}
     assert len(rows(out / "curves.csv")) == 2 * 5 * 20
@@ -104,7 +105,7 @@ def test_how_soon_a_return_is_reached(tmp_path: Path) -> None:
     assert found["qmix", 0.75].env_steps == 1500
     assert found["vdn", 0.5].env_steps == pytest.approx(2000 + 1000 * 5 / 6)
     assert (found["vdn", 0.75].reached, found["vdn", 0.75].runs, found["vdn", 0.75].env_steps) == (0, 1, math.inf)
-    speed = 3000 / (comparison([tmp_path]).found[0].wall_s[-1] / 60)
+    speed = 3000 / (comparison([tmp_path]).found[0].run.wall_s[-1] / 60)
     assert found["qmix", 0.5].minutes == pytest.approx(1000 / speed, rel=0.01)
 
 
@@ -239,21 +240,44 @@ def test_texts_of_a_folder_are_escaped(tmp_path: Path) -> None:
 
 def test_pictures_stand_in_the_page_only_if_small(tmp_path: Path) -> None:
     folder = write_run(tmp_path, "cartpole", "qmix", 0, [1.0])
-    for place in ("figures", "evaluation"):
+    for place in ("figures", "evaluation", "pictures"):
         (folder.path / place).mkdir()
     (folder.path / "figures" / "a.png").write_bytes(png(20, 20))
     (folder.path / "figures" / "b.png").write_bytes(png(20, 20) + b"x" * LARGEST)
     (folder.path / "figures" / "c.png").write_bytes(b"<svg onload=alert(1)>")
     (folder.path / "evaluation" / "d.png").symlink_to(folder.path / "figures" / "a.png")
     (folder.path / "evaluation" / "e.png").symlink_to(tmp_path / "elsewhere.png")
+    os.mkfifo(folder.path / "evaluation" / "f.gif")
+    for number, beginning in enumerate((b"GIF87a", b"GIF89a")):
+        folder.picture("episode", number, ".gif").write_bytes(beginning + b"...")
+    folder.picture(".12.episode", 2, ".gif").write_bytes(b"GIF89a, and it is not all there yet")
     album = Album()
     told = {picture.name: picture.source for picture in album.of(folder)}
-    assert [name for name, source in told.items() if source] == ["figures/a.png", "evaluation/d.png"]
+    shown = ["episode_000000001.gif", "episode_000000000.gif"]
+    assert [name for name, source in told.items() if source] == [
+        *(f"pictures/{name}" for name in shown),
+        *("figures/a.png", "evaluation/d.png"),
+    ]
+    assert told["pictures/episode_000000001.gif"] == "data:image/gif;base64,R0lGODlhLi4u"
+    assert str(told["figures/a.png"]).startswith("data:image/png;base64,iVBORw0KGgo")
     assert "figures/b.png: left out, it is too large for this page" in told
-    assert "figures/c.png: is no PNG file" in told
-    assert "evaluation/e.png: cannot be read" in told
-    album.left = 10
+    assert "figures/c.png: is neither a PNG nor a GIF file" in told
+    assert {"evaluation/e.png: cannot be read", "evaluation/f.gif: cannot be read"} < told.keys()
+    album.left = 8
     assert not any(picture.source for picture in album.of(folder))
+
+
+def test_where_not_all_films_fit_runs_have_their_last_one(tmp_path: Path) -> None:
+    """25 of these 75 films fit."""
+    album, shown = Album(), list[str]()
+    for seed in range(25):
+        folder = write_run(tmp_path, "cartpole", "qmix", seed, [1.0])
+        folder.pictures.mkdir()
+        for env_steps in (1000, 2000, 10_000):
+            folder.picture("episode", env_steps, ".gif").write_bytes(b"GIF89a" + b"x" * (LARGEST_SUM // 25 - 6))
+        shown += [picture.name for picture in album.of(folder) if picture.source]
+    assert shown[:3] == [f"pictures/episode_{env_steps:09d}.gif" for env_steps in (10_000, 2000, 1000)]
+    assert (len(shown), shown.count("pictures/episode_000010000.gif")) == (25, 17)
 
 
 def test_500_runs_fit_into_a_page(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def compose(*overrides: str) -> DictConfig:
     [
         (group, name)
         for group in OPTIONS
-        if "/" not in group and group not in ("hydra", "experiment")
+        if "/" not in group and group not in ("hydra", "experiment", "hparams_search")
         for name in OPTIONS[group]
     ],
 )
@@ -132,7 +132,10 @@ def test_a_folder_is_named_by_what_determines_the_results() -> None:
     assert run_subfolder(base).startswith("cartpole/qmix-")
     assert run_subfolder(base).endswith("/seed=3")
     assert str(run_folder(base)).startswith("multirun/")
-    same = [compose("algo=qmix", *more) for more in (["seed=4"], ["logger=none"], ["threads=1"], ["paths.runs=x"])]
+    same = [
+        compose("algo=qmix", *more)
+        for more in (["seed=4"], ["logger=none"], ["threads=1"], ["paths.runs=x"], ["evaluation.films=3"])
+    ]
     assert {arm_hash(config) for config in same} == {arm_hash(base)}
     other = [compose("algo=qmix", *more) for more in (["env_steps=9"], ["mixer.embed=8"], ["profile.discount=0.9"])]
     assert arm_hash(base) not in {arm_hash(config) for config in other}

@@ -68,6 +68,15 @@ def test_a_colour_that_comes_late_stays_itself_in_a_gif(tmp_path: Path) -> None:
         assert near(numpy.array(film.convert("RGB")), red)
 
 
+def test_fewer_colours_make_a_smaller_gif(tmp_path: Path) -> None:
+    noise = numpy.random.default_rng(0).integers(0, 256, (3, HEIGHT, WIDTH, 3), dtype=numpy.uint8)
+    for colours in (8, 256):
+        write_film(noise, tmp_path / f"{colours}.gif", 5.0, colours=colours)
+    assert 2 * (tmp_path / "8.gif").stat().st_size < (tmp_path / "256.gif").stat().st_size
+    with Image.open(tmp_path / "8.gif") as film:
+        assert len(film.convert("RGB").getcolors()) <= 8
+
+
 def test_png_is_the_last_frame(tmp_path: Path) -> None:
     write_film(frames(3), tmp_path / "film.png", 5.0)
     with Image.open(tmp_path / "film.png") as picture:
@@ -121,7 +130,7 @@ def test_a_full_disk_is_told(suffix: str, tmp_path: Path) -> None:
     full = tmp_path / f"full{suffix}"
     full.symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left on device") as told:
-        WRITERS[suffix](frames(200), full, 5.0)
+        WRITERS[suffix](frames(200), full, 5.0, 256)
     assert told.value.errno == errno.ENOSPC
 
 

@@ -43,3 +43,13 @@ def test_the_films_are_the_episodes_that_were_played() -> None:
 def test_being_filmed_changes_nothing() -> None:
     alone, filmed = played(SeenWorld(), seed=1), played(Filmed(SeenWorld(), copies=COPIES), seed=1)
     assert all(equal(left, right) for left, right in zip(alone, filmed, strict=True))
+
+
+def test_of_a_long_episode_moments_at_equal_distances_are_kept() -> None:
+    whole, thinned = Filmed(SeenWorld(), copies=COPIES), Filmed(SeenWorld(), copies=COPIES, most=2)
+    lengths = played(whole, seed=1).lengths.tolist()
+    played(thinned, seed=1)
+    every = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4}
+    assert max(lengths) > 4
+    for scenes, fewer, length in zip(whole.scenes, thinned.scenes, lengths, strict=True):
+        assert fewer == [*scenes[: length : every[length]], scenes[-1]]

@@ -94,3 +94,27 @@ def test_a_full_disk_is_explained(folder: RunFolder) -> None:
     folder.metrics.symlink_to("/dev/full")
     with pytest.raises(UserError, match=r"(?s)cannot write .*metrics\.jsonl.*disk is full"):
         folder.append_metrics({"env_steps": 1})
+
+
+def test_pictures_of_a_moment_are_files_of_its_own(folder: RunFolder, tmp_path: Path) -> None:
+    assert folder.pictures_at(40) == []
+    (tmp_path / "elsewhere.gif").write_bytes(b"GIF89a")
+    folder.pictures.mkdir()
+    mine = [folder.picture("episode", 40, ".gif"), folder.picture("table", 40, ".png")]
+    others = [folder.picture("episode", 1_000_000_040, ".gif"), folder.picture("episode", 400, ".gif")]
+    foreign = [folder.pictures / name for name in ("a_000000040.svg", ".7.episode_000000040.gif", "000000040.gif")]
+    for path in (*others, *foreign, *reversed(mine)):
+        path.write_bytes(b"")
+    folder.picture("linked", 40, ".gif").symlink_to(tmp_path / "elsewhere.gif")
+    folder.picture("folder", 40, ".gif").mkdir()
+    os.mkfifo(folder.picture("pipe", 40, ".gif"))
+    assert [path.name for path in mine] == ["episode_000000040.gif", "table_000000040.png"]
+    assert folder.pictures_at(40) == mine
+    assert folder.pictures_at(1_000_000_040) == others[:1]
+
+
+def test_pictures_behind_a_link_are_nobodys(folder: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "episode_000000040.gif").write_bytes(b"GIF89a")
+    folder.pictures.symlink_to(tmp_path / "elsewhere")
+    assert folder.pictures_at(40) == []

@@ -16,14 +16,16 @@ import pytest
 import wandb
 from lightning import LightningModule, Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from offline_log import history, records
+from PIL import Image
 
 from marlpipe.callbacks.recorder import Recorder
 from marlpipe.fingerprint import fingerprint
-from marlpipe.records import wandb as sink_module
+from marlpipe.records import wandb_run as run_module
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.metrics import OF_THE_CLOCK
-from marlpipe.records.wandb import WandbSink, logged_in, open_wandb
+from marlpipe.records.wandb import WandbSink
+from marlpipe.records.wandb_log import history, records
+from marlpipe.records.wandb_run import logged_in, open_run
 from marlpipe.types import Progress
 
 KEY = "0" * 40
@@ -60,7 +62,9 @@ def maybe_opened(folder: RunFolder, **changes: Any) -> WandbSink | None:
         "comparison": {"algo": "qmix", "env": "cartpole", "seed": 0},
         "tags": ["debug"],
     }
-    return open_wandb(**{**arguments, **changes})
+    saved = {name: changes.pop(name) for name in ("save_policy", "save_code") if name in changes}
+    run = open_run(**{**arguments, **changes})
+    return WandbSink(run=run, folder=folder, **saved) if run else None
 
 
 def close(sink: WandbSink, folder: RunFolder, *, exit_code: int = 0) -> None:
@@ -80,8 +84,9 @@ def of_kind(folder: RunFolder, kind: str) -> list[Any]:
 def test_the_offline_file_holds_the_whole_run(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     sink = opened(folder)
     for number, env_steps in enumerate((0, 100, 200)):
-        sink.log({"env_steps": env_steps, "train/loss": 0.5, "eval/return_mean": env_steps / 10}, number)
-    sink.summary({"final/return": 20.0})
+        row = {"env_steps": env_steps, "train/loss": 0.5, "eval/return_mean": env_steps / 10}
+        folder.append_metrics(row)
+        sink.log(row, number)
     close(sink, folder, exit_code=3)
 
     rows = history(folder.wandb)
@@ -99,7 +104,8 @@ def test_the_offline_file_holds_the_whole_run(folder: RunFolder, capsys: pytest.
     assert (config["algo"], config["env"], config["seed"]) == ("qmix", "cartpole", 0)
     assert config["config"]["algo"]["mixer"]["width"] == 32
     summary = {item.key: json.loads(item.value_json) for s in of_kind(folder, "summary") for item in s.update}
-    assert summary["final/return"] == 20.0
+    told = {"final/return": 20.0, "final/area": 10.0, "best/return": 20.0, "best/env_steps": 200}
+    assert {name: summary[name] for name in told} == told
     assert [exit_.exit_code for exit_ in of_kind(folder, "exit")] == [3]
     assert capsys.readouterr().out == f"W&B offline: {folder.wandb}\n"
 
@@ -109,7 +115,7 @@ def test_metrics_are_drawn_over_env_steps(folder: RunFolder) -> None:
     defined = {metric.glob_name or metric.name: metric.step_metric for metric in of_kind(folder, "metric")}
     assert defined == {
         "env_steps": "",
-        **{f"{prefix}*": "env_steps" for prefix in ("train/", "eval/", "rollout/", "time/")},
+        **{f"{prefix}*": "env_steps" for prefix in ("train/", "eval/", "rollout/", "time/", "pictures/")},
     }
 
 
@@ -130,6 +136,59 @@ def test_a_resumed_run_is_the_same_run(folder: RunFolder) -> None:
     assert {run.run_id for run in of_kind(folder, "run")} == {folder.wandb_id.read_text().strip()}
     assert [row["env_steps"] for row in history(folder.wandb)] == [0, 100]
     assert folder.wandb_id.read_text().startswith("cartpole-qmix-1a2b-seed-0-")
+
+
+def test_evaluations_take_their_pictures_along(folder: RunFolder) -> None:
+    folder.pictures.mkdir()
+    film = [Image.new("L", (8, 8), shade) for shade in (0, 255)]
+    film[0].save(folder.picture("episode", 100, ".gif"), save_all=True, append_images=film[1:])
+    film[0].save(folder.picture("values", 100, ".png"))
+    sink = opened(folder)
+    sink.log({"env_steps": 0, "eval/return_mean": 1.0}, 0)
+    sink.log({"env_steps": 100, "train/loss": 1.0}, 1)
+    sink.log({"env_steps": 100, "eval/return_mean": 2.0}, 2)
+    close(sink, folder)
+    pictures = [{name: row[name] for name in row if name.startswith("pictures/")} for row in history(folder.wandb)]
+    assert pictures[:2] == [{}, {}]
+    assert pictures[2]["pictures/episode._type"] == "video-file"
+    assert pictures[2]["pictures/values._type"] == "image-file"
+    (own,) = folder.wandb.glob("offline-run-*/files")
+    for name, ending in (("episode", ".gif"), ("values", ".png")):
+        file = own / pictures[2][f"pictures/{name}.path"]
+        assert file.read_bytes() == folder.picture(name, 100, ending).read_bytes()
+
+
+def test_config_provenance_and_uncommitted_code_are_saved(folder: RunFolder) -> None:
+    folder.config.write_text("algo: qmix\n")
+    folder.run.write_text("{}\n")
+    folder.code_diff.write_text("+changed\n")
+    close(opened(folder), folder)
+    saved = {file.path for files in of_kind(folder, "files") for file in files.files}
+    assert {"marlpipe/config.yaml", "marlpipe/run.json", "marlpipe/code.diff"} <= saved
+    (own,) = folder.wandb.glob("offline-run-*/files/marlpipe")
+    assert (own / "code.diff").read_text() == "+changed\n"
+    assert not any(file.is_symlink() for file in own.iterdir())
+
+
+def test_the_best_policy_and_the_code_are_artifacts_on_request(folder: RunFolder) -> None:
+    close(opened(folder), folder)
+    assert of_kind(folder, "artifact") == []
+    folder.best_policy.write_bytes(b"a policy")
+    folder.append_metrics({"env_steps": 100, "eval/return_mean": 7.0})
+    time.sleep(1.1)  # W&B names its folders by the second
+    close(opened(folder, save_policy=True, save_code=True), folder)
+    code, policy = of_kind(folder, "artifact")
+    assert (policy.type, policy.name, set(policy.aliases)) == (
+        "model",
+        f"policy-{folder.wandb_id.read_text().strip()}",
+        {"best", "latest"},
+    )
+    assert json.loads(policy.metadata)["best/return"] == 7.0
+    (file,) = policy.manifest.contents
+    assert Path(file.local_path).read_bytes() == b"a policy"
+    assert Path(file.local_path).is_relative_to(folder.wandb)
+    assert code.type == "code"
+    assert "records/wandb.py" in {entry.path for entry in code.manifest.contents}
 
 
 def test_a_folder_that_is_made_anew_is_another_run(folder: RunFolder) -> None:
@@ -164,10 +223,11 @@ def test_artifacts_are_staged_in_the_run_folder(folder: RunFolder, monkeypatch: 
 def test_a_killed_run_keeps_what_it_logged(folder: RunFolder) -> None:
     code = (
         "import sys, time; from pathlib import Path; from marlpipe.records.folder import RunFolder\n"
-        "from marlpipe.records.wandb import open_wandb\n"
-        "sink = open_wandb(folder=RunFolder(Path(sys.argv[1])), project='p', group='g', name='n', config={},\n"
-        "                  comparison={})\n"
-        "sink.log({'env_steps': 7}, 0); time.sleep(60)\n"
+        "from marlpipe.records.wandb import WandbSink\n"
+        "from marlpipe.records.wandb_run import open_run\n"
+        "folder = RunFolder(Path(sys.argv[1]))\n"
+        "run = open_run(folder=folder, project='p', group='g', name='n', config={}, comparison={})\n"
+        "WandbSink(run=run, folder=folder).log({'env_steps': 7}, 0); time.sleep(60)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(folder.path)], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 10  # W&B's own interval is 15 s
@@ -234,13 +294,13 @@ def test_the_fragments_of_a_killed_run_come_to_the_history_of_one_that_was_not(
 
 def test_auto_is_online_only_with_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not logged_in()
-    assert sink_module._mode("auto") == "offline"
+    assert run_module._mode("auto") == "offline"
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     assert logged_in()
-    assert sink_module._mode("auto") == "online"
+    assert run_module._mode("auto") == "online"
     monkeypatch.setenv("WANDB_MODE", "offline")
-    assert sink_module._mode("auto") == "offline"
-    assert sink_module._mode("online") == "online"
+    assert run_module._mode("auto") == "offline"
+    assert run_module._mode("online") == "online"
 
 
 def test_a_login_in_netrc_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -264,7 +324,7 @@ def test_a_server_that_does_not_answer_means_offline(
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # the port of "discard": nobody listens
-    monkeypatch.setattr(sink_module, "INIT_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(run_module, "INIT_TIMEOUT_S", 2.0)
     sink = opened(folder)
     sink.log({"env_steps": 5}, 0)
     close(sink, folder)

@@ -16,6 +16,7 @@ from marlpipe.records.folder import RunFolder
 PATIENCE_S = 240.0
 SMALL = (
     *("env=cartpole", "env.n_agents=2", "env.time_limit=20", "evaluation.every_env_steps=300", "evaluation.episodes=2"),
+    "evaluation.films=0",
     *("profile.batch_episodes=4", "profile.parallel_episodes=2", "profile.replay_episodes=20", "agent.hidden=8"),
     *("record_every_env_steps=100", "trainer=cpu", "threads=1", "logger=none", "checkpoint_minutes=0.02"),
 )

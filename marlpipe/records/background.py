@@ -1,0 +1,52 @@
+"""A sink that nobody waits for."""
+
+import sys
+from collections.abc import Callable, Mapping
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Protocol
+
+from marlpipe.records.sinks import Sink
+
+
+class Closing(Sink, Protocol):
+    """A sink that is to be told how the run ended."""
+
+    def finish(self, exit_code: int = 0) -> None: ...
+
+
+class BackgroundSink:
+    """Opens a sink, and hands rows to it, on a thread of its own.
+
+    Args:
+        open_sink: may take as long as it likes. Where it gives None, what is logged goes nowhere.
+        patience_s: how long the end of the run waits for what is left.
+    """
+
+    def __init__(self, open_sink: Callable[[], Closing | None], *, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._left: SimpleQueue[Callable[[Closing], None] | None] = SimpleQueue()
+        self._thread = Thread(target=self._work, args=(open_sink,), name="sink", daemon=True)
+        self._thread.start()
+
+    def log(self, row: Mapping[str, Any], number: int) -> None:
+        """Returns at once."""
+        self._left.put(lambda sink: sink.log(row, number))
+
+    def finish(self, exit_code: int = 0) -> None:
+        """Returns when the sink has taken all, or when the patience is over, which is told."""
+        self._left.put(lambda sink: sink.finish(exit_code))
+        self._left.put(None)
+        self._thread.join(self._patience_s)
+        if self._thread.is_alive():
+            print(
+                f"warning: W&B has not taken all within {self._patience_s:.0f} s; the run's folder has all\n"
+                "  Send the rest when it can: python -m marlpipe.sync FOLDER",
+                file=sys.stderr,
+            )
+
+    def _work(self, open_sink: Callable[[], Closing | None]) -> None:
+        sink = open_sink()
+        while (act := self._left.get()) is not None:
+            if sink is not None:
+                act(sink)

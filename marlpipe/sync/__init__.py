@@ -1,0 +1,1 @@
+"""Sends what runs have kept for W&B, each row once, and asks W&B whether it has it."""
