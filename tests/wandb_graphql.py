@@ -170,7 +170,11 @@ class Store:
         given, own = variables["input"], f"artifact-{len(self.artifacts)}"
         self.artifacts[own] = {
             **{"type": given["artifactTypeName"], "name": given["artifactCollectionName"]},
-            **{"run": given.get("runName"), "metadata": json.loads(given.get("metadata") or "{}")},
+            **{
+                "run": given.get("runName"),
+                "project": given["projectName"],
+                "metadata": json.loads(given.get("metadata") or "{}"),
+            },
             **{"aliases": [alias["alias"] for alias in given.get("aliases") or ()], "files": {}, "committed": False},
         }
         sequence = {"latestArtifact": None}

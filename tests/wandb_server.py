@@ -50,7 +50,7 @@ class WandbServer:
 
     @property
     def artifacts(self) -> dict[str, dict[str, Any]]:
-        """By their ids: type, name, run, aliases, metadata, files by name, committed."""
+        """By their ids: type, name, run, project, aliases, metadata, files by name, committed."""
         return self.store.artifacts
 
     @property

@@ -30,7 +30,7 @@ def report(plans: Sequence[Plan], *, title: str, entity: str, project: str) -> w
 def _blocks(plan: Plan, entity: str, project: str) -> Iterator[Block]:
     yield wr.H2(text=plan.title)
     if plan.arms:
-        yield wr.P(text="Compared, all seeds in one project:")
+        yield wr.P(text="What is compared:")
         yield wr.UnorderedList(items=list(map(told, plan.arms)))
     else:
         yield wr.P(text="All runs of the project. The table says how many seeds each group has.")

@@ -162,5 +162,5 @@ def over(study: Study, trial: Trial, came_to: Outcome) -> FrozenTrial:
     for name, value in (("seeds", dict(came_to.by_seed)), ("reason", came_to.reason)):
         trial.set_user_attr(name, value)
     if came_to.value is None:
-        return study.tell(trial, state=TrialState.FAIL)
+        return study.tell(trial, state=TrialState.PRUNED)
     return study.tell(trial, came_to.value)

@@ -49,10 +49,9 @@ def find_fragments(folder: RunFolder) -> Fragments:
     with explained("look into", folder.wandb):
         sessions = [(match[1], path) for path in folder.wandb.iterdir() if (match := SESSION.fullmatch(path.name))]
     for _, path in sorted(sessions):
-        check_inside(path, folder.path)
         logs = [log for log in path.glob("*.wandb") if log.is_file()] if path.is_dir() else []
-        for log in logs:
-            check_inside(log, folder.path)
+        for each in (path, *logs):
+            check_inside(each, folder.path)
         fragment = next(filter(None, map(_read, logs)), None)
         if fragment:
             found.whole.append(fragment)

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,8 @@ class Joined:
     def write(self, into: Path, *, first: int, project: str | None, entity: str | None) -> list[str]:
         """Makes a session of its own, for W&B to take, with the rows from a step on.
 
-        W&B counts the steps of a session on from where it thinks that the run was, or from what a file beside the log
-        says, which is there for an upload that is repeated. So the first row has step 0 here, and the file says where.
+        W&B numbers its rows on from where it thinks that the run was, which is wrong after an upload that broke off; or
+        from what a file beside the log says.
 
         Args:
             into: a new folder, beside which nothing is written.
@@ -79,6 +80,7 @@ class Joined:
         self, into: Path, first: int, project: str | None, entity: str | None, lost: list[str]
     ) -> Iterator[Any]:
         wanted = {step for step in self.steps if step >= first}
+        untold = deque(sorted(wanted - self.main.steps) if self.rows else ())
         for record in read_log(self.main.log):
             kind = record.WhichOneof("record_type")
             if kind == "run":
@@ -86,12 +88,11 @@ class Joined:
                 for name in ("settings", "sweep_id", "branch_point", "forked"):
                     record.run.ClearField(name)
             elif kind == "history":
-                if row(record)["_step"] not in wanted:
+                step = row(record)["_step"]
+                if step not in wanted:
                     continue
-                _renumber(record.history.item, first)
-                record.history.step.num -= first
-            elif kind == "summary":
-                _renumber(record.summary.update, first)
+                while untold and untold[0] < step:
+                    yield self._untold(untold.popleft())
             elif kind == "files":
                 _take_files(record.files.files, self.main.path / "files", into / "files", self.folder)
             elif kind == "artifact":
@@ -102,17 +103,15 @@ class Joined:
                     continue
             if kind in KINDS:
                 yield record
-        yield from self._untold(wanted - self.main.steps, first)
+        yield from map(self._untold, untold)
+        if untold:
+            yield Record(summary={"update": _items(self.rows[untold[-1]])})
         yield Record(exit={"exit_code": self.exit_code})
 
-    def _untold(self, steps: set[int], first: int) -> Iterator[Any]:
-        """Rows that W&B was not told before the run was killed, and what they come to."""
-        for step in sorted(steps):
-            told = {"_step": step - first, "_timestamp": self.folder.metrics.stat().st_mtime, **self.rows[step]}
-            items = [{"nested_key": [name], "value_json": json.dumps(value)} for name, value in told.items()]
-            yield Record(history={"item": items, "step": {"num": step - first}})
-            if step == self.steps[-1]:
-                yield Record(summary={"update": items})
+    def _untold(self, step: int) -> Any:
+        """A row that the session did not tell, since the run was killed before, or W&B had it then."""
+        own = {"_step": step, "_timestamp": self.folder.metrics.stat().st_mtime}
+        return Record(history={"item": _items({**own, **self.rows[step]}), "step": {"num": step}})
 
 
 def joined(folder: RunFolder, fragments: Sequence[Fragment]) -> Joined:
@@ -132,10 +131,8 @@ def joined(folder: RunFolder, fragments: Sequence[Fragment]) -> Joined:
     return Joined(folder=folder, main=main, fragments=fragments, rows=rows, exit_code=exit_code)
 
 
-def _renumber(items: Any, first: int) -> None:
-    for item in items:
-        if (item.key or item.nested_key[0]) == "_step":
-            item.value_json = str(max(0, json.loads(item.value_json) - first))
+def _items(values: Mapping[str, float]) -> list[dict[str, Any]]:
+    return [{"nested_key": [name], "value_json": json.dumps(value)} for name, value in values.items()]
 
 
 def _take_files(items: Any, files: Path, into: Path, folder: RunFolder) -> None:

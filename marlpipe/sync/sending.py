@@ -55,7 +55,7 @@ def ask(name: str, run: Joined, server: Server) -> Outcome | Lacking:
             name,
             "not all there",
             f"not all there: {lacks}, and W&B takes rows in their order only\n"
-            f"  next: delete the run there, {plain(stored.url)}, then send it again",
+            f"  next: send it whole to another project, with --project NAME; what is there: {plain(stored.url)}",
         )
     return Lacking(name, run, stored)
 

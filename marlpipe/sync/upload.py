@@ -13,7 +13,6 @@ from marlpipe.records.plain_text import plain
 
 SILENCE_S = 300.0  # without a word, it is taken to wait for a server that is gone
 DONE = re.compile(r"Finished syncing |ERROR ")
-STEERING = {"WANDB_MODE", "WANDB_RUN_ID", "WANDB_ENTITY", "WANDB_PROJECT"}  # meant for runs that are trained
 
 
 def upload(logs: Sequence[Path], scratch: Path, done: Callable[[], None]) -> list[str]:
@@ -27,8 +26,9 @@ def upload(logs: Sequence[Path], scratch: Path, done: Callable[[], None]) -> lis
     Returns:
         What W&B complains of. None is no proof that it has all of it.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in STEERING}
-    environment["WANDB_DIR"] = str(scratch)
+    if not logs:  # it would look for some by itself
+        return []
+    environment = {**os.environ, "WANDB_DIR": str(scratch)}
     command = [sys.executable, "-m", "wandb", "sync", *map(str, logs)]
     lines: SimpleQueue[str | None] = SimpleQueue()
     complaints = []

@@ -21,7 +21,6 @@ from grid_of_runs import curve, png, write_grid, write_run, write_troubles
 from marlpipe.analysis.aggregates import iqm
 from marlpipe.analysis.bootstrap import interval
 from marlpipe.analysis.profiles import probability_of_improvement
-from marlpipe.records.curve import final_return
 from marlpipe.compare.command import run
 from marlpipe.compare.comparing import EnvPart, comparison
 from marlpipe.compare.embedded import as_json, numbers
@@ -29,6 +28,7 @@ from marlpipe.compare.page import page
 from marlpipe.compare.pictures import LARGEST, LARGEST_SUM, Album
 from marlpipe.compare.serving import Served, server, signature
 from marlpipe.errors import UserError
+from marlpipe.records.curve import final_return
 
 
 def embedded(text: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import wandb
 from PIL import Image
-from wandb.proto.wandb_internal_pb2 import FilesItem
+from wandb.proto.wandb_internal_pb2 import FilesItem, Record
 from wandb_server import WandbServer, no_wandb, wandb_at
 
 from marlpipe.errors import UserError
@@ -18,10 +18,12 @@ from marlpipe.records import wandb_run
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.lock import FolderLock
 from marlpipe.records.wandb import WandbSink
-from marlpipe.records.wandb_log import read_log, write_log
+from marlpipe.records.wandb_log import read_log, row, write_log
 from marlpipe.records.wandb_run import open_run
 from marlpipe.sync import sending, upload
 from marlpipe.sync.command import run as sync
+from marlpipe.sync.fragments import find_fragments
+from marlpipe.sync.joined import joined
 
 
 @pytest.fixture
@@ -79,9 +81,9 @@ def trains(
     left = (folder.wandb / "latest-run").resolve()
     [log] = left.glob("*.wandb")
     sink = WandbSink(run=run, folder=folder)  # it keeps artifacts in the folder
-    for step, row in enumerate(folder.read_metrics()):
+    for step, given in enumerate(folder.read_metrics()):
         picture = {"pictures/q": wandb.Image(str(drawn(folder)))} if step == 1 else {}
-        run.log({**row, **picture}, step=step, commit=True)
+        run.log({**given, **picture}, step=step, commit=True)
     if artifact:
         policy = wandb.Artifact("policy", type="model")
         policy.add_file(str(drawn(folder)))
@@ -124,8 +126,8 @@ def there(server: WandbServer, folder: RunFolder) -> Any:
     rows = folder.read_metrics()
     assert [row["_step"] for row in run.history] == list(range(len(rows)))
     assert [row["env_steps"] for row in run.history] == [10 * step for step in range(len(rows))]
-    for step, row in enumerate(run.history):
-        assert row["train/loss"] == pytest.approx(value(step), nan_ok=True)
+    for step, given in enumerate(run.history):
+        assert given["train/loss"] == pytest.approx(value(step), nan_ok=True)
     return run
 
 
@@ -136,6 +138,7 @@ def test_a_run_is_sent_once(
     folder.update_status(state="finished")
     monkeypatch.setenv("WANDB_MODE", "offline")  # is about training
     monkeypatch.setenv("WANDB_PROJECT", "another")
+    monkeypatch.setenv("WANDB_RUN_ID", "another")
     assert sync([str(folder.path)]) == 0
     run = there(server, folder)
     assert (run.state, run.exit_code) == ("finished", 0)
@@ -167,7 +170,8 @@ def test_sessions_of_a_killed_run_become_one_history(
     trains(folder, 9)
     folder.update_status(state="finished")
     assert sync([str(folder.path)]) == 0
-    assert there(server, folder).state == "finished"
+    run = there(server, folder)
+    assert (run.state, run.summary["final/return"]) == ("finished", 9)
     assert (folder.wandb / "empty" / empty.name).is_dir()
     assert not empty.exists()
     assert "1 empty logs put into" in capsys.readouterr().out
@@ -219,6 +223,27 @@ def test_what_a_run_came_to_is_sent_without_new_rows(server: WandbServer, folder
     assert there(server, folder).summary["final/return"] == 4
 
 
+def test_rows_are_in_order_whichever_session_told_them(folder: RunFolder) -> None:
+    """As online sessions leave them: the second told W&B only what it did not have then."""
+    for step in range(6):
+        folder.append_metrics({"env_steps": 10 * step})
+    for number, steps in enumerate([range(0, 3), range(3, 5)]):
+        session = folder.wandb / f"run-20260101_00000{number}-a"
+        session.mkdir(parents=True)
+        records = [Record(run={"run_id": "a", "project": "p"})]
+        for step in steps:
+            items = [{"key": "_step", "value_json": str(step)}, {"key": "env_steps", "value_json": str(10 * step)}]
+            records.append(Record(history={"item": items, "step": {"num": step}}))
+        write_log(session / "run-a.wandb", records)
+    run = joined(folder, find_fragments(folder).whole)
+    for first in (0, 2, 4, 6):
+        into = folder.path / f"from-{first}"
+        run.write(into, first=first, project=None, entity=None)
+        told = [record for record in read_log(into / "run.wandb") if record.WhichOneof("record_type") == "history"]
+        assert [row(record)["_step"] for record in told] == list(range(first, 6))
+        assert [row(record)["env_steps"] for record in told] == [10 * step for step in range(first, 6)]
+
+
 def test_what_a_server_broke_off_is_completed(
     server: WandbServer, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,7 +291,7 @@ def test_a_server_that_loses_rows_is_found_out(
     del server.runs[folder.wandb_id.read_text().strip()].history[2]
     server.requests.clear()
     assert sync([str(folder.path)]) == 1
-    assert "W&B takes rows in their order only\n  next: delete the run there, http" in capsys.readouterr().out
+    assert "W&B takes rows in their order only\n  next: send it whole to another" in capsys.readouterr().out
     assert "file_stream" not in server.requests
 
 
@@ -305,15 +330,19 @@ def test_a_dry_run_changes_nothing_and_asks_nobody(
     assert server.requests == []
     assert empty.exists()
     assert "would send what W&B lacks of 3 rows to study as" in capsys.readouterr().out
+    folder.wandb_id.write_text("anew\n")
+    assert sync([str(folder.path), "--dry-run"]) == 0
+    assert "refused: what is kept for W&B there is of the run cartpole" in capsys.readouterr().out
 
 
 def test_the_project_can_be_chosen(server: WandbServer, folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     server.store.projects = {"ours"}
-    trains(folder, 3)
+    trains(folder, 3, artifact=True)
     assert sync([str(folder.path)]) == 1
     assert "W&B: permission denied for the project study" in capsys.readouterr().out
     assert sync([str(folder.path), "--project", "ours"]) == 0
     assert there(server, folder).project == "ours"
+    assert [artifact["project"] for artifact in server.artifacts.values()] == ["ours"]
 
 
 def test_a_folder_without_runs_or_without_wandb_is_an_error(server: WandbServer, folder: RunFolder) -> None:
