@@ -12,12 +12,14 @@ from scipy.stats import norm
 from benchmarks.options import positive
 from marlpipe.analysis.aggregates import Scores, iqm, mean, median, optimality_gap
 from marlpipe.analysis.bootstrap import Interval, interval, stretch
+from marlpipe.analysis.differences import bootstrap_difference
 from marlpipe.analysis.profiles import probability_of_improvement
 from marlpipe.endings import ending
 
 RUNS = (3, 5, 10, 20)
 MANY = 200_000  # runs that stand for the truth
 DISTANCE = 0.5  # of the means of two methods, in standard deviations
+UNEQUAL = ((3, 3, 1.0), (5, 5, 1.0), (10, 10, 1.0), (3, 10, 1.0), (5, 5, 3.0), (10, 3, 3.0), (3, 10, 3.0))
 Draw = Callable[[np.random.Generator, int], Float[np.ndarray, " R"]]
 
 SHAPES: dict[str, Draw] = {
@@ -91,6 +93,23 @@ def covered(case: Case, n: int, trials: int) -> tuple[float, float]:
     return ours / trials, alone / trials
 
 
+def difference_covered(n: int, others: int, spread: float, trials: int, samples: int) -> float:
+    """The share of trials whose interval holds the true difference of two means, 1.
+
+    Args:
+        n: runs of the better arm, of standard deviation 1.
+        others: runs of the other one.
+        spread: its standard deviation.
+    """
+    draw = np.random.default_rng(n)
+    held = 0
+    for trial in range(trials):
+        ours, theirs = draw.normal(1.0, 1.0, n).tolist(), draw.normal(0.0, spread, others).tolist()
+        _, low, high, _ = bootstrap_difference(ours, theirs, samples=samples, seed=trial)
+        held += low <= 1.0 <= high
+    return held / trials
+
+
 def run(arguments: Sequence[str]) -> int:
     """Prints the rows of the table."""
     asked = argparse.ArgumentParser(prog="python -m benchmarks.coverage", description=__doc__)
@@ -102,6 +121,10 @@ def run(arguments: Sequence[str]) -> int:
         cells = (covered(case, n, given.trials) for n in RUNS)
         row = " | ".join(f"{100 * ours:.1f} ({100 * alone:.1f})" for ours, alone in cells)
         print(f"| {case.name} | {row} |", flush=True)
+    print("\n| runs | others | standard deviation of the others | % of trials |\n" + "|---" * 4 + "|")
+    for n, others, spread in UNEQUAL:
+        held = difference_covered(n, others, spread, given.trials, given.samples)
+        print(f"| {n} | {others} | {spread:g} | {100 * held:.1f} |", flush=True)
     return 0
 
 

@@ -92,9 +92,11 @@ class WandbSink:
     def log(self, row: Row, number: int) -> None:
         """Sends one row, which holds `env_steps`, now: W&B would wait for the next one, which a killed run never has.
 
-        Its number is W&B's `_step`: a row that W&B has, it passes over. An evaluation takes its pictures along.
+        Its number is W&B's `_step`. Those that W&B had when the run was opened are passed over, for it would warn of
+        each. An evaluation takes its pictures along.
         """
-        self._guarded(lambda: self.run.log({**row, **self._pictures(row)}, step=number, commit=True))
+        if number >= self.run.starting_step:
+            self._guarded(lambda: self.run.log({**row, **self._pictures(row)}, step=number, commit=True))
 
     def finish(self, exit_code: int = 0) -> None:
         """Sends what the run has come to, and what is left; anything but 0 marks the run as failed."""

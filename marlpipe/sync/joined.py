@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 from marlpipe.errors import UserError
 from marlpipe.records.files import explained
 from marlpipe.records.folder import RunFolder
+from marlpipe.records.metrics import Row
 from marlpipe.records.wandb_log import read_log, row, write_log
 from marlpipe.sync.fragments import Fragment
 from marlpipe.sync.options import NAME
@@ -131,7 +132,7 @@ def joined(folder: RunFolder, fragments: Sequence[Fragment]) -> Joined:
     return Joined(folder=folder, main=main, fragments=fragments, rows=rows, exit_code=exit_code)
 
 
-def _items(values: Mapping[str, float]) -> list[dict[str, Any]]:
+def _items(values: Row) -> list[dict[str, Any]]:
     return [{"nested_key": [name], "value_json": json.dumps(value)} for name, value in values.items()]
 
 

@@ -25,9 +25,16 @@ def test_coverage_counts_both_ways() -> None:
 
 def test_every_case_has_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     coverage.run(["--trials", "2", "--samples", "20"])
-    heading, rule, *rows = capsys.readouterr().out.splitlines()
+    told, differences = capsys.readouterr().out.split("\n\n")
+    heading, rule, *rows = told.splitlines()
     assert len(rows) == 2 * len(coverage.SHAPES) + 2 * 4 + 1
     assert {row.count("|") for row in (heading, rule, *rows)} == {len(coverage.RUNS) + 2}
+    assert len(differences.splitlines()) == 2 + len(coverage.UNEQUAL)
+
+
+def test_a_difference_is_held_about_as_often_as_it_should() -> None:
+    assert 0.88 <= coverage.difference_covered(5, 5, 1.0, trials=200, samples=200) <= 1.0
+    assert coverage.difference_covered(5, 5, 1.0, trials=20, samples=1) < 0.5  # of one resample: no interval
 
 
 def test_random_returns_of_a_game_are_its_mean_payoff(capsys: pytest.CaptureFixture[str]) -> None:
