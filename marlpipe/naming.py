@@ -22,7 +22,7 @@ def defining_config(config: DictConfig) -> dict[str, Any]:
         for key, part in parts.items()
     }
     for group, key in INCIDENTAL_KEYS:
-        plain[group].pop(key, None)
+        plain.get(group, {}).pop(key, None)
     return plain
 
 

@@ -1,5 +1,8 @@
 """What all tests share: one thread, and no warning that is about somebody else's code."""
 
+from collections.abc import Iterator
+
+import jaxtyping
 import pytest
 import torch
 
@@ -9,3 +12,12 @@ torch.set_num_threads(1)
 def pytest_configure(config: pytest.Config) -> None:
     """OmegaConf's classes are built on typing.MutableMapping, of which beartype would warn wherever it checks them."""
     config.addinivalue_line("filterwarnings", "ignore::beartype.roar.BeartypeDecorHintPep585DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def unchecked() -> Iterator[None]:
+    """Without checks of shapes and types, which take half the time of tests that train for long: others check that."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)

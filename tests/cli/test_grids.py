@@ -131,12 +131,3 @@ def test_preempted_runs_come_to_what_they_would_have(tmp_path: Path) -> None:
     code, out, err = run(tmp_path, *command, "paths.runs=whole", grid=True)
     assert code == 0, out + err
     assert [departures(*pair) for pair in zip(whole, folders, strict=True)] == [[], []]
-
-
-def test_with_wandb_a_grid_ends_in_its_report_and_so_does_the_command_again(tmp_path: Path) -> None:
-    """As `make run` does it, without an account; W&B puts links to its own logs into the run's folder."""
-    for _ in range(2):
-        code, out, err = run(tmp_path, "logger=wandb", "logger.mode=offline", "seed=0,1", grid=True)
-        assert code == 0, out + err
-        assert "final return" in out
-    assert len(list(tmp_path.glob("multirun/*/*/*/wandb/offline-run-*/*.wandb"))) == 2

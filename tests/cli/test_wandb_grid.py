@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from marlpipe.grid import planned_folders
 from marlpipe.records.folder import RunFolder
 
 GRID = (
-    *("algo=qmix,vdn", "seed=0,1", "logger=wandb", "logger.mode=offline", "logger.tags=[study]"),
-    *("env_steps=2000", "evaluation.every_env_steps=200", "record_every_env_steps=100"),
+    *("algo=qmix,vdn", "seed=0", "logger=wandb", "logger.mode=offline", "logger.tags=[study]"),
+    *("env_steps=1000", "evaluation.every_env_steps=200", "record_every_env_steps=100"),
 )
 
 
+@cache
 def inspected(fragment: Path, *options: str) -> str:
     """What `wandb leet inspect` says of one of a run's W&B folders."""
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", *options, str(fragment)]
@@ -58,6 +60,7 @@ def test_a_grid_that_was_killed_and_resumed(tmp_path: Path) -> None:
     assert killed.status.state == "running"
     code, out, err = run(tmp_path, *GRID, "paths.runs=multirun", grid=True)
     assert code == 1, out + err
+    assert "final return" in out
 
     for folder in folders:
         run_json = json.loads(folder.run.read_text())
@@ -68,9 +71,11 @@ def test_a_grid_that_was_killed_and_resumed(tmp_path: Path) -> None:
         group = ("algo", "env", "partition", "monotonicity", "profile")
         expected = {**{key: choices[key] for key in group}, **{key: run_json[key] for key in ("seed", "arm", "label")}}
         assert summary["config"].items() >= expected.items()
-        assert summary["config"]["config"]["env_steps"] == 2000
+        assert summary["config"]["config"]["env_steps"] == 1000
         for fragment in fragments(folder):
             found = of_kind(fragment, "run")
+            if fragment != fragments(folder)[-1] and not found:  # killed before it could say so
+                continue
             assert [(one["run_group"], one["job_type"]) for one in found] == [
                 ("-".join([*(choices[key] for key in group), run_json["arm"]]), "train")
             ]

@@ -1,0 +1,8 @@
+"""Tests that train until something is learned."""
+
+import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fast(unchecked: None) -> None:
+    del unchecked
