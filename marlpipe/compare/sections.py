@@ -46,13 +46,14 @@ def results(env: EnvEvidence, colours: Colours, states: Mapping[Path, str]) -> H
     """
     columns = [
         Column("arm", number=False),
-        *map(Column, ("final return", "area", "absolute", "seeds", "against the best other", "env steps/s", "wall")),
+        *map(Column, ("final return", "area", "absolute", "seeds", "against the best", "env steps/s", "wall")),
     ]
     rows = [_result(one, colours, states) for one in env.arms]
     told = (
         "Interquartile means over seeds with 95 % bootstrap intervals, or with each seed's own where there are few. "
         "Final return: of the last tenth of the evaluations; area: the mean height of the curve; absolute: the best "
-        "policies, measured again. The difference is one of means; * only indicates: fewer than five seeds."
+        "policies, measured again. Against the best other arm: the difference of means; * only indicates, with fewer "
+        "than five seeds."
     )
     finished = [one for one in env.arms if one.arm.counted and not one.arm.partial]
     unmeasured = any(one.absolute is None for one in finished)
