@@ -5,6 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 INSTALLED := .venv/installed
+WORKERS = $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) # many tests wait for other processes
 IN_BROWSER := tests/compare/test_in_browser.py
 
 .DEFAULT_GOAL := help
@@ -21,7 +22,7 @@ run: $(INSTALLED) ## Train QPro, WQMIX and QMIX, three seeds each; or what you l
 
 test: ARGS =
 test: lint ## Style, types and all tests; some of them: make test ARGS="-k cartpole"
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal --ignore=tests/slurm --ignore=$(IN_BROWSER) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal --ignore=tests/slurm --ignore=$(IN_BROWSER) $(ARGS)
 
 test-slurm: ARGS =
 test-slurm: $(INSTALLED) ## The tests on a real Slurm, which they start and stop; installs Slurm (Debian, Ubuntu; may ask for sudo)

@@ -5,7 +5,7 @@ import torch
 from exploring import greedy_payoff, learn, learned_table
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0])
 @pytest.mark.parametrize(
     ("algo", "payoff"), [("vdn", 0.0), ("qmix", 0.0), ("ow_qmix", 8.0), ("cw_qmix", 8.0), ("qpro", 8.0)]
 )

@@ -8,7 +8,7 @@ from marlpipe.diagnostics import value_table
 from marlpipe.rollout import rollout
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0])
 @pytest.mark.parametrize(("game", "updates"), [("payoff_pymarl2", 250), ("payoff_qplex_3", 60)])
 def test_the_greedy_joint_action_stays_the_best_one(game: str, updates: int, seed: int) -> None:
     """Golden item 12 after training, with the game's table learned where nothing punishes to leave its optimum."""

@@ -8,7 +8,7 @@ from marlpipe.diagnostics import value_table
 from marlpipe.rollout import rollout
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0])
 def test_it_finds_the_optimum_and_holds_the_table(seed: int) -> None:
     """The residual takes from the other joint actions what the monotone value has too much."""
     env, algorithm = learn(
