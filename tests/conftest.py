@@ -14,7 +14,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore::beartype.roar.BeartypeDecorHintPep585DeprecationWarning")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def unchecked() -> Iterator[None]:
     """Without checks of shapes and types, which take half the time of tests that train for long: others check that."""
     before = jaxtyping.config.jaxtyping_disable

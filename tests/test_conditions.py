@@ -16,7 +16,7 @@ from marlpipe.records.folder import RunFolder
 from marlpipe.records.provenance import versions
 from marlpipe.train import train
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"), pytest.mark.usefixtures("unchecked")]
 Capture = pytest.CaptureFixture[str]
 
 

@@ -20,6 +20,7 @@ def as_before() -> Iterator[None]:
     torch.use_deterministic_algorithms(False)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
 @pytest.mark.parametrize("algo", sorted(groups(config_folder())["algo"]))
 def test_the_same_bits(algo: str, tmp_path: Path) -> None:

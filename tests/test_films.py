@@ -23,7 +23,7 @@ from marlpipe.records.folder import RunFolder
 TOTAL = 130
 SHORT = (f"env_steps={TOTAL}", "evaluation.every_env_steps=30")
 FILMED = (*SHORT, "evaluation.films=3")
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"), pytest.mark.usefixtures("unchecked")]
 
 
 def evaluations(folder: RunFolder) -> list[int]:

@@ -18,7 +18,7 @@ from marlpipe.reproduce.departure import apart, curve, departure
 from marlpipe.reproduce.options import HELP, parsed
 from marlpipe.train import train
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"), pytest.mark.usefixtures("unchecked")]
 Capture = pytest.CaptureFixture[str]
 PLACE = Path("cartpole") / "vdn-12345678" / "seed=0"
 

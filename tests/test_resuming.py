@@ -30,7 +30,7 @@ SHORT = [
     *("logger=none", "threads=1", "trainer=cpu"),
 ]
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"), pytest.mark.usefixtures("unchecked")]
 
 
 def task(folder: Path, *overrides: str) -> DictConfig:

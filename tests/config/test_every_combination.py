@@ -98,6 +98,7 @@ def test_combinations(algo: str, world: str) -> None:
                     build_algorithm(config, build_env(config))
 
 
+@pytest.mark.usefixtures("unchecked")  # the test above checks the shapes of all that is combined here
 @pytest.mark.parametrize("projection", OPTIONS["projection"])
 @pytest.mark.parametrize("algo", OPTIONS["algo"])
 def test_projection_weights_in_every_algorithm(algo: str, projection: str) -> None:

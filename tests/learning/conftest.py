@@ -3,6 +3,6 @@
 import pytest
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def _fast(unchecked: None) -> None:
     del unchecked

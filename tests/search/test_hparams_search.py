@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
     *("env=cartpole", "env.n_agents=2", "env.time_limit=40", "env_steps=400", "evaluation.every_env_steps=100"),
     *("evaluation.episodes=4", "profile.batch_episodes=4", "profile.parallel_episodes=2"),
-    *("profile.updates_per_rollout=2", "trainer=cpu", "threads=1", "logger=none"),
+    *("profile.updates_per_rollout=2", "trainer=cpu", "threads=1", "evaluation.films=0", "logger=none"),
 )
 SEARCH = ("hydra/sweeper=optuna", *SMALL, "profile.optimizer.lr=tag(log, interval(1e-3, 1e-1))", "agent.hidden=8,16")
 REAL = ("seed=0,1", "hydra.sweeper.n_trials=4", "hydra.sweeper.trials_at_once=2", "hydra.sweeper.last=2")
