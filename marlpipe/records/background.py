@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from marlpipe.records.sinks import Sink
 
+HURRY_S = 10.0  # a run that was interrupted may be about to lose its node
+
 
 class Closing(Sink, Protocol):
     """A sink that is to be told how the run ended."""
@@ -20,7 +22,7 @@ class BackgroundSink:
 
     Args:
         open_sink: may take as long as it likes. Where it gives None, what is logged goes nowhere.
-        patience_s: how long the end of the run waits for what is left.
+        patience_s: how long the end of a finished run waits for what is left; that of any other, `HURRY_S` at most.
     """
 
     def __init__(self, open_sink: Callable[[], Closing | None], *, patience_s: float) -> None:
@@ -37,10 +39,11 @@ class BackgroundSink:
         """Returns when the sink has taken all, or when the patience is over, which is told."""
         self._left.put(lambda sink: sink.finish(exit_code))
         self._left.put(None)
-        self._thread.join(self._patience_s)
+        patience_s = self._patience_s if exit_code == 0 else min(self._patience_s, HURRY_S)
+        self._thread.join(patience_s)
         if self._thread.is_alive():
             print(
-                f"warning: W&B has not taken all within {self._patience_s:.0f} s; the run's folder has all\n"
+                f"warning: W&B has not taken all within {patience_s:.0f} s; the run's folder has all\n"
                 "  Send the rest when it can: python -m marlpipe.sync FOLDER",
                 file=sys.stderr,
             )

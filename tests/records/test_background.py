@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from marlpipe.records import background
 from marlpipe.records.background import BackgroundSink
 
 
@@ -65,4 +66,16 @@ def test_opening_logging_and_ending_do_not_wait_for_a_sink_that_is_stuck(capsys:
         sink.finish()
         assert 0.5 <= time.monotonic() - started < 5
         assert "has not taken all within 0 s" in capsys.readouterr().err
+    may.set()
+
+
+def test_an_interrupted_run_is_in_a_hurry(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(background, "HURRY_S", 0.3)
+    may = threading.Event()
+    sink = BackgroundSink(lambda: Kept(may), patience_s=60.0)
+    log_some(sink)
+    started = time.monotonic()
+    sink.finish(exit_code=1)
+    assert time.monotonic() - started < 30
+    assert "python -m marlpipe.sync FOLDER" in capsys.readouterr().err
     may.set()
