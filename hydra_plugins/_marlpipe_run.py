@@ -42,8 +42,7 @@ class Outcome(NamedTuple):
 def work(job: Job, channel: "Connection[Outcome, Outcome]") -> None:
     """The whole life of a run's process; its outcome goes into `channel`."""
     os.setsid()  # a Ctrl-C at the terminal reaches the launcher only, which passes on exactly one
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGUSR2):  # the process that we are a copy of has no ear for them
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):  # who we are a copy of has no ear for them
         signal.signal(number, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(job.environment)
@@ -58,6 +57,7 @@ def work(job: Job, channel: "Connection[Outcome, Outcome]") -> None:
 
 def _outcome(job: Job) -> Outcome:
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on it is told as what it is
         return Outcome("returned", value=_run(job))
     except KeyboardInterrupt:
         return Outcome("interrupted")
