@@ -1,6 +1,5 @@
 """Which project of W&B runs are in: typed, or as the config of a run says."""
 
-import re
 from dataclasses import dataclass
 
 import yaml  # type: ignore[import-untyped]
@@ -8,10 +7,10 @@ import yaml  # type: ignore[import-untyped]
 from marlpipe.errors import UserError
 from marlpipe.records.files import explained
 from marlpipe.records.folder import RunFolder
+from marlpipe.records.wandb_names import NAME
 
 LARGEST_CONFIG = 100_000  # letters
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one, where PyYAML was built with it
-NAME = re.compile(r"[^\s/\\#?%:,]{1,128}")  # W&B's own rule for projects
 
 
 @dataclass(frozen=True, order=True)

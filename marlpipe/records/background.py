@@ -1,6 +1,5 @@
 """A sink that nobody waits for."""
 
-import sys
 from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from threading import Thread
@@ -35,18 +34,12 @@ class BackgroundSink:
         """Returns at once."""
         self._left.put(lambda sink: sink.log(row, number))
 
-    def finish(self, exit_code: int = 0) -> None:
-        """Returns when the sink has taken all, or when the patience is over, which is told."""
+    def finish(self, exit_code: int = 0) -> bool:
+        """Returns when the sink has taken all, or when the patience is over: whether it has."""
         self._left.put(lambda sink: sink.finish(exit_code))
         self._left.put(None)
-        patience_s = self._patience_s if exit_code == 0 else min(self._patience_s, HURRY_S)
-        self._thread.join(patience_s)
-        if self._thread.is_alive():
-            print(
-                f"warning: W&B has not taken all within {patience_s:.0f} s; the run's folder has all\n"
-                "  Send the rest when it can: python -m marlpipe.sync FOLDER",
-                file=sys.stderr,
-            )
+        self._thread.join(self._patience_s if exit_code == 0 else min(self._patience_s, HURRY_S))
+        return not self._thread.is_alive()
 
     def _work(self, open_sink: Callable[[], Closing | None]) -> None:
         sink = open_sink()

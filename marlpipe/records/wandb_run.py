@@ -53,7 +53,11 @@ def open_run(
     """
     if any(a.startswith(b) for i, a in enumerate(prefixes) for j, b in enumerate(prefixes) if i != j) or "" in prefixes:
         raise ValueError(f"the prefixes {list(prefixes)} overlap")
-    chosen = _mode(mode)
+    try:
+        chosen = _mode(mode)
+    except Exception as error:  # W&B's own settings, which may say anything
+        warn(f"going on without W&B, which cannot say how it is set up: {error}")
+        return None
     if chosen == "disabled":
         return None
     for attempt in dict.fromkeys((chosen, "offline")):

@@ -15,8 +15,8 @@ from marlpipe.records.files import explained
 from marlpipe.records.folder import RunFolder
 from marlpipe.records.metrics import Row
 from marlpipe.records.wandb_log import read_log, row, write_log
+from marlpipe.records.wandb_names import NAME
 from marlpipe.sync.fragments import Fragment
-from marlpipe.sync.options import NAME
 
 # what a log may ask W&B to do; what is not here is nothing that a run of ours does
 KINDS = {

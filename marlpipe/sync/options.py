@@ -1,11 +1,11 @@
 """What can be typed behind `python -m marlpipe.sync`."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from marlpipe.errors import UserError, unknown
+from marlpipe.records.wandb_names import NAME
 
 HELP = """\
 python -m marlpipe.sync FOLDER [FOLDER…] [--dry-run] [--project NAME] [--entity NAME]
@@ -23,7 +23,6 @@ Runs that are being trained are left alone. Logs of killed runs that hold nothin
 Exit status: 0 if W&B has all of all runs, or after --dry-run; 1 if some run is left alone, or not all of it is there; 2
 if there is no such folder or option, nobody is logged in, or W&B does not answer.
 """
-NAME = re.compile(r"[^\s/\\#?%:,]{1,128}")  # W&B's own rule for projects, people and runs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ import wandb
 from lightning import LightningModule, Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from PIL import Image
+from wandb_server import KEY, no_wandb
 
 from marlpipe.callbacks.recorder import Recorder
 from marlpipe.fingerprint import fingerprint
@@ -28,17 +29,11 @@ from marlpipe.records.wandb_log import history, records
 from marlpipe.records.wandb_run import logged_in, open_run
 from marlpipe.types import Progress
 
-KEY = "0" * 40
-
 
 @pytest.fixture(autouse=True)
 def nobody_is_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for variable in [name for name in os.environ if name.startswith(("WANDB", "NETRC"))]:
-        monkeypatch.delenv(variable)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    wandb.teardown()
-    yield
-    wandb.teardown()
+    with no_wandb(monkeypatch, tmp_path):
+        yield
 
 
 @pytest.fixture
@@ -360,3 +355,14 @@ def test_a_sink_that_breaks_is_told_once(
     assert capsys.readouterr().err.count("pipe closed") == 1
     close(sink, folder, exit_code=1)
     assert [exit_.exit_code for exit_ in of_kind(folder, "exit")] == [1]
+
+
+def test_settings_of_wandb_that_cannot_be_read_are_a_warning(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(**_: Any) -> None:
+        raise ValueError("no such mode")
+
+    monkeypatch.setattr(wandb, "setup", broken)
+    assert maybe_opened(folder) is None
+    assert "cannot say how it is set up: no such mode" in capsys.readouterr().err
