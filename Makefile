@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 WORKERS = $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) # many tests wait for other processes
-IN_BROWSER := tests/compare/test_in_browser.py
+IN_BROWSER := tests/analysis/page/test_in_browser.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-slurm test-page lint format bench bench-check ladder wheel clean
@@ -22,16 +22,16 @@ run: $(INSTALLED) ## Train QPro, WQMIX and QMIX, three seeds each; or what you l
 
 test: ARGS =
 test: lint ## Style, types and all tests; some of them: make test ARGS="-k cartpole"
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal --ignore=tests/slurm --ignore=$(IN_BROWSER) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal --ignore=tests/launch/slurm --ignore=$(IN_BROWSER) $(ARGS)
 
 test-slurm: ARGS =
 test-slurm: $(INSTALLED) ## The tests on a real Slurm, which they start and stop; installs Slurm (Debian, Ubuntu; may ask for sudo)
-	@bash tests/slurm/packages.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/slurm $(ARGS)
+	@bash tests/launch/slurm/packages.sh
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/launch/slurm $(ARGS)
 
 test-page: ARGS =
-test-page: $(INSTALLED) ## The page of `marlpipe.compare` in a real Chromium; installs one (Debian; may ask for sudo)
-	@bash tests/compare/packages.sh
+test-page: $(INSTALLED) ## The page of `marlpipe.analysis.page` in a real Chromium; installs one (Debian; may ask for sudo)
+	@bash tests/analysis/page/packages.sh
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(IN_BROWSER) $(ARGS)
 
 lint: $(INSTALLED) ## Style and types
@@ -54,7 +54,7 @@ bench-check: $(INSTALLED) ## Time it again, or take a file: make bench-check ARG
 ladder: $(INSTALLED) ## Every method on every one-step game, ten seeds each; one table, and whether it is as theory has it; over an hour
 	$(BIN)/python -m marlpipe -m +experiment=games/ladder paths.runs=multirun/ladder logger=none
 	$(BIN)/python -m marlpipe -m +experiment=games/ladder_local paths.runs=multirun/ladder logger=none
-	$(BIN)/python -m marlpipe.analysis multirun/ladder
+	$(BIN)/python -m marlpipe report multirun/ladder
 	MARLPIPE_LADDER=multirun/ladder/report/games.csv $(BIN)/python -m pytest --quiet tests/learning/test_ladder.py
 
 wheel: $(INSTALLED) ## Build dist/marlpipe-….whl

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks.measurement import Section
 from benchmarks.results import Outcome, Series
-from marlpipe.memory import keep_freed_memory
+from marlpipe.training.allocator import keep_freed_memory
 
 Declared = Callable[[], Section]
 

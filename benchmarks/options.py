@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.results import FOLDER
-from marlpipe.records.provenance import cores
+from marlpipe.runs.provenance import cores
 
 
 def parser(command: str, description: str | None, sections: Iterable[str]) -> argparse.ArgumentParser:

@@ -10,8 +10,8 @@ from typing import Any
 
 from benchmarks.measurement import Unit
 from marlpipe.errors import UserError
-from marlpipe.records.files import explained, read_json, write_json
-from marlpipe.records.provenance import git, hardware, versions
+from marlpipe.runs.files import explained, read_json, write_json
+from marlpipe.runs.provenance import git, hardware, versions
 
 FOLDER = Path(__file__).parent / "results"
 

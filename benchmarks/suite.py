@@ -5,7 +5,9 @@ from argparse import Namespace
 
 from rich.console import Console
 
-from benchmarks import (
+from benchmarks.measuring import outcomes
+from benchmarks.results import Outcome, Results, described, new_file
+from benchmarks.sections import (
     acting,
     checkpoint,
     envs,
@@ -18,8 +20,6 @@ from benchmarks import (
     unequal,
     updates,
 )
-from benchmarks.measuring import outcomes
-from benchmarks.results import Outcome, Results, described, new_file
 from benchmarks.tables import of_section
 
 SECTIONS = {

@@ -7,11 +7,11 @@ import torch
 from omegaconf import DictConfig
 
 from marlpipe.algos.algorithm import Algorithm
-from marlpipe.build import build_algorithm, build_env
-from marlpipe.configuration import config_folder
-from marlpipe.grid import composed, composing
-from marlpipe.replay import Replay
-from marlpipe.rollout import rollout
+from marlpipe.config.build import build_algorithm, build_env
+from marlpipe.config.compose import composed, composing
+from marlpipe.config.folder import config_folder
+from marlpipe.training.replay import Replay
+from marlpipe.training.rollout import rollout
 from marlpipe.types import EpisodeBatch
 
 AGENTS, STEPS, EPISODES, UNITS = 15, 200, 50, 64

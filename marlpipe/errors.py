@@ -1,7 +1,10 @@
 """What a person can mend: raised with the bad input, the valid choices and the next step, shown without a traceback."""
 
 import difflib
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 
 class UserError(Exception):
@@ -18,3 +21,61 @@ def unknown(what: str, given: str, valid: Iterable[str]) -> UserError:
 
 class Interrupted(Exception):  # noqa: N818 not an error: somebody asked for it
     """The run was asked to stop, and did so between two gradient steps, with a checkpoint behind it."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A finite number from `low` to `high`, both included unless `above` excludes the low one."""
+
+    low: int | float
+    high: int | float = math.inf
+    whole: bool = True
+    above: bool = False
+    or_null: bool = False
+
+    def __str__(self) -> str:
+        kind, null = "a whole number" if self.whole else "a number", ", or null" if self.or_null else ""
+        if self.high == math.inf == -self.low:
+            return kind + null
+        if self.low == -math.inf:
+            return f"{kind} of at most {self.high}{null}"
+        if self.above:
+            return f"{kind} above {self.low}" + (f" and of at most {self.high}" if self.high < math.inf else "") + null
+        if self.high == math.inf:
+            return f"{kind} of at least {self.low}{null}"
+        return f"{kind} from {self.low} to {self.high}{null}"
+
+    def holds(self, value: Any) -> bool:
+        """Whether the value lies within."""
+        if value is None:
+            return self.or_null
+        kinds = int if self.whole else (int, float)
+        if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
+            return False
+        return self.low <= value <= self.high and not (self.above and value == self.low)
+
+    @property
+    def example(self) -> int | float:
+        """A number that it may be."""
+        return next(number for number in (1, self.low, self.high) if self.holds(number))
+
+
+def refused(name: str, given: object, valid: object, example: object) -> UserError:
+    """The error for a key of a world."""
+    return UserError(f"{name} cannot be {given!r}.\n  valid: {valid}\n  next: set it, as in env.{name}={example}")
+
+
+def check_numbers(world: object, bounds: Mapping[str, Bound]) -> None:
+    """UserError for the first of a world's attributes that is out of its bounds."""
+    for name, bound in bounds.items():
+        if not bound.holds(given := getattr(world, name)):
+            raise refused(name, given, bound, bound.example)
+
+
+def check_keys(path: str, given: Mapping[str, object], bounds: Mapping[str, Bound]) -> None:
+    """UserError for the first of the keys below `path` that is out of its bounds."""
+    for key, bound in bounds.items():
+        if not bound.holds(given[key]):
+            raise UserError(
+                f"{path}.{key}={given[key]} is not possible.\n  valid: {bound}\n  next: {path}.{key}={bound.example}"
+            )

@@ -4,13 +4,13 @@ Letters in all shapes: B episodes, T transitions, N agents, A actions, J blocks 
 S state, H hidden units. Environments are batched from birth: their tensors lead with B copies.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,3 +135,42 @@ class TrainingBatch(NamedTuple):
 
 Metrics = dict[str, Tensor]
 StateDict = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Factorisation:
+    """Values of joint actions beside the utilities that stand for them, to be read without gradients.
+
+    utilities: of all actions; their maximum, agent by agent, is the decentralised policy.
+    joint_value: the value of any joint actions, at each moment with a transition: what the greedy joint action is
+        to maximise (IGM). Zero where not valid.
+    slopes: ∂F_J/∂U_i at the taken actions. reads: which agents block J depends on.
+    block_gradients: the norm of each block's loss gradient with respect to the utilities, over the whole batch.
+    optimal_value: the unrestricted Q* of joint actions, where the algorithm learns one beside.
+    """
+
+    utilities: Float[Tensor, "B T N A"]
+    joint_value: Callable[[Int[Tensor, "B T N"]], Float[Tensor, "B T"]]
+    slopes: Callable[[], Float[Tensor, "B T J N"]]
+    reads: Bool[Tensor, "J N"]
+    block_gradients: Callable[[], Float[Tensor, " J"]]
+    optimal_value: Callable[[Int[Tensor, "B T N"]], Float[Tensor, "B T"]] | None = None
+
+
+OptimizerOf = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+
+
+class Trained(NamedTuple):
+    """Parameters that one optimiser owns. `optimizer` and `gradient_clip` (a norm): None stands for the profile's."""
+
+    parameters: list[nn.Parameter]
+    optimizer: OptimizerOf | None = None
+    gradient_clip: float | None = None
+
+
+class Update(NamedTuple):
+    """One gradient step: `of` names the `Trained` parameters that `loss` moves."""
+
+    of: str
+    loss: Float[Tensor, ""]
+    metrics: Metrics

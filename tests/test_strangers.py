@@ -4,9 +4,7 @@ import json
 import os
 import pickle
 import re
-import runpy
 import shutil
-import sys
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -16,24 +14,24 @@ import pytest
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from test_resume import task
 
-from marlpipe.analysis.__main__ import main as analyse
-from marlpipe.analysis.report import report
-from marlpipe.analysis.runs import load_run
-from marlpipe.configuration import config_folder
-from marlpipe.diff_config.sides import of_run
+from marlpipe.analysis.evaluated_runs import load_run
+from marlpipe.analysis.report.report import report
+from marlpipe.commands.diff_config.sides import of_run
+from marlpipe.commands.evaluate.command import run as evaluate
+from marlpipe.config.compose import composed, composing
+from marlpipe.config.folder import config_folder
+from marlpipe.config.naming import register_resolvers
+from marlpipe.config.stored import read_config, stored_config
 from marlpipe.errors import UserError
-from marlpipe.evaluate.command import run as evaluate
-from marlpipe.grid import composed, composing
-from marlpipe.naming import register_resolvers
-from marlpipe.records.enclosed import check_enclosed
-from marlpipe.records.folder import RunFolder
-from marlpipe.records.identity import identity
-from marlpipe.records.plain_text import plain
-from marlpipe.records.status import Status, status_from
-from marlpipe.stored_config import read_config, stored_config
-from marlpipe.train import train
+from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.identity import identity
+from marlpipe.runs.links import check_enclosed
+from marlpipe.runs.status import Status, status_from
+from marlpipe.runs.text import plain
+from marlpipe.training.session import train
+from tests.support.command import exit_status
+from tests.training.test_resume import task
 
 Config = dict[str, Any]
 Capture = pytest.CaptureFixture[str]
@@ -59,15 +57,9 @@ def marker(tmp_path: Path) -> Path:
     return tmp_path / "executed"
 
 
-def command(module: str, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+def command(verb: str, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     """The exit status of a command line."""
-    if module == "marlpipe.analysis":
-        return analyse([str(argument) for argument in arguments])
-    monkeypatch.setattr(sys, "argv", ["-m", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_module(module, run_name="__main__")
-    assert isinstance(end.value.code, int)
-    return end.value.code
+    return exit_status(monkeypatch, verb, *arguments)
 
 
 def poisoned(folder: RunFolder, poison: Callable[[Config], object]) -> None:
@@ -95,9 +87,12 @@ def at(config: Config, place: str, value: Any) -> None:
 SAVE = {"obj": [1], "f": "{marker}"}  # what torch.save writes, and where
 NODES = {  # each writes the marker when it is built
     "torch.save": {"_target_": "torch.save", **SAVE},
-    "marlpipe.callbacks.saving.torch.save": {"_target_": "marlpipe.callbacks.saving.torch.save", **SAVE},
+    "marlpipe.training.checkpoints.torch.save": {"_target_": "marlpipe.training.checkpoints.torch.save", **SAVE},
     "torch.nn.modules.rnn.torch.save": {"_target_": "torch.nn.modules.rnn.torch.save", **SAVE},
-    "marlpipe.callbacks.saving.os.mkdir": {"_target_": "marlpipe.callbacks.saving.os.mkdir", "path": "{marker}"},
+    "marlpipe.training.checkpoints.os.mkdir": {
+        "_target_": "marlpipe.training.checkpoints.os.mkdir",
+        "path": "{marker}",
+    },
     "hydra.utils.call": {"_target_": "hydra.utils.call", "config": {"_target_": "torch.save", **SAVE}},
     "shutil.copyfile": {"_target_": "shutil.copyfile", "src": "{here}", "dst": "{marker}"},
     "positional": {"_target_": "torch.save", "_args_": [[1], "{marker}"]},
@@ -133,7 +128,7 @@ def test_the_command_ends_with_2_and_the_name(
 ) -> None:
     """`os.system`, which Hydra knows too, is refused before Hydra sees it."""
     poisoned(folder, lambda config: at(config, "env", {"_target_": "os.system", "command": f"touch {marker}"}))
-    assert command("marlpipe.evaluate", monkeypatch, f"run={folder.path}") == 2
+    assert command("evaluate", monkeypatch, f"run={folder.path}") == 2
     out, error = capsys.readouterr()
     assert error.startswith(f"marlpipe: {folder.config}: env._target_ is 'os.system', which may be anyone's code")
     assert "Traceback" not in error
@@ -147,15 +142,15 @@ def test_the_command_ends_with_2_and_the_name(
         ("env.n_agents", [[{"a": {"_target_": "torch.save"}}]], r"env\.n_agents\.0\.0\.a\._target_ is 'torch\.save'"),
         ("env._target_", 3, r"env\._target_ is 3"),
         ("env._target_", ["os", "system"], r"env\._target_ is \['os'"),
-        ("agent._target_", "marlpipe.records.files.write_text", r"agent\._target_ is 'marlpipe\.records\.files"),
-        ("agent._target_", "marlpipe.records.wandb.open_wandb", r"agent\._target_ is 'marlpipe\.records\.wandb"),
+        ("agent._target_", "marlpipe.runs.files.write_text", r"agent\._target_ is 'marlpipe\.runs\.files"),
+        ("agent._target_", "marlpipe.wandb.sink.open_wandb", r"agent\._target_ is 'marlpipe\.wandb\.sink"),
         ("agent._target_", "marlpipe.envs.pettingzoo_import.imported", r"agent\._target_ is "),
-        ("agent._target_", "marlpipe.targets.Tensor", r"agent\._target_ is "),  # imported there, not its own
+        ("agent._target_", "marlpipe.algos.targets.Tensor", r"agent\._target_ is "),  # imported there, not its own
         ("agent._target_", "torch.nn.utils.clip_grad_norm_", r"agent\._target_ is "),
         ("agent._target_", "torch.nn.functional", r"agent\._target_ is "),
         ("agent._target_", "torch.nn.Parameter", r"agent\._target_ is "),  # a class, but of no module
         ("agent._target_", "torch.optim.lr_scheduler.LambdaLR", r"agent\._target_ is "),
-        ("agent._target_", "hydra_plugins.marlpipe_local_launcher.LocalLauncher", r"agent\._target_ is "),
+        ("agent._target_", "marlpipe.launch.local.LocalLauncher", r"agent\._target_ is "),
         ("loss.next_actions.path", "os.system", r"loss\.next_actions\.path is 'os\.system'"),
         ("loss.next_actions.path", "hydra.utils.get_method", r"loss\.next_actions\.path is 'hydra"),
         ("loss.next_actions.path", None, r"loss\.next_actions\.path is None"),
@@ -214,7 +209,7 @@ def test_a_world_in_a_file_outside(folder: RunFolder, tmp_path: Path, marker: Pa
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("module", ["marlpipe.evaluate", "marlpipe.diff_config"])
+@pytest.mark.parametrize("module", ["evaluate", "diff_config"])
 @pytest.mark.parametrize("place", ["env.time_limit", "label"])
 def test_no_secret_of_the_environment_is_looked_up(
     module: str, place: str, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: Capture
@@ -236,7 +231,7 @@ def test_no_secret_of_the_environment_is_looked_up(
         *("env: !!binary aGk=", "env: {? !!binary aGk= : 1}", "env: {}\nagent: ${", "env: 1"),
     ],
 )
-@pytest.mark.parametrize("module", ["marlpipe.evaluate", "marlpipe.diff_config"])
+@pytest.mark.parametrize("module", ["evaluate", "diff_config"])
 def test_a_config_that_is_none(
     module: str, text: str, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
@@ -245,7 +240,7 @@ def test_a_config_that_is_none(
     ends = command(module, monkeypatch, *arguments)
     error = capsys.readouterr().err
     assert "Traceback" not in error
-    if (module, text) == ("marlpipe.diff_config", "env: 1"):
+    if (module, text) == ("diff_config", "env: 1"):
         assert ends == 0  # to be looked at, it is as good as any
     else:
         assert ends == 2
@@ -271,11 +266,11 @@ def test_every_config_of_ours_is_taken(tmp_path: Path) -> None:
         ["agent.gru._target_=torch.nn.GRU"],
         ["profile.optimizer._target_=torch.optim.AdamW", "logger=wandb"],
         ["algo=resq", "loss.residual.path=marlpipe.algos.resq.raw"],
-        ["loss.next_actions.path=marlpipe.targets.max_actions"],
-        ["algo=graphmix", "loss.alive.path=marlpipe.algos.alive.seeing_or_choosing"],
-        ["algo=lomaq", "mixer.sharing.path=marlpipe.mixers.reading.private_groups"],
-        ["algo=lomaq_rd", "reward.sets._target_=marlpipe.decomposition.sets.neighbourhood_sets"],
-        ["algo=lomaq_rd", "reward.model.misfit.path=marlpipe.decomposition.losses.squared_error"],
+        ["loss.next_actions.path=marlpipe.algos.targets.max_actions"],
+        ["algo=graphmix", "loss.alive.path=marlpipe.algos.graphmix.seeing_or_choosing"],
+        ["algo=lomaq", "mixer.sharing.path=marlpipe.models.mixers.reading.private_groups"],
+        ["algo=lomaq_rd", "reward.sets._target_=marlpipe.algos.rewards.sets.neighbourhood_sets"],
+        ["algo=lomaq_rd", "reward.model.misfit.path=marlpipe.algos.rewards.losses.squared_error"],
     ]
     register_resolvers()
     for words in typed:
@@ -291,7 +286,7 @@ def test_to_look_at_a_config_builds_nothing(
 ) -> None:
     poisoned(folder, lambda config: at(config, "env", filled(NODES["torch.save"], marker)))
     assert read_config(folder).env._target_ == "torch.save"
-    assert command("marlpipe.diff_config", monkeypatch, folder.path, "algo=vdn") == 0
+    assert command("diff_config", monkeypatch, folder.path, "algo=vdn") == 0
     assert "torch.save" in capsys.readouterr().out
     assert not marker.exists()
 
@@ -320,7 +315,7 @@ def test_a_pickle_in_place_of_a_policy(
         torch.save({"agent": Bomb(marker), "return_mean": 1.0}, path)
     else:
         path.write_bytes(pickle.dumps(Bomb(marker), protocol=2 if kind == "pickle" else 5))
-    assert command("marlpipe.evaluate", monkeypatch, f"run={folder.path}") == 2
+    assert command("evaluate", monkeypatch, f"run={folder.path}") == 2
     error = capsys.readouterr().err
     assert f"{path} does not hold the network of config.yaml: it is no whole file of tensors" in error
     assert "nothing of it was executed" in error
@@ -377,14 +372,14 @@ def test_a_link_that_leads_out(
     link.symlink_to(os.path.relpath(outside, link.parent) if there else outside)
     before = sorted(tmp_path.rglob("*"))
     for module, arguments, status in (
-        ("marlpipe.evaluate", [f"run={folder.path}"], 2),
-        ("marlpipe.diff_config", [folder.path, "algo=vdn"], 2),
-        ("marlpipe.analysis", [folder.path, "--out", tmp_path], 1),
+        ("evaluate", [f"run={folder.path}"], 2),
+        ("diff_config", [folder.path, "algo=vdn"], 2),
+        ("report", [folder.path, "--out", tmp_path], 1),
     ):
         assert command(module, monkeypatch, *arguments) == status
         error = capsys.readouterr().err
         missing = not there and name in ("config.yaml", "checkpoints", "checkpoints/best.pt")
-        if not missing or module == "marlpipe.analysis":  # else the file is not there, which is as good an answer
+        if not missing or module == "report":  # else the file is not there, which is as good an answer
             assert f"{link} is a link that leads out of {folder.path}, to {outside}: nothing there was" in error
         assert "Traceback" not in error
     assert sorted(tmp_path.rglob("*")) == before
@@ -409,12 +404,12 @@ def test_a_report_is_not_written_through_a_link(
     above, outside = folder.path.parents[2], tmp_path / "outside"
     outside.mkdir()
     (above / "report").symlink_to(outside)
-    assert command("marlpipe.analysis", monkeypatch, above) == 1
+    assert command("report", monkeypatch, above) == 1
     assert "report is a link that leads out" in capsys.readouterr().err
     (above / "report").unlink()
     (above / "report").mkdir()
     (above / "report" / "cartpole.png").symlink_to(outside / "precious.png")
-    assert command("marlpipe.analysis", monkeypatch, above) == 1
+    assert command("report", monkeypatch, above) == 1
     assert "cartpole.png is a link that leads out" in capsys.readouterr().err
     assert list(outside.iterdir()) == []
 
@@ -557,8 +552,8 @@ def test_names_that_would_do_something(
     rewritten(folder.status_file, state="failed", reason=NASTY, host=NASTY)
     outside = sorted(path for path in tmp_path.rglob("*"))
     out = tmp_path / "below" / "out"
-    assert command("marlpipe.analysis", monkeypatch, folder.path, "--out", out) == 0
-    assert command("marlpipe.diff_config", monkeypatch, folder.path, "algo=qmix") == 0
+    assert command("report", monkeypatch, folder.path, "--out", out) == 0
+    assert command("diff_config", monkeypatch, folder.path, "algo=qmix") == 0
     said = "".join(capsys.readouterr())
     assert "[red]a[/red] [/] [link=x] $\\foo$ [2J" in said
     assert not {"\x1b", "\x07", "\u202e", "\ud800"} & set(said)

@@ -7,9 +7,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-from marlpipe.records.folder import RunFolder
-
-ROOT = Path(__file__).resolve().parent.parent
+from marlpipe.runs.folder import RunFolder
+from tests.support.repository import ROOT
 
 
 def test_the_wheel_works_from_another_folder(tmp_path: Path) -> None:
@@ -23,7 +22,7 @@ def test_the_wheel_works_from_another_folder(tmp_path: Path) -> None:
     [wheel] = built.glob("marlpipe-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     expected = [f"marlpipe/conf/{file.relative_to(ROOT / 'conf')}" for file in (ROOT / "conf").rglob("*.yaml")]
-    assert names >= {*expected, "hydra_plugins/marlpipe_local_launcher.py", "marlpipe/cli.py"}
+    assert names >= {*expected, "marlpipe/launch/local.py", "marlpipe/commands/train.py"}
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "multirun/"))]
 
     subprocess.run([*pip, "install", *offline, "--target", str(installed), str(wheel)], check=True, timeout=120)

@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from marlpipe.agents.agent import Agent
-from marlpipe.factorisation import Factorisation
-from marlpipe.rewards import BlockRewards, Reward
-from marlpipe.types import EpisodeBatch, Metrics, TrainingBatch
-from marlpipe.updates import Trained, Update
+from marlpipe.algos.rewards.reward import BlockRewards, Reward
+from marlpipe.models.agents.agent import Agent
+from marlpipe.types import EpisodeBatch, Factorisation, Metrics, Trained, TrainingBatch, Update
 
 
 class Algorithm(nn.Module, ABC):

@@ -7,9 +7,9 @@ from typing import Literal
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from marlpipe.algos.projections.context import ProjectionContext
 from marlpipe.errors import UserError
-from marlpipe.projections.context import ProjectionContext
-from marlpipe.targets import masked_mean
+from marlpipe.models.utilities import masked_mean
 from marlpipe.types import Metrics
 
 WEIGHT_BINS = 40

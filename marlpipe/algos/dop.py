@@ -15,23 +15,20 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from marlpipe.agents.agent import Agent
 from marlpipe.algos.algorithm import Algorithm
 from marlpipe.algos.blocks import check_one_block, mixed
-from marlpipe.algos.critic_steps import Places
-from marlpipe.algos.dop_critic import IndividualCritic, action_values
+from marlpipe.algos.dop_critic import IndividualCritic, Places, action_values
+from marlpipe.algos.projections.context import Projection
+from marlpipe.algos.projections.weighted import check_unweighted
+from marlpipe.algos.rewards.reward import Reward
 from marlpipe.errors import UserError
-from marlpipe.exploration import Behaviour, epsilon_softmax, softmax_policy
-from marlpipe.factorisation import Factorisation
-from marlpipe.mixers.linear import LinearMixer
-from marlpipe.mixers.own import check_own
-from marlpipe.monotonicity.method import Monotonicity
-from marlpipe.projections.context import Projection
-from marlpipe.projections.weighted import check_unweighted
-from marlpipe.rewards import Reward
-from marlpipe.targets import chosen, masked_mean
-from marlpipe.types import EnvSpec, EpisodeBatch, Metrics, TrainingBatch
-from marlpipe.updates import OptimizerOf, Trained, Update
+from marlpipe.models.agents.agent import Agent
+from marlpipe.models.exploration import Behaviour, epsilon_softmax, softmax_policy
+from marlpipe.models.mixers.linear import LinearMixer
+from marlpipe.models.mixers.own import check_own
+from marlpipe.models.monotonicity.method import Monotonicity
+from marlpipe.models.utilities import chosen, masked_mean
+from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics, OptimizerOf, Trained, TrainingBatch, Update
 
 
 class DOP(Algorithm):

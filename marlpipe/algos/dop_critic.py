@@ -1,8 +1,10 @@
 """DOP's critics: each agent's own action values, by one network for all agents (sizes of its public code)."""
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from marlpipe.types import EnvSpec
@@ -39,3 +41,22 @@ def action_values(
     """Q_i of all actions at the moments that exist; zero elsewhere, where nothing is computed."""
     values: Tensor = critic(obs[exists].unsqueeze(0), state[exists].unsqueeze(0)).squeeze(0)  # (V,N,A)
     return values.new_zeros(*exists.shape, *values.shape[1:]).index_put((exists,), values)
+
+
+Places = tuple[Int[Tensor, " V"], Int[Tensor, " V"]]  # episodes and moments
+
+
+def per_moment(trusted: Bool[Tensor, "B T"]) -> Iterator[Places]:
+    """A step for each moment, the first one first; none for a moment that no episode has."""
+    moment, episode = trusted.T.nonzero(as_tuple=True)
+    at = 0
+    for count in trusted.sum(0).tolist():
+        if count:
+            yield episode[at : at + count], moment[at : at + count]
+        at += count
+
+
+def all_at_once(trusted: Bool[Tensor, "B T"]) -> Iterator[Places]:
+    """One step for all moments together: another, cheaper algorithm."""
+    episode, moment = trusted.nonzero(as_tuple=True)
+    yield episode, moment

@@ -13,24 +13,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from marlpipe.agents.agent import Agent
 from marlpipe.algos.algorithm import OneLoss
 from marlpipe.algos.blocks import Fit, block_loss, fit_metrics, greedy_blocks, mixed
+from marlpipe.algos.projections.context import Projection, ProjectionContext
+from marlpipe.algos.rewards.reward import BlockRewards, Reward
 from marlpipe.errors import UserError
-from marlpipe.factorisation import Factorisation
-from marlpipe.mixers.mixer import Mixer
-from marlpipe.monotonicity.method import Monotonicity
-from marlpipe.projections.context import Projection, ProjectionContext
-from marlpipe.rewards import BlockRewards, Reward
-from marlpipe.targets import chosen, greedy_actions
-from marlpipe.types import EnvSpec, EpisodeBatch, Metrics
+from marlpipe.models.agents.agent import Agent
+from marlpipe.models.mixers.mixer import Mixer
+from marlpipe.models.monotonicity.method import Monotonicity
+from marlpipe.models.utilities import chosen, greedy_actions
+from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics
 
 
 class FactorisedQ(OneLoss):
     """Online and target agents and mixers, and their loss.
 
     returns: makes targets of rewards and next values. next_actions: the joint actions û that are bootstrapped from, of
-    online and target utilities and the episodes (both of `marlpipe.targets`). loss_factor: factor of the squared error.
+    online and target utilities and the episodes (both of `targets.py`). loss_factor: factor of the squared error.
     reduction: `sum` over blocks, or their `mean` (independent learners).
     """
 

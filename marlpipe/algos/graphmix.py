@@ -15,21 +15,19 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from marlpipe.agents.agent import Agent
 from marlpipe.algos.algorithm import OneLoss
 from marlpipe.algos.blocks import check_one_block
-from marlpipe.algos.moments import padded, rows
-from marlpipe.factorisation import Factorisation
-from marlpipe.jacobian import jacobian
-from marlpipe.mixers.graph_attention import GraphAttentionMixing, GraphMixed
-from marlpipe.mixers.mixer import Mixer
-from marlpipe.mixers.own import OwnMixing, check_own
-from marlpipe.monotonicity.method import Monotonicity
-from marlpipe.projections.context import Projection
-from marlpipe.projections.weighted import check_unweighted
-from marlpipe.rewards import BlockRewards, Reward
-from marlpipe.targets import chosen, greedy_actions, masked_mean
-from marlpipe.types import EnvSpec, EpisodeBatch, Metrics
+from marlpipe.algos.projections.context import Projection
+from marlpipe.algos.projections.weighted import check_unweighted
+from marlpipe.algos.rewards.reward import BlockRewards, Reward
+from marlpipe.models.agents.agent import Agent
+from marlpipe.models.mixers.graph_attention import GraphAttentionMixing, GraphMixed
+from marlpipe.models.mixers.mixer import Mixer
+from marlpipe.models.mixers.own import OwnMixing, check_own
+from marlpipe.models.monotonicity.jacobian import jacobian
+from marlpipe.models.monotonicity.method import Monotonicity
+from marlpipe.models.utilities import chosen, greedy_actions, masked_mean, padded, rows
+from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +50,7 @@ class GraphFit:
 class GraphMIX(OneLoss):
     """Agents, mixing, targets of both, and their loss.
 
-    alive: which agents take part at each moment of some episodes (`marlpipe.algos.alive`). local_factor: λ.
+    alive: which agents take part at each moment of some episodes (`marlpipe.algos.graphmix`). local_factor: λ.
     """
 
     reads: Bool[Tensor, "1 N"]
@@ -165,3 +163,16 @@ class GraphMIX(OneLoss):
         """Hard copy of what the targets are made of."""
         self.target_agent.load_state_dict(self.agent.state_dict())
         self.target_mixing.load_state_dict(self.mixing.state_dict())
+
+
+def everyone(batch: EpisodeBatch) -> Bool[Tensor, "B T1 N"]:
+    """All agents, always."""
+    return torch.ones_like(batch.avail_actions[..., 0])
+
+
+def seeing_or_choosing(batch: EpisodeBatch) -> Bool[Tensor, "B T1 N"]:
+    """Agents that observe anything but zeros or have more than one available action.
+
+    Whom predator-prey removes has neither. Not for worlds in which a living agent may have neither.
+    """
+    return (batch.obs != 0).any(-1) | (batch.avail_actions.sum(-1) > 1)

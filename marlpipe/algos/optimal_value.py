@@ -13,9 +13,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from marlpipe.agents.agent import Agent
-from marlpipe.algos.blocks import mixed
-from marlpipe.targets import chosen
+from marlpipe.algos.blocks import Fit, greedy_blocks, mixed
+from marlpipe.algos.projections.context import Projection, ProjectionContext
+from marlpipe.algos.rewards.reward import BlockRewards
+from marlpipe.models.agents.agent import Agent
+from marlpipe.models.mixers.mixer import Mixer
+from marlpipe.models.utilities import chosen
 from marlpipe.types import EnvSpec, EpisodeBatch
 
 
@@ -74,3 +77,38 @@ class OptimalValue(nn.Module):
         """Hard copy."""
         self.target_agent.load_state_dict(self.agent.state_dict())
         self.target_mixer.load_state_dict(self.mixer.state_dict())
+
+
+def weighted_fit(
+    batch: EpisodeBatch,
+    paid: BlockRewards,
+    all_utilities: Float[Tensor, "B T1 N A"],
+    greedy: Int[Tensor, "B T1 N"],
+    *,
+    mixer: Mixer,
+    target: JointValues,
+    projection: Projection,
+    returns: Callable[..., Tensor],
+    partition: Float[Tensor, "J N"],
+) -> Fit:
+    """Q_tot of the actions taken, with y and w. all_utilities: what is mixed. greedy: û. target: Q*′."""
+    state = batch.state[:, :-1]
+    utilities = chosen(all_utilities[:, :-1], batch.actions)
+    values = mixed(mixer, utilities, state, batch.valid)
+    with torch.no_grad():
+        of_greedy = target.at_all_moments(greedy)
+        context = ProjectionContext(
+            values=values.detach(),
+            targets=returns(paid.rewards, of_greedy, batch.terminated, batch.valid),
+            valid=paid.trusted,
+            is_greedy=greedy_blocks(greedy[:, :-1] == batch.actions, partition),
+            utilities=all_utilities[:, :-1].detach(),
+            avail_actions=batch.avail_actions[:, :-1],
+            actions=batch.actions,
+            reads=mixer.reads,
+            slopes=lambda: mixer.slopes(utilities.detach(), state),
+            greedy_optimal_values=of_greedy[:, :-1],
+            optimal_values=lambda: target.of(batch.actions),
+        )
+        weights = projection(context)
+    return Fit(values=values, utilities=utilities, context=context, weights=weights)

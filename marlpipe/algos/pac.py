@@ -16,22 +16,19 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from marlpipe.agents.agent import Agent
 from marlpipe.algos.algorithm import Algorithm
-from marlpipe.algos.assisted_critic import AssistedCritic
 from marlpipe.algos.blocks import Fit, block_loss, check_one_block, fit_metrics, mixed
-from marlpipe.algos.counterfactual import counterfactual_labels
-from marlpipe.algos.optimal_value import JointValues, OptimalValue
-from marlpipe.algos.soft_policy import Temperature, entropies, log_policy, soft_costs
-from marlpipe.algos.weighted_fit import weighted_fit
-from marlpipe.factorisation import Factorisation
-from marlpipe.mixers.mixer import Mixer
-from marlpipe.monotonicity.method import Monotonicity
-from marlpipe.projections.context import Projection
-from marlpipe.rewards import BlockRewards, Reward
-from marlpipe.targets import chosen, greedy_actions, masked_mean
-from marlpipe.types import EnvSpec, EpisodeBatch, Metrics, TrainingBatch
-from marlpipe.updates import Trained, Update
+from marlpipe.algos.optimal_value import JointValues, OptimalValue, weighted_fit
+from marlpipe.algos.pac_critic import AssistedCritic
+from marlpipe.algos.pac_labels import counterfactual_labels
+from marlpipe.algos.pac_policy import Temperature, entropies, log_policy, soft_costs
+from marlpipe.algos.projections.context import Projection
+from marlpipe.algos.rewards.reward import BlockRewards, Reward
+from marlpipe.models.agents.agent import Agent
+from marlpipe.models.mixers.mixer import Mixer
+from marlpipe.models.monotonicity.method import Monotonicity
+from marlpipe.models.utilities import chosen, greedy_actions, masked_mean
+from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics, Trained, TrainingBatch, Update
 
 
 class PAC(Algorithm):

@@ -2,7 +2,7 @@
 
     L = mean[ (Q_tot(s, u) − y)² ] + penalty,    y = returns of Q_tot′(s′, û),  û greedy by the utilities
 
-(Mixing: `marlpipe.mixers.duplex`.)
+(Mixing: `marlpipe.models.mixers.duplex`.)
 """
 
 import copy
@@ -13,19 +13,18 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from marlpipe.agents.agent import Agent
 from marlpipe.algos.algorithm import OneLoss
 from marlpipe.algos.blocks import check_one_block
-from marlpipe.factorisation import Factorisation
-from marlpipe.mixers.duplex import Duplex, DuplexMixer
-from marlpipe.mixers.mixer import Mixer
-from marlpipe.mixers.own import OwnMixing, check_own
-from marlpipe.monotonicity.method import Monotonicity
-from marlpipe.projections.context import Projection
-from marlpipe.projections.weighted import check_unweighted
-from marlpipe.rewards import BlockRewards, Reward
-from marlpipe.targets import chosen, greedy_actions, masked_mean
-from marlpipe.types import EnvSpec, EpisodeBatch, Metrics
+from marlpipe.algos.projections.context import Projection
+from marlpipe.algos.projections.weighted import check_unweighted
+from marlpipe.algos.rewards.reward import BlockRewards, Reward
+from marlpipe.models.agents.agent import Agent
+from marlpipe.models.mixers.duplex import Duplex, DuplexMixer
+from marlpipe.models.mixers.mixer import Mixer
+from marlpipe.models.mixers.own import OwnMixing, check_own
+from marlpipe.models.monotonicity.method import Monotonicity
+from marlpipe.models.utilities import chosen, greedy_actions, masked_mean
+from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,7 +46,7 @@ class DuplexFit:
 class QPLEX(OneLoss):
     """Online and target agents and duplex mixers, and their loss.
 
-    returns: makes targets of rewards and next values (`marlpipe.targets`). loss_factor: factor of the squared error.
+    returns: makes targets of rewards and next values (`targets.py`). loss_factor: factor of the squared error.
     """
 
     def __init__(

@@ -8,11 +8,10 @@ Q_jt reads what the agents make of their histories, and trains that too.
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from marlpipe.agents.agent import Agent
-from marlpipe.algos.joint_networks import JointValue
-from marlpipe.algos.moments import padded, rows
-from marlpipe.algos.side_constraints import SideConstrained, Steps
-from marlpipe.targets import chosen
+from marlpipe.algos.qtran_loss import SideConstrained, Steps
+from marlpipe.algos.qtran_networks import JointValue
+from marlpipe.models.agents.agent import Agent
+from marlpipe.models.utilities import chosen, padded, rows
 from marlpipe.types import EpisodeBatch
 
 

@@ -9,10 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from marlpipe.algos.joint_networks import CounterfactualValue
-from marlpipe.algos.moments import padded, rows
-from marlpipe.algos.side_constraints import SideConstrained, Steps
-from marlpipe.targets import chosen
+from marlpipe.algos.qtran_loss import SideConstrained, Steps
+from marlpipe.algos.qtran_networks import CounterfactualValue
+from marlpipe.models.utilities import chosen, padded, rows
 from marlpipe.types import EpisodeBatch
 
 

@@ -15,18 +15,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from marlpipe.agents.agent import Agent
 from marlpipe.algos.algorithm import OneLoss
 from marlpipe.algos.blocks import block_loss, greedy_blocks, mixed
 from marlpipe.algos.optimal_value import OptimalValue
-from marlpipe.factorisation import Factorisation
-from marlpipe.mixers.mixer import Mixer
-from marlpipe.monotonicity.method import Monotonicity
-from marlpipe.projections.context import Projection
-from marlpipe.projections.weighted import check_unweighted
-from marlpipe.rewards import BlockRewards, Reward
-from marlpipe.targets import chosen, greedy_actions, masked_mean
-from marlpipe.types import EnvSpec, EpisodeBatch, Metrics
+from marlpipe.algos.projections.context import Projection
+from marlpipe.algos.projections.weighted import check_unweighted
+from marlpipe.algos.rewards.reward import BlockRewards, Reward
+from marlpipe.models.agents.agent import Agent
+from marlpipe.models.mixers.mixer import Mixer
+from marlpipe.models.monotonicity.method import Monotonicity
+from marlpipe.models.utilities import chosen, greedy_actions, masked_mean
+from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics
 
 
 def negative_abs(residual: Tensor) -> Tensor:

@@ -12,18 +12,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from marlpipe.agents.agent import Agent
 from marlpipe.algos.algorithm import OneLoss
 from marlpipe.algos.blocks import Fit, block_loss, fit_metrics, mixed
-from marlpipe.algos.optimal_value import OptimalValue
-from marlpipe.algos.weighted_fit import weighted_fit
-from marlpipe.factorisation import Factorisation
-from marlpipe.mixers.mixer import Mixer
-from marlpipe.monotonicity.method import Monotonicity
-from marlpipe.projections.context import Projection
-from marlpipe.rewards import BlockRewards, Reward
-from marlpipe.targets import chosen, greedy_actions
-from marlpipe.types import EnvSpec, EpisodeBatch, Metrics
+from marlpipe.algos.optimal_value import OptimalValue, weighted_fit
+from marlpipe.algos.projections.context import Projection
+from marlpipe.algos.rewards.reward import BlockRewards, Reward
+from marlpipe.models.agents.agent import Agent
+from marlpipe.models.mixers.mixer import Mixer
+from marlpipe.models.monotonicity.method import Monotonicity
+from marlpipe.models.utilities import chosen, greedy_actions
+from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics
 
 
 class WeightedQ(OneLoss):

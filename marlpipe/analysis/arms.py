@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from marlpipe.analysis.runs import Run
+from marlpipe.analysis.evaluated_runs import Run
 
 
 @dataclass(frozen=True, kw_only=True)

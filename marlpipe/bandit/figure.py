@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from marlpipe.bandit.outcome import Outcome
-from marlpipe.records.files import explained
+from marlpipe.runs.files import explained
 
 # Okabe and Ito's colours, told apart with any kind of colour vision; yellow is left out, it is faint on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -1,4 +1,4 @@
-"""What can be typed behind `python -m marlpipe.bandit`, and what it comes to."""
+"""What can be typed behind `python -m marlpipe bandit`, and what it comes to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,17 +13,16 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from marlpipe.bound import Bound
-from marlpipe.build import check_keys
-from marlpipe.config_bounds import check_bound
-from marlpipe.configuration import groups
+from marlpipe.config.bounds import check_bound
+from marlpipe.config.build import check_keys
+from marlpipe.config.compose import check_option, check_path, composing, parsed
+from marlpipe.config.folder import groups
+from marlpipe.config.naming import arm_hash, defining_config, grid_hash
 from marlpipe.envs.linear_bandit import LinearBandit
-from marlpipe.errors import UserError, unknown
-from marlpipe.grid import check_option, check_path, composing, parsed
-from marlpipe.naming import arm_hash, defining_config, grid_hash
+from marlpipe.errors import Bound, UserError, unknown
 
 HELP = """\
-python -m marlpipe.bandit [partition=singletons,pairs,full] [seed=0,1,2] [key=value …]
+python -m marlpipe bandit [partition=singletons,pairs,full] [seed=0,1,2] [key=value …]
 
 Multi-OFUL (LOMAQ, Algorithm 1) plays the linear bandit: its regret under each partition of the agents, beside the bound
 of Theorem 1. Several values of a key, with commas between them, are played one after another, seeds side by side. Every

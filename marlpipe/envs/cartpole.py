@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from marlpipe import graphs
-from marlpipe.bound import Bound, check_numbers
-from marlpipe.errors import unknown
-from marlpipe.scene import Box, Label, Line, Scene, Shape
+from marlpipe.envs import graphs
+from marlpipe.envs.scene import Box, Label, Line, Scene, Shape
+from marlpipe.errors import Bound, check_numbers, unknown
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 GRAVITY = 9.8  # m/s²

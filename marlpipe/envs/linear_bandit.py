@@ -13,9 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from marlpipe.bound import Bound, check_numbers
-from marlpipe.errors import UserError
-from marlpipe.scene import Box, Label, Line, Scene, Shape
+from marlpipe.envs.scene import Box, Label, Line, Scene, Shape
+from marlpipe.errors import Bound, UserError, check_numbers
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 

@@ -15,11 +15,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from marlpipe.bound import Bound, check_numbers, refused
-from marlpipe.envs.coverage import SHARINGS, nearness, occupancy, seen_landmarks
-from marlpipe.envs.particles import REGIONS, accelerate, contact_forces, contacts, distances, move, overlapping
-from marlpipe.errors import unknown
-from marlpipe.scene import Disc, Line, Point, Scene, Shape
+from marlpipe.envs.navigation_coverage import SHARINGS, nearness, occupancy, seen_landmarks
+from marlpipe.envs.navigation_particles import (
+    REGIONS,
+    accelerate,
+    contact_forces,
+    contacts,
+    distances,
+    move,
+    overlapping,
+)
+from marlpipe.envs.scene import Disc, Line, Point, Scene, Shape
+from marlpipe.errors import Bound, check_numbers, refused, unknown
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 DIRECTIONS = ((0.0, 0.0), (-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0))  # in which each action pushes

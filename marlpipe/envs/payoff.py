@@ -12,10 +12,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from marlpipe import graphs
-from marlpipe.bound import Bound, refused
-from marlpipe.errors import UserError
-from marlpipe.scene import Box, Label, Line, Scene, Shape
+from marlpipe.envs import graphs
+from marlpipe.envs.scene import Box, Label, Line, Scene, Shape
+from marlpipe.errors import Bound, UserError, refused
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 TAKEN, OPTIMAL = "#d55e00", "#b8860b"

@@ -10,11 +10,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from marlpipe import graphs
-from marlpipe.bound import Bound, refused
+from marlpipe.envs import graphs
 from marlpipe.envs.pettingzoo_import import Source, creator
-from marlpipe.errors import UserError
-from marlpipe.scene import Pixels, Scene
+from marlpipe.envs.scene import Pixels, Scene
+from marlpipe.errors import Bound, UserError, refused
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 if TYPE_CHECKING:  # what follows needs the package

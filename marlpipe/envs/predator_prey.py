@@ -13,12 +13,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from marlpipe import graphs
-from marlpipe.bound import Bound, check_numbers, refused
-from marlpipe.envs.hunt import Draws, chase_prey, draw, move_predators
-from marlpipe.envs.walled_grid import NOWHERE, Grid, beside, walled, window
-from marlpipe.errors import UserError
-from marlpipe.scene import Box, Disc, Line, Point, Scene, Shape
+from marlpipe.envs import graphs
+from marlpipe.envs.predator_prey_grid import NOWHERE, Grid, beside, walled, window
+from marlpipe.envs.predator_prey_hunt import Draws, chase_prey, draw, move_predators
+from marlpipe.envs.scene import Box, Disc, Line, Point, Scene, Shape
+from marlpipe.errors import Bound, UserError, check_numbers, refused
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 STAY, CATCH = 4, 5  # after the four moves, which are in the order of walled_grid.DIRECTIONS

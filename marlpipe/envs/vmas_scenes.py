@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from marlpipe.scene import Disc, Label, Line, Point, Scene, Shape
+from marlpipe.envs.scene import Disc, Label, Line, Point, Scene, Shape
 
 
 def outline(length: float, width: float, centre: Point, angle: float) -> list[Point]:

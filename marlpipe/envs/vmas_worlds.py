@@ -18,11 +18,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from marlpipe import graphs
-from marlpipe.bound import Bound, check_numbers
+from marlpipe.envs import graphs
+from marlpipe.envs.scene import Scene
 from marlpipe.envs.vmas_scenes import scene
-from marlpipe.errors import UserError, unknown
-from marlpipe.scene import Scene
+from marlpipe.errors import Bound, UserError, check_numbers, unknown
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 

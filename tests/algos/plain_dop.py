@@ -3,11 +3,12 @@
 import itertools
 from typing import Any
 
-import reference
 import torch
 import torch.nn.functional as F
-from synthetic import make_spec
 from torch import Tensor
+
+from tests.support import reference
+from tests.support.synthetic import make_spec
 
 SPEC = make_spec()
 DISCOUNT = float(torch.tensor(0.99))  # rounded as the masks of `lambda_targets` are

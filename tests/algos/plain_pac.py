@@ -3,14 +3,14 @@
 import math
 from typing import Any
 
-import reference
 import torch
 import torch.nn.functional as F
-from composition import build
-from synthetic import make_spec, ragged_batch, scramble
 from torch import Tensor
 
 from marlpipe.types import EpisodeBatch
+from tests.support import reference
+from tests.support.composition import build
+from tests.support.synthetic import make_spec, ragged_batch, scramble
 
 SPEC = make_spec()
 LENGTHS = [4, 1, 6, 3, 6]

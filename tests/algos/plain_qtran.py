@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-import reference
 import torch
 import torch.nn.functional as F
-from synthetic import make_spec
 from torch import Tensor, nn
 
 from marlpipe.types import EpisodeBatch
+from tests.support import reference
+from tests.support.synthetic import make_spec
 
 SPEC = make_spec()
 DISCOUNT = float(torch.tensor(0.99))  # rounded as the code's masks are

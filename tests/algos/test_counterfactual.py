@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from synthetic import make_spec
 from torch import Tensor
 
-from marlpipe.algos.counterfactual import counterfactual_labels
-from marlpipe.mixers.unrestricted import UnrestrictedMixer
+from marlpipe.algos.pac_labels import counterfactual_labels
+from marlpipe.models.mixers.unrestricted import UnrestrictedMixer
+from tests.support.synthetic import make_spec
 
 N, A, S, ROWS = 3, 4, 5, 40
 

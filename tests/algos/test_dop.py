@@ -4,10 +4,17 @@ import copy
 from typing import Any
 
 import pytest
-import reference
 import torch
-from composition import GradientSteps, build, compose
-from plain_dop import (
+from torch import Tensor
+
+from marlpipe.algos.dop_critic import all_at_once, per_moment
+from marlpipe.config.build import build_algorithm, build_env, build_part
+from marlpipe.errors import UserError
+from marlpipe.models.exploration import epsilon_softmax
+from marlpipe.training.replay import Replay
+from marlpipe.training.rollout import rollout
+from marlpipe.types import EpisodeBatch, Progress, TrainingBatch
+from tests.algos.plain_dop import (
     EPSILON,
     SPEC,
     PlainRMSprop,
@@ -18,20 +25,13 @@ from plain_dop import (
     plain_q_tot,
     plain_targets,
 )
-from synthetic import episode, ragged_batch, scramble, with_padding
-from torch import Tensor
-
-from marlpipe.algos.critic_steps import all_at_once, per_moment
-from marlpipe.build import build_algorithm, build_env, build_part
-from marlpipe.errors import UserError
-from marlpipe.exploration import epsilon_softmax
-from marlpipe.replay import Replay
-from marlpipe.rollout import rollout
-from marlpipe.types import EpisodeBatch, Progress, TrainingBatch
+from tests.support import reference
+from tests.support.composition import GradientSteps, build, compose
+from tests.support.synthetic import episode, ragged_batch, scramble, with_padding
 
 LENGTHS, TERMINAL = [4, 1, 6, 3, 6, 2, 5, 3, 1], [True, False, True, False, False, True, False, True, False]
 RECENT = 3  # of nine, the last ones
-ONE_STEP = "loss.critic_step_mode.path=marlpipe.algos.critic_steps.all_at_once"
+ONE_STEP = "loss.critic_step_mode.path=marlpipe.algos.dop_critic.all_at_once"
 
 
 def ragged(seed: int = 0) -> EpisodeBatch:

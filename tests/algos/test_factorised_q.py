@@ -3,14 +3,14 @@
 from typing import Any
 
 import pytest
-import reference
 import torch
-from composition import build, loss_of
-from synthetic import episode, make_spec, ragged_batch, scramble, with_padding
 from torch import Tensor
 
-from marlpipe import graphs
+from marlpipe.envs import graphs
 from marlpipe.types import EnvSpec, EpisodeBatch
+from tests.support import reference
+from tests.support.composition import build, loss_of
+from tests.support.synthetic import episode, make_spec, ragged_batch, scramble, with_padding
 
 SPEC = make_spec()
 ONE_STEP, LAMBDA = "profile=wqmix", "profile=qpro"  # γ = 0.99; loss factors 1 and 0.5, λ of 0 and 0.6

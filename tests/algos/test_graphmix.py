@@ -4,25 +4,25 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import reference
 import torch
-from composition import build, compose, loss_of
-from plain_graph import plain_mixing
-from plain_qtran import remembered
-from synthetic import episode, make_spec, ragged_batch, scramble, with_padding
 from torch import Tensor
 
-from marlpipe.algos.alive import everyone, seeing_or_choosing
-from marlpipe.build import build_env
+from marlpipe.algos.graphmix import everyone, seeing_or_choosing
+from marlpipe.config.build import build_env
 from marlpipe.envs.predator_prey import PredatorPrey
 from marlpipe.errors import UserError
-from marlpipe.jacobian import violation_rate
+from marlpipe.models.monotonicity.jacobian import violation_rate
 from marlpipe.types import EpisodeBatch
+from tests.algos.plain_qtran import remembered
+from tests.support import reference
+from tests.support.composition import build, compose, loss_of
+from tests.support.plain_graph import plain_mixing
+from tests.support.synthetic import episode, make_spec, ragged_batch, scramble, with_padding
 
 SPEC = make_spec()
 ONE_STEP, LAMBDA = "profile=wqmix", "profile=qpro"
 DISCOUNT = float(torch.tensor(0.99))  # rounded as the code's masks are
-SOME = "loss.alive.path=marlpipe.algos.alive.seeing_or_choosing"
+SOME = "loss.alive.path=marlpipe.algos.graphmix.seeing_or_choosing"
 
 
 def ragged(seed: int = 0) -> EpisodeBatch:

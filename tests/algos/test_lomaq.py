@@ -3,14 +3,14 @@
 from typing import Any
 
 import pytest
-import reference
 import torch
-from composition import build, loss_of
-from synthetic import make_spec, ragged_batch, scramble, with_padding
 from torch import Tensor
 
-from marlpipe import targets
+from marlpipe.algos import targets
 from marlpipe.types import EpisodeBatch
+from tests.support import reference
+from tests.support.composition import build, loss_of
+from tests.support.synthetic import make_spec, ragged_batch, scramble, with_padding
 
 SPEC = make_spec()
 ONE_STEP, LAMBDA = "profile=wqmix", "profile=qpro"  # loss factors 1 and 0.5, λ of 0 and 0.6
@@ -69,7 +69,7 @@ def plain_loss(rule: str, profile: str, algorithm: Any, batch: EpisodeBatch) -> 
 @pytest.mark.parametrize("profile", [ONE_STEP, LAMBDA])
 @pytest.mark.parametrize("rule", RULES)
 def test_three_targets_equal_plain_loops(rule: str, profile: str) -> None:
-    algorithm, batch = scrambled(f"loss.next_actions.path=marlpipe.targets.{rule}", profile), ragged()
+    algorithm, batch = scrambled(f"loss.next_actions.path=marlpipe.algos.targets.{rule}", profile), ragged()
     loss, _ = loss_of(algorithm, batch)
     expected = plain_loss(rule, profile, algorithm, batch)
     torch.testing.assert_close(loss, expected, atol=1e-9, rtol=1e-9)
@@ -79,7 +79,7 @@ def test_three_targets_equal_plain_loops(rule: str, profile: str) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_padding_changes_no_target(rule: str) -> None:
-    algorithm, batch = scrambled(f"loss.next_actions.path=marlpipe.targets.{rule}", LAMBDA), ragged()
+    algorithm, batch = scrambled(f"loss.next_actions.path=marlpipe.algos.targets.{rule}", LAMBDA), ragged()
     garbage = with_padding(batch, batch.filled, 1e4, avail=True, action=SPEC.n_actions - 1, terminated=True)
     assert torch.equal(loss_of(algorithm, batch)[0], loss_of(algorithm, garbage)[0])
 

@@ -6,12 +6,18 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from synthetic import make_spec
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
-from marlpipe.algos.messages import MessageEncoder, delivered, kl_to_standard_normal, standard_normal_cost
-from marlpipe.algos.predictor import ActionPredictor, cross_entropy
+from marlpipe.algos.pac_critic import (
+    ActionPredictor,
+    MessageEncoder,
+    cross_entropy,
+    delivered,
+    kl_to_standard_normal,
+    standard_normal_cost,
+)
+from tests.support.synthetic import make_spec
 
 SPEC = make_spec(n_agents=3, n_actions=4, obs_dim=5)
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from composition import GradientSteps, build, compose
-from plain_pac import LENGTHS, SPEC, known_noise, plain_losses, ragged, scrambled
-from synthetic import episode, scramble, with_padding
 from torch import Tensor
 
+from marlpipe.algos.rewards.reward import BlockRewards, TeamReward
 from marlpipe.errors import UserError
-from marlpipe.rewards import BlockRewards, TeamReward
 from marlpipe.types import EpisodeBatch, Progress, TrainingBatch
+from tests.algos.plain_pac import LENGTHS, SPEC, known_noise, plain_losses, ragged, scrambled
+from tests.support.composition import GradientSteps, build, compose
+from tests.support.synthetic import episode, scramble, with_padding
 
 N, A = SPEC.n_agents, SPEC.n_actions
 

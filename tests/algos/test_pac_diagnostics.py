@@ -1,8 +1,9 @@
 """What PAC shows of itself to diagnostics."""
 
-import reference
 import torch
-from plain_pac import SPEC, ragged, scrambled
+
+from tests.algos.plain_pac import SPEC, ragged, scrambled
+from tests.support import reference
 
 N, A = SPEC.n_agents, SPEC.n_actions
 

@@ -4,16 +4,16 @@ import itertools
 from typing import Any
 
 import pytest
-import reference
 import torch
 import torch.nn.functional as F
-from composition import build, loss_of
-from synthetic import episode, make_spec, ragged_batch, scramble, with_padding
 from torch import Tensor
 
 from marlpipe.errors import UserError
-from marlpipe.targets import greedy_actions
+from marlpipe.models.utilities import greedy_actions
 from marlpipe.types import EpisodeBatch
+from tests.support import reference
+from tests.support.composition import build, loss_of
+from tests.support.synthetic import episode, make_spec, ragged_batch, scramble, with_padding
 
 SPEC = make_spec()
 TWO = make_spec(n_agents=2, n_actions=3)

@@ -3,17 +3,17 @@
 from typing import Any
 
 import pytest
-import reference
 import torch
-from composition import build, loss_of
-from plain_qtran import SPEC, joint_estimates, plain_terms, remembered, side_terms, summed
-from synthetic import episode, ragged_batch, scramble, with_padding
 from torch import Tensor, nn
 
 from marlpipe.algos.qtran import shortfall
 from marlpipe.algos.qtran_alt import least, one_changed
 from marlpipe.errors import UserError
 from marlpipe.types import EpisodeBatch
+from tests.algos.plain_qtran import SPEC, joint_estimates, plain_terms, remembered, side_terms, summed
+from tests.support import reference
+from tests.support.composition import build, loss_of
+from tests.support.synthetic import episode, ragged_batch, scramble, with_padding
 
 ONE_STEP, LAMBDA = "profile=wqmix", "profile=qpro"
 ALGORITHMS = ["qtran", "qtran_alt"]

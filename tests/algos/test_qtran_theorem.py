@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from composition import build, loss_of
-from synthetic import make_spec, ragged_batch
 from torch import Tensor, nn
+
+from tests.support.composition import build, loss_of
+from tests.support.synthetic import make_spec, ragged_batch
 
 ALGORITHMS = ["qtran", "qtran_alt"]
 GAMES = {

@@ -4,15 +4,15 @@ import itertools
 from typing import Any
 
 import pytest
-import reference
 import torch
-from composition import build, loss_of
-from synthetic import episode, make_spec, ragged_batch, scramble, with_padding
 from torch import Tensor
 
 from marlpipe.errors import UserError
-from marlpipe.targets import greedy_actions
+from marlpipe.models.utilities import greedy_actions
 from marlpipe.types import EpisodeBatch
+from tests.support import reference
+from tests.support.composition import build, loss_of
+from tests.support.synthetic import episode, make_spec, ragged_batch, scramble, with_padding
 
 SPEC = make_spec(n_agents=4, n_actions=2)
 ONE_STEP, LAMBDA = "profile=wqmix", "profile=qpro"  # λ of 0 and 0.6

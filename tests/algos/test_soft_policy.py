@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from composition import build
-from synthetic import make_spec
 
-from marlpipe.algos.soft_policy import Temperature, entropies, log_policy, soft_costs
+from marlpipe.algos.pac_policy import Temperature, entropies, log_policy, soft_costs
+from tests.support.composition import build
+from tests.support.synthetic import make_spec
 
 SPEC = make_spec(n_agents=2, n_actions=4)
 LOGITS = torch.tensor([[[0.0, math.log(3), 9.0], [1.0, 1.0, 1.0]]], dtype=torch.float64)

@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-import reference
 import torch
-from composition import build, loss_of
-from synthetic import episode, make_spec, ragged_batch, scramble, with_padding
 from torch import Tensor
 
 from marlpipe.types import EpisodeBatch
+from tests.support import reference
+from tests.support.composition import build, loss_of
+from tests.support.synthetic import episode, make_spec, ragged_batch, scramble, with_padding
 
 SPEC = make_spec()
 ONE_STEP, LAMBDA = "profile=wqmix", "profile=qpro"  # central loss factors 1 and 0.5, λ of 0 and 0.6

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from marlpipe.analysis.runs import Run, load_run
-from marlpipe.records.files import write_json
-from marlpipe.records.folder import RunFolder
+from marlpipe.analysis.evaluated_runs import Run, load_run
+from marlpipe.runs.files import write_json
+from marlpipe.runs.folder import RunFolder
 
 MakeRun = Callable[..., Run]
 

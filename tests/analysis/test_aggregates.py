@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from marlpipe.analysis.aggregates import Aggregate, gap_to, iqm, mean, median, optimality_gap
+from marlpipe.analysis.statistics.aggregates import Aggregate, gap_to, iqm, mean, median, optimality_gap
 
 
 def runs(*scores: float) -> np.ndarray:

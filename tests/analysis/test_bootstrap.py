@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from marlpipe.analysis.aggregates import Aggregate, iqm, mean, optimality_gap
-from marlpipe.analysis.bootstrap import Band, curve_interval, interval, stretch, times_drawn
+from marlpipe.analysis.statistics.aggregates import Aggregate, iqm, mean, optimality_gap
+from marlpipe.analysis.statistics.bootstrap import Band, curve_interval, interval, stretch, times_drawn
 
 # of quantiles -log(1 - u), the mean over u from 1/4 to 3/4
 EXPONENTIAL_IQM = 2 * (0.75 - 0.75 * math.log(0.75) - 0.25 + 0.25 * math.log(0.25))

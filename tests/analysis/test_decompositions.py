@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from marlpipe.analysis.arms import by_env
-from marlpipe.analysis.decompositions import decompositions
-from marlpipe.analysis.runs import Run
+from marlpipe.analysis.evaluated_runs import Run
+from marlpipe.analysis.report.reward_tables import decompositions
 
 MakeRun = Callable[..., Run]
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from marlpipe.analysis.differences import bootstrap_difference
+from marlpipe.analysis.statistics.differences import bootstrap_difference
 
 
 def test_bootstrap_of_runs_that_agree_has_no_width() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from marlpipe.analysis.efficiency import first_reach, median_reached
+from marlpipe.analysis.statistics.efficiency import first_reach, median_reached
 
 NAN = math.nan
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeRun
 from rich.console import Console
 
 from marlpipe.analysis.arms import by_env
-from marlpipe.analysis.games import game_summaries, games_csv, games_table
-from marlpipe.analysis.learned_tables import learned_tables
-from marlpipe.analysis.projection_weights import projection_weights
-from marlpipe.analysis.report import report
-from marlpipe.analysis.runs import Run, load_run
+from marlpipe.analysis.evaluated_runs import Run, load_run
+from marlpipe.analysis.report.games import game_summaries, games_csv, games_table
+from marlpipe.analysis.report.payoff_tables import learned_tables
+from marlpipe.analysis.report.projection_weights import projection_weights
+from marlpipe.analysis.report.report import report
+from tests.analysis.conftest import MakeRun
 
 TRUTH = [[8.0, -12.0], [-12.0, 0.0]]
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from marlpipe.analysis.arms import by_env
-from marlpipe.analysis.marl_eval import Export, marl_eval_export
-from marlpipe.analysis.runs import Run, load_run
-from marlpipe.records.absolute import Absolute, absolute_file, write_absolute
-from marlpipe.records.files import write_text
+from marlpipe.analysis.evaluated_runs import Run, load_run
+from marlpipe.analysis.page.marl_eval import Export, marl_eval_export
+from marlpipe.runs.absolute_metric import Absolute, absolute_file, write_absolute
+from marlpipe.runs.files import write_text
 
 MakeRun = Callable[..., Run]
 
@@ -22,7 +22,7 @@ def export(*runs: Run) -> Export:
 
 
 def replayed(run: Run, *returns: float) -> Run:
-    """As `python -m marlpipe.evaluate runs=FOLDER` leaves a run."""
+    """As `python -m marlpipe evaluate runs=FOLDER` leaves a run."""
     absolute_file(run.folder).parent.mkdir()
     write_absolute(run.folder, Absolute(returns=[*returns], best_return=float(run.returns.max()), seed=0))
     return run
@@ -83,7 +83,7 @@ def test_without_a_second_measurement_it_is_said_how_to_get_one(make_run: MakeRu
     break_no_rule(data)
     runs = data["cartpole"]["cartpole"]["qmix"]
     assert [run["absolute_metrics"]["mean_episode_return"] for run in runs.values()] == [[9.0], [3.0]]  # in one way
-    assert any("1 of 2 runs" in said and "python -m marlpipe.evaluate runs=FOLDER" in said for said in messages)
+    assert any("1 of 2 runs" in said and "python -m marlpipe evaluate runs=FOLDER" in said for said in messages)
 
 
 def test_too_few_episodes_of_the_second_measurement_are_said(make_run: MakeRun) -> None:

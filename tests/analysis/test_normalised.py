@@ -9,12 +9,12 @@ import pytest
 from omegaconf import OmegaConf
 
 from marlpipe.analysis.arms import by_env
-from marlpipe.analysis.normalised import KNOWN, Known, Reference, normalised, read_references, references
-from marlpipe.analysis.runs import Run
-from marlpipe.configuration import config_folder
+from marlpipe.analysis.evaluated_runs import Run
+from marlpipe.analysis.statistics.references import KNOWN, Known, Reference, normalised, read_references, references
+from marlpipe.config.compose import composed, composing
+from marlpipe.config.folder import config_folder
 from marlpipe.errors import UserError
-from marlpipe.grid import composed, composing
-from marlpipe.records.files import write_text
+from marlpipe.runs.files import write_text
 
 MakeRun = Callable[..., Run]
 CLASSIC = {"team_payoffs": [[8, -12, -12], [-12, 0, 0], [-12, 0, 0]], "local_payoffs": None, "horizon": 1}

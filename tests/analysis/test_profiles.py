@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from marlpipe.analysis.profiles import performance_profile, probability_of_improvement
+from marlpipe.analysis.statistics.profiles import performance_profile, probability_of_improvement
 
 
 def runs(*scores: float) -> np.ndarray:

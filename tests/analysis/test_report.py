@@ -11,12 +11,12 @@ import pytest
 from matplotlib.image import imread
 from rich.console import Console
 
-from marlpipe.analysis.__main__ import main
 from marlpipe.analysis.arms import by_env
-from marlpipe.analysis.comparison import compare, verdict
-from marlpipe.analysis.figures import PALETTE, learning_curves
-from marlpipe.analysis.report import report
-from marlpipe.analysis.runs import Run
+from marlpipe.analysis.evaluated_runs import Run
+from marlpipe.analysis.report.learning_curves import PALETTE, learning_curves
+from marlpipe.analysis.report.report import report
+from marlpipe.analysis.summaries import compare, verdict
+from marlpipe.commands.report import run
 from marlpipe.errors import UserError
 
 MakeRun = Callable[..., Run]
@@ -131,12 +131,12 @@ def test_an_unwritable_place_is_explained(tree: Path, tmp_path: Path) -> None:
 
 def test_the_command_writes_beside_the_runs(tree: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "marlpipe.analysis", str(tree)], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "marlpipe", "report", str(tree)], capture_output=True, text=True, check=True
     )
     assert "qpro is better than vdn" in done.stdout
     assert (tree / "report" / "cartpole.png").exists()
 
 
 def test_the_command_fails_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path)]) == 1
+    assert run([str(tmp_path)]) == 1
     assert "no run found in" in capsys.readouterr().err

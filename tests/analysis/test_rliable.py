@@ -10,9 +10,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from marlpipe.analysis.aggregates import gap_to, iqm, mean, median
-from marlpipe.analysis.bootstrap import interval, stretch
-from marlpipe.analysis.profiles import performance_profile, probability_of_improvement
+from marlpipe.analysis.statistics.aggregates import gap_to, iqm, mean, median
+from marlpipe.analysis.statistics.bootstrap import interval, stretch
+from marlpipe.analysis.statistics.profiles import performance_profile, probability_of_improvement
 
 OURS = np.array(  # runs x tasks
     [

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from marlpipe.analysis.arms import by_env
-from marlpipe.analysis.runs import Run, find_runs
+from marlpipe.analysis.evaluated_runs import Run, find_runs
 from marlpipe.errors import UserError
-from marlpipe.records.folder import RunFolder
+from marlpipe.runs.folder import RunFolder
 
 MakeRun = Callable[..., Run]
 

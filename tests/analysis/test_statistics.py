@@ -5,11 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from marlpipe.analysis.statistics import (
-    common_grid,
-    on_grid,
-    spread,
-)
+from marlpipe.analysis.statistics.curves import common_grid, on_grid, spread
 
 
 def steps(*values: int) -> np.ndarray:

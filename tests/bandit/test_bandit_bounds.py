@@ -6,13 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from marlpipe.bandit.bounds import (
-    Constants,
-    block_noise,
-    confidence_radius,
-    corrected_bound,
-    printed_bound,
-)
+from marlpipe.bandit.bounds import Constants, block_noise, confidence_radius, corrected_bound, printed_bound
 from marlpipe.errors import UserError
 
 

@@ -1,10 +1,8 @@
-"""`python -m marlpipe.bandit`: what it writes is what was played, and what it says to input that cannot be."""
+"""`python -m marlpipe bandit`: what it writes is what was played, and what it says to input that cannot be."""
 
 import csv
 import re
-import runpy
 import shlex
-import sys
 from pathlib import Path
 
 import numpy
@@ -12,14 +10,16 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
-from marlpipe.analysis.runs import find_runs
+from marlpipe.analysis.evaluated_runs import find_runs
 from marlpipe.bandit.command import built, run
 from marlpipe.bandit.options import asked
 from marlpipe.bandit.play import play
-from marlpipe.configuration import config_folder
+from marlpipe.config.folder import config_folder
 from marlpipe.errors import UserError
+from tests.support.command import exit_status
+from tests.support.repository import DOCS
 
-CARD = Path(__file__).parents[2] / "docs" / "methods" / "multi_oful.md"
+CARD = DOCS / "methods" / "multi_oful.md"
 
 
 @pytest.fixture(autouse=True)
@@ -158,10 +158,7 @@ def test_bad_input_is_told_before_anything_is_played(arguments: list[str], told:
 
 
 def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["-m", "rounds=0"])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_module("marlpipe.bandit", run_name="__main__")
-    assert end.value.code == 2
+    assert exit_status(monkeypatch, "bandit", "rounds=0") == 2
     assert capsys.readouterr() == (
         "",
         "marlpipe: rounds=0 is not possible.\n  valid: a whole number from 1 to 1000000\n",
@@ -179,7 +176,7 @@ def test_help_names_every_key_with_its_default(capsys: pytest.CaptureFixture[str
 
 def test_documented_commands_are_accepted() -> None:
     lines = [line.strip() for line in CARD.read_text(encoding="utf-8").splitlines()]
-    commands = [line for line in lines if line.startswith("python -m marlpipe.bandit")]
+    commands = [line for line in lines if line.startswith("python -m marlpipe bandit")]
     assert commands
     for command in commands:
         assert built(asked(shlex.split(command, comments=True)[3:], config_folder())[-1].config)

@@ -5,12 +5,12 @@ from math import sqrt
 import numpy as np
 import pytest
 import torch
-from plain_oful import PlainOful
 
 from marlpipe.bandit import oful
 from marlpipe.bandit.arms import arms_at, best_of_each_block, numbered
 from marlpipe.bandit.oful import Estimates, prior, sherman_morrison, updated, upper_confidence
 from marlpipe.envs.linear_bandit import on_sphere
+from tests.bandit.plain_oful import PlainOful
 
 F64 = torch.float64
 

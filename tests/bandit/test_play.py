@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from plain_oful import PlainOful, played
 from torch import Tensor
 
 from marlpipe.bandit.bounds import Constants
 from marlpipe.bandit.play import Played, draws, play
 from marlpipe.envs.linear_bandit import LinearBandit
+from tests.bandit.plain_oful import PlainOful, played
 
 
 def world(**changes: Any) -> LinearBandit:

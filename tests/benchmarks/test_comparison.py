@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from measured import HARDWARE, results
 
 from benchmarks.comparison import Comparison, compare, half_range, other_machine
 from benchmarks.results import Results
+from tests.benchmarks.measured import HARDWARE, results
 
 QUIET = [3.0, 3.03, 2.97, 3.0]
 

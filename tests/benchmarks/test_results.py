@@ -4,11 +4,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from measured import results
 
 from benchmarks import check
 from benchmarks.results import Results, last_committed, read
 from marlpipe.errors import UserError
+from tests.benchmarks.measured import results
 
 
 def test_a_file_holds_all_of_the_results(tmp_path: Path) -> None:

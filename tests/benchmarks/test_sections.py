@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from benchmarks import updates
 from benchmarks.measurement import Measurement, Section, timed
 from benchmarks.measuring import measured
+from benchmarks.sections import updates
+from benchmarks.sections.training import seconds_per_env_step
+from benchmarks.sections.unequal import cut, lengths
 from benchmarks.suite import SECTIONS
 from benchmarks.tables import cost
-from benchmarks.training import seconds_per_env_step
-from benchmarks.unequal import cut, lengths
-from marlpipe.configuration import config_folder
+from marlpipe.config.folder import config_folder
 from marlpipe.types import EpisodeBatch
 
 

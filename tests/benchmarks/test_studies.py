@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from benchmarks import coverage, random_returns
-from marlpipe.analysis.bootstrap import Interval
+from benchmarks.studies import coverage, random_returns
+from marlpipe.analysis.statistics.bootstrap import Interval
 
 
 def found(draw: np.random.Generator, n: int) -> Interval:

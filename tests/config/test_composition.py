@@ -3,10 +3,11 @@
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from marlpipe.configuration import config_folder, groups
+from marlpipe.config.compose import composed, composing
+from marlpipe.config.folder import config_folder, groups
+from marlpipe.config.naming import arm_hash, register_resolvers, run_folder, run_subfolder
+from marlpipe.config.plan import planned_folders
 from marlpipe.errors import UserError
-from marlpipe.grid import composed, composing, planned_folders
-from marlpipe.naming import arm_hash, register_resolvers, run_folder, run_subfolder
 
 FOLDER = config_folder()
 OPTIONS = groups(FOLDER)

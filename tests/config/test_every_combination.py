@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 import torch
-from composition import GradientSteps
 from omegaconf import DictConfig, OmegaConf
 
-from marlpipe.build import build_algorithm, build_env, build_part
-from marlpipe.configuration import config_folder, groups
+from marlpipe.config.build import build_algorithm, build_env, build_part
+from marlpipe.config.compose import composed, composing
+from marlpipe.config.folder import config_folder, groups
+from marlpipe.config.naming import register_resolvers
 from marlpipe.errors import UserError
-from marlpipe.grid import composed, composing
-from marlpipe.naming import register_resolvers
-from marlpipe.rollout import rollout
+from marlpipe.training.rollout import rollout
 from marlpipe.types import Metrics
+from tests.support.composition import GradientSteps
 
 OPTIONS = groups(config_folder())
 WORLDS = {

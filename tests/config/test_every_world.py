@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from composition import loss_of
 from omegaconf import DictConfig
 
-from marlpipe.build import build_algorithm, build_env
-from marlpipe.configuration import config_folder, groups
-from marlpipe.grid import composed, composing
-from marlpipe.naming import register_resolvers
-from marlpipe.rollout import rollout
+from marlpipe.config.build import build_algorithm, build_env
+from marlpipe.config.compose import composed, composing
+from marlpipe.config.folder import config_folder, groups
+from marlpipe.config.naming import register_resolvers
+from marlpipe.training.rollout import rollout
+from tests.support.composition import loss_of
 
 SMALL = {  # what a world has no value for by itself, and what makes it short
     "pettingzoo": ["env.name=mpe2.simple_spread_v3"],

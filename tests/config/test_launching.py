@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from marlpipe.configuration import config_folder
+from marlpipe.config.folder import config_folder
+from marlpipe.config.naming import register_resolvers
+from marlpipe.config.plan import planned_folders
 from marlpipe.errors import UserError
-from marlpipe.grid import planned_folders
-from marlpipe.naming import register_resolvers
 
 
 @pytest.fixture(autouse=True)

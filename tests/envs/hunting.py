@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from marlpipe.envs.hunt import Draws
 from marlpipe.envs.predator_prey import PredatorPrey, PredatorPreyState
+from marlpipe.envs.predator_prey_hunt import Draws
 from marlpipe.types import Timestep
 
 RIGHT, DOWN, LEFT, UP, STAY, CATCH = range(6)

@@ -1,7 +1,6 @@
 """Coupled-Multi-Cart-Pole against golden numbers, hand-computed springs and a cart-by-cart simulation."""
 
 from math import cos, hypot, radians, sin, sqrt
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +9,13 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from marlpipe import graphs
+from marlpipe.envs import graphs
 from marlpipe.envs.cartpole import CartPole, CartPoleState, has_fallen, stretch
 from marlpipe.errors import UserError
 from marlpipe.types import Env, Timestep
+from tests.support.repository import CONF
 
-CONFIG = Path(__file__).parents[2] / "conf" / "env" / "cartpole.yaml"
+CONFIG = CONF / "env" / "cartpole.yaml"
 LEANING = radians(13)
 
 

@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from marlpipe.envs.coverage import nearness, occupancy, pay_the_closest, seen_landmarks, split_among_occupants
+from marlpipe.envs.navigation_coverage import (
+    nearness,
+    occupancy,
+    pay_the_closest,
+    seen_landmarks,
+    split_among_occupants,
+)
 
 
 def test_landmarks_seen_first_are_those_of_the_region_in_index_order() -> None:

@@ -1,7 +1,6 @@
 """The linear bandit against hand-computed regrets, its bounds, and the distributions that it draws from."""
 
 from math import sqrt
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +10,12 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from marlpipe.envs.linear_bandit import BanditState, LinearBandit, expected_rewards, in_ball, on_sphere, regret
+from marlpipe.envs.scene import Box, Label, Scenic
 from marlpipe.errors import UserError
-from marlpipe.scene import Box, Label, Scenic
 from marlpipe.types import Env
+from tests.support.repository import CONF
 
-CONFIG = Path(__file__).parents[2] / "conf" / "env" / "linear_bandit.yaml"
+CONFIG = CONF / "env" / "linear_bandit.yaml"
 
 # Two agents with three and again three actions in two dimensions: rows are θ*_i0, θ*_i1 and θ*_i2.
 PARAMETERS = torch.tensor([[[0.5, 0.0], [0.0, 0.5], [-0.3, -0.4]], [[0.0, 0.25], [0.4, 0.3], [0.0, 0.0]]])

@@ -1,7 +1,6 @@
 """Bounded-Cooperative-Navigation against golden numbers, hand-computed cases and a particle-by-particle simulation."""
 
 from math import cos, exp, hypot, inf, log1p, sin, sqrt
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,14 +8,16 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from marlpipe import graphs
+from marlpipe.envs import graphs
 from marlpipe.envs.navigation import Navigation, NavigationState, grid
-from marlpipe.envs.particles import REGIONS, distances
+from marlpipe.envs.navigation_particles import REGIONS, distances
+from marlpipe.envs.scene import Box, Disc, Line, Scenic
 from marlpipe.errors import UserError
-from marlpipe.scene import Box, Disc, Line, Scenic
+from marlpipe.models.graphs import neighbourhoods
 from marlpipe.types import Env, Timestep
+from tests.support.repository import CONF
 
-CONFIGS = Path(__file__).parents[2] / "conf" / "env"
+CONFIGS = CONF / "env"
 PAIR = {"agent_centres": [[0.0, 0.0], [0.0, 0.0]], "landmark_centres": [[0.0, 0.0]]}
 CROWD = {"columns": 3, "rows": 2, "column_distance": 0.4, "row_distance": 0.3, "odd_column_shift": 0.1}
 
@@ -168,7 +169,7 @@ def test_as_a_simulation_particle_by_particle(region: str) -> None:
 
 def test_the_line_of_figure_5() -> None:
     env: Env[NavigationState] = world()
-    near, far = graphs.neighbourhoods(env.spec.graph, 1), graphs.neighbourhoods(env.spec.graph, 2)
+    near, far = neighbourhoods(env.spec.graph, 1), neighbourhoods(env.spec.graph, 2)
     assert near.sum(1).tolist() == [3, 4, *[5] * 11, 4, 3]
     assert far[7].nonzero().flatten().tolist() == list(range(3, 12))
     seen = env.observe(env.reset(4, generator()))

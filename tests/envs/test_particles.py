@@ -5,8 +5,8 @@ from math import log1p
 import pytest
 import torch
 
-from marlpipe import graphs
-from marlpipe.envs.particles import REGIONS, contact_forces, contacts, distances, overlapping
+from marlpipe.envs import graphs
+from marlpipe.envs.navigation_particles import REGIONS, contact_forces, contacts, distances, overlapping
 
 
 @pytest.mark.parametrize(

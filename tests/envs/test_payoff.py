@@ -1,7 +1,6 @@
 """Matrix games: the tables that conf/env names, what they pay, and what cannot be a table."""
 
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +8,13 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from marlpipe import graphs
+from marlpipe.envs import graphs
 from marlpipe.envs.payoff import PayoffGame, PayoffState
 from marlpipe.errors import UserError
 from marlpipe.types import Env, Timestep
+from tests.support.repository import CONF
 
-CONFIGS = Path(__file__).parents[2] / "conf" / "env"
+CONFIGS = CONF / "env"
 CUBE = [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]  # three agents: 4·a_1 + 2·a_2 + a_3
 
 

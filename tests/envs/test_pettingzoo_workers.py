@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import torch
-from company import Company
-from playing import generator, random_episodes, same, world
 
 from marlpipe.envs.pettingzoo_workers import MESSAGE_S, Workers, workers_that_pay
 from marlpipe.errors import UserError
 from marlpipe.types import EpisodeBatch
+from tests.envs.company import Company
+from tests.envs.playing import generator, random_episodes, same, world
 
 
 @pytest.mark.parametrize("name", ["mpe2.simple_spread_v3", "company:Company"])

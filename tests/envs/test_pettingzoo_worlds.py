@@ -4,16 +4,16 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import company
 import numpy as np
 import pytest
 import torch
-from company import Company
 from mpe2 import simple_spread_v3
-from playing import generator, play, random_episodes, same, seeds, world
 
 from marlpipe.envs.pettingzoo_worlds import coupling
 from marlpipe.errors import UserError
+from tests.envs import company
+from tests.envs.company import Company
+from tests.envs.playing import generator, play, random_episodes, same, seeds, world
 
 MIXED = {"scout": (0, 2, "terminated"), "cook": (1, 3, "terminated"), "smith": (0, 3, "truncated")}
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from hunting import CATCH, DOWN, LEFT, RIGHT, UP, Board, Place, generator, world
 
-from marlpipe import graphs
+from marlpipe.envs import graphs
 from marlpipe.envs.predator_prey import PredatorPreyState
 from marlpipe.types import Env
+from tests.envs.hunting import CATCH, DOWN, LEFT, RIGHT, UP, Board, Place, generator, world
 
 
 def seen_in(picture: str, channels: int) -> list[float]:

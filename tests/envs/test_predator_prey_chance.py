@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from hunting import CATCH, RIGHT, STAY, Board, Place, generator, index, play, random_actions, world
 
-from marlpipe.envs.hunt import Draws, draw
 from marlpipe.envs.predator_prey import PredatorPreyState
+from marlpipe.envs.predator_prey_hunt import Draws, draw
+from tests.envs.hunting import CATCH, RIGHT, STAY, Board, Place, generator, index, play, random_actions, world
 
 
 def evenly(counts: Counter[Any], among: int, n: int) -> bool:

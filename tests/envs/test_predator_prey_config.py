@@ -1,16 +1,15 @@
 """The configs of Predator-Prey, and what no such world can be made of."""
 
-from pathlib import Path
-
 import pytest
-from composition import compose
-from hunting import world
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from marlpipe.errors import UserError
+from tests.envs.hunting import world
+from tests.support.composition import compose
+from tests.support.repository import CONF
 
-CONFIG = Path(__file__).parents[2] / "conf" / "env" / "predator_prey.yaml"
+CONFIG = CONF / "env" / "predator_prey.yaml"
 PUNISHMENTS = {"predator_prey": 0.0, "predator_prey_p05": -0.5, "predator_prey_p15": -1.5, "predator_prey_p2": -2.0}
 
 

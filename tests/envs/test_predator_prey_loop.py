@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 import torch
-from hunting import CATCH, STEPS, Place, generator, places, world
 
-from marlpipe.envs.hunt import draw
 from marlpipe.envs.predator_prey import PredatorPrey
+from marlpipe.envs.predator_prey_hunt import draw
+from tests.envs.hunting import CATCH, STEPS, Place, generator, places, world
 
 
 def plus(place: Place, step: tuple[int, int]) -> Place:

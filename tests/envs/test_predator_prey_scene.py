@@ -3,9 +3,9 @@
 from typing import Any
 
 import torch
-from hunting import CATCH, LEFT, STAY, Board
 
-from marlpipe.scene import Disc, Line
+from marlpipe.envs.scene import Disc, Line
+from tests.envs.hunting import CATCH, LEFT, STAY, Board
 
 
 def test_a_scene_shows_who_is_where() -> None:

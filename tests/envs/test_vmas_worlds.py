@@ -4,7 +4,6 @@ import random
 import subprocess
 import sys
 from math import pi
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,16 +14,17 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from marlpipe import graphs
+from marlpipe.envs import graphs
+from marlpipe.envs.scene import Disc, Label, Line, Scenic
 from marlpipe.envs.vmas_scenes import outline, paint, window
 from marlpipe.envs.vmas_worlds import VmasState, VmasWorld, checked, drawing_from, flat
 from marlpipe.errors import UserError
-from marlpipe.scene import Disc, Label, Line, Scenic
 from marlpipe.types import Env, Timestep
+from tests.support.repository import CONF
 
 vmas = pytest.importorskip("vmas")
 
-CONFIG = Path(__file__).parents[2] / "conf" / "env" / "vmas.yaml"
+CONFIG = CONF / "env" / "vmas.yaml"
 
 
 def world(scenario: str = "simple_spread", **changes: Any) -> VmasWorld:

@@ -3,11 +3,11 @@
 from typing import Any
 
 import torch
-from composition import GradientSteps, compose
 
-from marlpipe.build import build_algorithm, build_env
-from marlpipe.rollout import rollout
+from marlpipe.config.build import build_algorithm, build_env
+from marlpipe.training.rollout import rollout
 from marlpipe.types import EpisodeBatch
+from tests.support.composition import GradientSteps, compose
 
 
 def learn(*overrides: str, seed: int, updates: int, episodes: int = 64, sync_every: int = 100) -> tuple[Any, Any]:

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from composition import build, compose
-from synthetic import make_spec
 
-from marlpipe.build import build_algorithm, build_env
-from marlpipe.rollout import rollout
+from marlpipe.config.build import build_algorithm, build_env
+from marlpipe.training.rollout import rollout
 from marlpipe.types import EpisodeBatch
+from tests.support.composition import build, compose
+from tests.support.synthetic import make_spec
 
 
 def toy(seed: int) -> EpisodeBatch:

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from exploring import greedy_payoff, learn, learned_table
+
+from tests.learning.exploring import greedy_payoff, learn, learned_table
 
 
 @pytest.mark.parametrize("seed", [0])

@@ -1,7 +1,8 @@
 """GraphMIX on one-step games: it learns the one that a monotone value can hold, and not the one that it cannot."""
 
 import pytest
-from exploring import greedy_payoff, learn
+
+from tests.learning.exploring import greedy_payoff, learn
 
 
 @pytest.mark.parametrize("seed", [0])

@@ -1,7 +1,7 @@
 """What the ladder found (`make ladder`), held against theory: every method on every one-step game, ten seeds each.
 
-It reads docs/ladder.csv, or the table that MARLPIPE_LADDER names: `make ladder` checks its own. What deviates from the
-literature has a test of its own, named after it, and a paragraph in docs/results.md.
+It reads docs/figures/ladder.csv, or the table that MARLPIPE_LADDER names: `make ladder` checks its own. What deviates
+from the literature has a test of its own, named after it, and a paragraph in docs/results.md.
 """
 
 import csv
@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from composition import compose
-from monotone_fits import best_monotone_fit, fit_in_order
 from torch import Tensor
 
-from marlpipe.build import build_env
+from marlpipe.config.build import build_env
+from tests.learning.monotone_fits import best_monotone_fit, fit_in_order
+from tests.support.composition import compose
+from tests.support.repository import DOCS
 
-TABLE = Path(os.environ.get("MARLPIPE_LADDER", Path(__file__).parents[2] / "docs" / "ladder.csv"))
+TABLE = Path(os.environ.get("MARLPIPE_LADDER", DOCS / "figures" / "ladder.csv"))
 TEAM_GAMES, LOCAL_GAME = "games/ladder", "games/ladder_local"
 GAMES = ["payoff", "payoff_pymarl2", "payoff_qplex_1", "payoff_qplex_3"]
 

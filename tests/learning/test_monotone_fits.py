@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from monotone_fits import best_monotone_fit, fit_in_order
+
+from tests.learning.monotone_fits import best_monotone_fit, fit_in_order
 
 CLASSIC = torch.tensor([[8, -12, -12], [-12, 0, 0], [-12, 0, 0]], dtype=torch.float64)
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from exploring import learn
 
-from marlpipe.jacobian import violation_rate
-from marlpipe.rollout import rollout
-from marlpipe.targets import chosen
+from marlpipe.models.monotonicity.jacobian import violation_rate
+from marlpipe.models.utilities import chosen
+from marlpipe.training.rollout import rollout
+from tests.learning.exploring import learn
 
 WORLDS = {
     "payoff": ["+experiment=games/lomaq_payoff", "algo=lomaq", "profile.optimizer.lr=1e-3"],

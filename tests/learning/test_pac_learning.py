@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from exploring import greedy_payoff, learn
+
+from tests.learning.exploring import greedy_payoff, learn
 
 
 @pytest.mark.parametrize("seed", [0])

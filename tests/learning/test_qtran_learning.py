@@ -4,10 +4,10 @@ from itertools import product
 
 import pytest
 import torch
-from exploring import greedy_payoff, learn
 
-from marlpipe.rollout import rollout
-from marlpipe.targets import chosen
+from marlpipe.models.utilities import chosen
+from marlpipe.training.rollout import rollout
+from tests.learning.exploring import greedy_payoff, learn
 
 CLASSIC = "+experiment=games/classic"
 # the base form's Q_jt reads an agent's summary and action side by side: 64 features of the one drown three of the other

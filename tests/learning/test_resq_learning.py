@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from exploring import greedy_payoff, learn
 
-from marlpipe.diagnostics import value_table
-from marlpipe.rollout import rollout
+from marlpipe.training.diagnostics import value_table
+from marlpipe.training.rollout import rollout
+from tests.learning.exploring import greedy_payoff, learn
 
 
 @pytest.mark.parametrize("seed", [0])

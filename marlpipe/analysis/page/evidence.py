@@ -1,0 +1,114 @@
+"""What the runs of one environment tell: each arm in numbers with their intervals, and each against the others."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from marlpipe.analysis.arms import Arm
+from marlpipe.analysis.statistics.absolute_metric import measured_again
+from marlpipe.analysis.statistics.aggregates import iqm
+from marlpipe.analysis.statistics.bootstrap import Band, Interval, curve_interval, interval
+from marlpipe.analysis.statistics.curves import FEW_SEEDS, common_grid, on_grid
+from marlpipe.analysis.statistics.profiles import performance_profile, probability_of_improvement
+from marlpipe.analysis.summaries import ArmSummary, compare, verdict
+from marlpipe.runs.curve import area_under_curve, final_return
+
+MOST_GRID_POINTS = 200  # of a band and of a profile
+MOST_PAIRED = 12  # arms, the best ones, of which each is set against each other: a larger matrix cannot be read
+Names = tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ArmEvidence:
+    """One arm. Without an evaluated run, numbers are NaN and arrays empty."""
+
+    summary: ArmSummary
+    finals: Float[np.ndarray, " R"]  # of the counted runs: the mean return of the last tenth of their evaluations
+    final: Interval
+    area: Interval
+    absolute: Interval | None  # mean return of the best policies, where each counted run's was measured again
+    grid: Int[np.ndarray, " G"]  # env steps that all counted runs have passed
+    band: Band
+    profile: Band  # at the thresholds of the environment
+
+    @property
+    def arm(self) -> Arm:
+        return self.summary.arm
+
+    @property
+    def few(self) -> bool:
+        """Whether it has too few runs for a band to mean much: they are shown one by one then."""
+        return len(self.finals) < FEW_SEEDS
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EnvEvidence:
+    """All arms of one environment, best first."""
+
+    env: str
+    arms: tuple[ArmEvidence, ...]
+    thresholds: Float[np.ndarray, " G"]  # of the profiles, in units of return
+    improvement: Mapping[Names, Interval]  # how likely a run of the first is better than one of the second
+    verdict: str | None
+
+
+def evidence(env: str, arms: Sequence[Arm]) -> EnvEvidence:
+    """Everything at once; the same runs give the same numbers."""
+    summaries = compare(arms)
+    finals = {arm.name: _scores(arm) for arm in arms}
+    told = np.concatenate([*finals.values(), []])
+    told = told[np.isfinite(told)]
+    thresholds = np.linspace(told.min(), told.max(), 101) if len(told) else np.array([])
+    weighed = [_weighed(env, summary, finals[summary.arm.name], thresholds) for summary in summaries]
+    ordered = sorted(weighed, key=lambda one: math.inf if math.isnan(one.final.point) else -one.final.point)
+    paired = [one for one in ordered if not one.arm.partial and not math.isnan(one.final.point)][:MOST_PAIRED]
+    return EnvEvidence(
+        env=env,
+        arms=tuple(ordered),
+        thresholds=thresholds,
+        improvement=improvements({one.arm.name: {env: one.finals} for one in paired}),
+        verdict=verdict(summaries),
+    )
+
+
+def improvements(scores: Mapping[str, Mapping[str, Float[np.ndarray, " _"]]]) -> dict[Names, Interval]:
+    """Each arm against each other one; of the two ways to look at a pair, one follows from the other."""
+    found: dict[Names, Interval] = {}
+    names = list(scores)
+    for number, ours in enumerate(names):
+        for theirs in names[number + 1 :]:
+            one = probability_of_improvement(scores[ours], scores[theirs])
+            found[ours, theirs] = one
+            found[theirs, ours] = one._replace(
+                point=1 - one.point, low=1 - one.high, high=1 - one.low, points=tuple(1 - point for point in one.points)
+            )
+    return found
+
+
+def _weighed(
+    env: str, summary: ArmSummary, finals: Float[np.ndarray, " R"], thresholds: Float[np.ndarray, " G"]
+) -> ArmEvidence:
+    curves = [(run.env_steps, run.returns) for run in summary.arm.counted]
+    grid = common_grid(curves)
+    if len(grid) > MOST_GRID_POINTS:
+        grid = grid[np.linspace(0, len(grid) - 1, MOST_GRID_POINTS).round().astype(np.int64)]
+    areas = np.array([area_under_curve(*curve) for curve in curves])
+    measured = [measured_again(run) for run in summary.arm.counted]
+    absolutes = np.array([np.mean(returns) for returns in measured if returns])
+    return ArmEvidence(
+        summary=summary,
+        finals=finals,
+        final=interval({env: finals}, iqm),
+        area=interval({env: areas}, iqm),
+        absolute=interval({env: absolutes}, iqm) if all(measured) and measured else None,
+        grid=grid,
+        band=curve_interval(on_grid(curves, grid), iqm),
+        profile=performance_profile({env: finals}, thresholds),
+    )
+
+
+def _scores(arm: Arm) -> Float[np.ndarray, " R"]:
+    return np.array([final_return(run.returns) for run in arm.counted], dtype=np.float64)

@@ -1,0 +1,70 @@
+"""All runs that were found, in whatever state: those that can be compared, and those that cannot, with the reason."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from marlpipe.analysis.evaluated_runs import Run, load_run
+from marlpipe.errors import UserError
+from marlpipe.runs.find import find_folders
+from marlpipe.runs.identity import run_record
+from marlpipe.runs.standing import Look, look
+from marlpipe.runs.text import plain
+
+LARGEST_RETURN = 1e100  # its square is a number too
+Records = Mapping[Path, Mapping[str, Any]]  # of runs, by their folders
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Found:
+    """A run as it stands."""
+
+    look: Look
+    run: Run | None  # None where it cannot be read
+    refusal: str | None = None  # why
+    record: Mapping[str, Any]  # all of run.json, as it was when the run was read
+
+    @property
+    def state(self) -> str:
+        return "refused" if self.refusal else self.look.state
+
+    @property
+    def reason(self) -> str | None:
+        return self.refusal or self.look.reason
+
+
+def find(roots: Iterable[Path]) -> list[Found]:
+    """All runs in and below some folders, in the order of their paths; one that cannot be read stops no other.
+
+    Raises:
+        UserError: a root does not exist, or there is no run below any.
+    """
+    return [_found(one) for one in look(find_folders(roots))]
+
+
+def _found(one: Look) -> Found:
+    if one.told.refusal:
+        return _refused(one, one.told.refusal)
+    try:
+        run = load_run(one.told.folder.path)
+        _check_returns(run)
+        record = run_record(run.folder)
+    except UserError as error:
+        return _refused(one, plain(str(error)))
+    return Found(look=one, run=run, record=record)
+
+
+def _refused(one: Look, reason: str) -> Found:
+    return Found(look=one, run=None, refusal=reason, record={})
+
+
+def _check_returns(run: Run) -> None:
+    known = np.abs(run.returns[np.isfinite(run.returns)])
+    if known.max(initial=0.0) > LARGEST_RETURN:
+        raise UserError(
+            f"{run.folder.metrics}: an evaluation returned {known.max():.3g}, of which nothing can be computed.\n"
+            f"  valid: up to {LARGEST_RETURN:.0e}\n  next: remove that line, or leave this run out"
+        )

@@ -1,0 +1,69 @@
+"""The pictures and short films that lie in a run's folder, as they can stand in a page."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from marlpipe.errors import UserError
+from marlpipe.runs.folder import PICTURES, RunFolder
+from marlpipe.runs.links import check_inside
+from marlpipe.runs.text import plain
+
+PLACES = ("figures", "evaluation")  # below the run's folder, beside `RunFolder.pictures`
+LARGEST = 150_000  # bytes of one picture
+LARGEST_SUM = 2_500_000  # bytes of all pictures of a page: a page has to open at once
+KEPT_FREE = LARGEST_SUM // 2  # for the first picture of each run
+MOST = 12  # of a run
+KINDS = {b"\x89PNG\r\n\x1a\n": "png", b"GIF87a": "gif", b"GIF89a": "gif"}  # by how the file begins
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG or GIF file. `source` is a data URI, or None where it was left out; `name` says why then."""
+
+    name: str
+    source: str | None
+
+
+class Album:
+    """Hands out pictures until the page is full. The first of a run, its last evaluation's, has more room than others.
+
+    So where not all films fit, many runs have their last one, instead of a few runs all of theirs.
+    """
+
+    def __init__(self) -> None:
+        self.left = LARGEST_SUM
+
+    def of(self, folder: RunFolder) -> Iterator[Picture]:
+        """The first pictures of a run, small enough or not; never from outside of its folder."""
+        paths = [*reversed(pictures_in(folder.pictures))]
+        paths += [path for place in PLACES for path in pictures_in(folder.path / place)]
+        for number, path in enumerate(paths[:MOST]):
+            yield self._picture(path, folder, room=self.left - (KEPT_FREE if number else 0))
+        if len(paths) > MOST:
+            yield Picture(f"and {len(paths) - MOST} more in the run's folder", None)
+
+    def _picture(self, path: Path, folder: RunFolder, room: int) -> Picture:
+        name = plain(str(path.relative_to(folder.path)), keep="")
+        unreadable = Picture(f"{name}: cannot be read", None)
+        if not path.is_file():  # a pipe would keep its reader waiting
+            return unreadable
+        try:
+            check_inside(path, folder.path)
+            with path.open("rb") as file:
+                content = file.read(LARGEST + 1)
+        except (OSError, UserError):
+            return unreadable
+        kind = next((kind for beginning, kind in KINDS.items() if content.startswith(beginning)), None)
+        if kind is None:
+            return Picture(f"{name}: is neither a PNG nor a GIF file", None)
+        if len(content) > min(LARGEST, room):
+            return Picture(f"{name}: left out, it is too large for this page", None)
+        self.left -= len(content)
+        return Picture(name, f"data:image/{kind};base64,{b64encode(content).decode()}")
+
+
+def pictures_in(place: Path) -> list[Path]:
+    """By name, which for pictures of evaluations is by time; without those that are being written."""
+    return sorted(path for path in place.glob("[!.]*") if path.suffix in PICTURES)

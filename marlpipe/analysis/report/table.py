@@ -1,0 +1,151 @@
+"""The comparison as a table: for a person on the terminal, and as CSV for everything else."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from marlpipe.analysis.evaluated_runs import Run
+from marlpipe.analysis.statistics.curves import FEW_SEEDS, Spread
+from marlpipe.analysis.summaries import ArmSummary, verdict
+from marlpipe.runs.display import COLOURS, duration
+
+COLUMNS = (
+    "env",
+    "arm",
+    "runs",
+    "finished",
+    "failed",
+    "seeds_counted",
+    "partial",
+    "final_return_mean",
+    "final_return_std",
+    "area_mean",
+    "area_std",
+    "rival",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "indicative",
+    "env_steps_per_s",
+    "wall_s",
+)
+
+
+def comparison_table(env: str, summaries: Sequence[ArmSummary]) -> RenderableType:
+    """The arms of one environment, best first, with the verdict and the failed runs below.
+
+    Each arm stands against the best of the others, with the 95 % bootstrap interval of the difference in brackets.
+    """
+    table = Table(
+        title=Text(env, style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    for heading in ("arm", "seeds", "final return", "area", "against the best other", "env steps/s", "wall"):
+        # where the terminal is narrow, these two can break in a readable way
+        table.add_column(
+            heading,
+            justify="left" if heading == "arm" else "right",
+            no_wrap=heading not in ("seeds", "against the best other"),
+            overflow="fold",
+        )
+    for summary in sorted(summaries, key=_best_first):
+        table.add_row(
+            Text(summary.arm.name + (" (so far)" if summary.arm.partial else "")),
+            _seeds(summary),
+            _spread(summary.final),
+            _spread(summary.area),
+            _difference(summary),
+            "–" if summary.env_steps_per_s is None else f"{summary.env_steps_per_s:,.0f}",
+            duration(summary.wall_s),
+        )
+    below = [Text(said, style="bold")] if (said := verdict(summaries)) else []
+    marked = [summary for summary in summaries if summary.difference and summary.difference.indicative]
+    if any(not math.isnan(summary.difference.low) for summary in marked if summary.difference):
+        below.append(Text(f"* only indicative: fewer than {FEW_SEEDS} seeds", style="dim"))
+    if any(len(summary.arm.counted) > 1 for summary in summaries):
+        below.append(Text("± is one standard deviation over seeds, [ ] a 95 % bootstrap interval", style="dim"))
+    return Group(table, *below, *_failures([run for summary in summaries for run in summary.arm.runs]))
+
+
+def comparison_csv(comparisons: Mapping[str, Sequence[ArmSummary]]) -> str:
+    """The same numbers, unrounded, one row per environment and arm; what is not known stays empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for env, summaries in comparisons.items():
+        for summary in summaries:
+            writer.writerow({name: _cell(value) for name, value in _row(env, summary).items()})
+    return text.getvalue()
+
+
+def _row(env: str, summary: ArmSummary) -> dict[str, str | float | int | bool | None]:
+    difference = summary.difference
+    return {
+        "env": env,
+        "arm": summary.arm.name,
+        "runs": len(summary.arm.runs),
+        "finished": summary.states.get("finished", 0),
+        "failed": summary.states.get("failed", 0),
+        "seeds_counted": summary.final.n,
+        "partial": summary.arm.partial,
+        "final_return_mean": summary.final.mean,
+        "final_return_std": summary.final.std,
+        "area_mean": summary.area.mean,
+        "area_std": summary.area.std,
+        "rival": summary.rival,
+        "difference": difference.mean if difference else None,
+        "difference_low": difference.low if difference else None,
+        "difference_high": difference.high if difference else None,
+        "indicative": difference.indicative if difference else None,
+        "env_steps_per_s": summary.env_steps_per_s,
+        "wall_s": summary.wall_s,
+    }
+
+
+def _cell(value: str | float | int | bool | None) -> str | float | int | bool:
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
+
+
+def _best_first(summary: ArmSummary) -> float:
+    return math.inf if math.isnan(summary.final.mean) else -summary.final.mean
+
+
+def _spread(values: Spread) -> str:
+    if values.n == 0:
+        return "–"
+    return f"{values.mean:.4g}" + ("" if math.isnan(values.std) else f" ± {values.std:.2g}")
+
+
+def _seeds(summary: ArmSummary) -> Text:
+    """How many were counted, and what became of the others."""
+    said = Text(str(summary.final.n))
+    for state, n in summary.states.items():
+        if state != "finished":
+            said.append(f", {n} {state}", style=COLOURS[state])
+    return said
+
+
+def _difference(summary: ArmSummary) -> str:
+    difference = summary.difference
+    if difference is None:
+        return "–"
+    if math.isnan(difference.low):
+        return f"{difference.mean:+.3g}"
+    mark = "*" if difference.indicative else ""
+    return f"{difference.mean:+.3g} [{difference.low:+.3g}, {difference.high:+.3g}]{mark}"
+
+
+def _failures(runs: Sequence[Run]) -> list[Text]:
+    failed = [run for run in runs if run.status.state == "failed"]
+    if not failed:
+        return []
+    lines = [Text(f"{len(failed)} failed:", style="bold red")]
+    for run in failed:
+        reason = (run.status.reason or "no reason was recorded").splitlines()[0]
+        lines.append(Text(f"  {run.identity.label} seed={run.identity.seed}: {reason}\n    {run.folder.console}"))
+    return lines

@@ -1,0 +1,77 @@
+"""What a comparison comes down to: numbers per arm, and who is better by how much."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from marlpipe.analysis.arms import Arm
+from marlpipe.analysis.statistics.curves import Spread, spread
+from marlpipe.analysis.statistics.differences import Difference, bootstrap_difference
+from marlpipe.runs.curve import area_under_curve, final_return
+from marlpipe.runs.status import State
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmSummary:
+    """One arm in numbers. Spreads are over its counted runs."""
+
+    arm: Arm
+    final: Spread  # mean return of the last tenth of the evaluations
+    area: Spread  # mean height of the learning curve
+    env_steps_per_s: float | None
+    wall_s: float | None  # of one run, on average
+    states: dict[State, int]
+    rival: str | None = None  # the best other arm
+    difference: Difference | None = None  # of the final return, to the rival's
+
+
+def compare(arms: Sequence[Arm]) -> list[ArmSummary]:
+    """One summary per arm of an environment, each against the best of the others.
+
+    An arm without a finished run is compared with none: a return half-way says nothing of the one at the end.
+    """
+    summaries = [_summary(arm) for arm in arms]
+    finals = {arm.name: [final_return(run.returns) for run in arm.counted] for arm in arms if not arm.partial}
+    compared = [summary for summary in summaries if summary.arm.name in finals and not math.isnan(summary.final.mean)]
+    told = []
+    for summary in summaries:
+        others = [other for other in compared if other is not summary]
+        if summary not in compared or not others:
+            told.append(summary)
+            continue
+        rival = max(others, key=lambda other: other.final.mean).arm.name
+        difference = bootstrap_difference(finals[summary.arm.name], finals[rival])
+        told.append(replace(summary, rival=rival, difference=difference))
+    return told
+
+
+def verdict(summaries: Sequence[ArmSummary]) -> str | None:
+    """Who is better by how much, in one sentence: the best arm against the second. None without two to compare."""
+    compared = [summary for summary in summaries if summary.difference is not None]
+    if not compared:
+        return None
+    best = max(compared, key=lambda summary: summary.final.mean)
+    difference = best.difference
+    assert difference is not None
+    gap = f"{difference.mean:.4g}"
+    if math.isnan(difference.low):
+        return f"{best.arm.name} ends {gap} above {best.rival}; one run of an arm says nothing about its spread"
+    interval = f"95 % interval {difference.low:.4g} to {difference.high:.4g}"
+    few = ", only indicative: fewer than 5 seeds" if difference.indicative else ""
+    if difference.clear:
+        return f"{best.arm.name} is better than {best.rival} by {gap} ({interval}{few})"
+    return f"{best.arm.name} and {best.rival} cannot be told apart: difference {gap} ({interval}{few})"
+
+
+def _summary(arm: Arm) -> ArmSummary:
+    speeds = [run.status.env_steps_per_s for run in arm.counted if run.status.env_steps_per_s is not None]
+    times = [run.status.wall_s for run in arm.counted if run.status.wall_s is not None]
+    return ArmSummary(
+        arm=arm,
+        final=spread([final_return(run.returns) for run in arm.counted]),
+        area=spread([area_under_curve(run.env_steps, run.returns) for run in arm.counted]),
+        env_steps_per_s=spread(speeds).mean if speeds else None,
+        wall_s=spread(times).mean if times else None,
+        states=dict(Counter(run.status.state for run in arm.runs)),
+    )

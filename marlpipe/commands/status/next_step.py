@@ -1,0 +1,45 @@
+"""What a person can do about runs that will not finish by themselves."""
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from marlpipe.runs.standing import Look
+from marlpipe.runs.text import plain
+
+ENDED_EARLY = {"failed", "interrupted", "lost"}
+MODULE = re.compile(r"marlpipe(\.\w+)*", re.ASCII)
+
+
+def missing(looks: Sequence[Look]) -> list[Look]:
+    """The runs that somebody has to start again.
+
+    One that waits for no cluster waits for the process that started its grid, which is alive as long as a run is.
+    """
+    orphaned = {"queued"} if all(look.state != "running" for look in looks) else set()
+    return [
+        look for look in looks if look.state in ENDED_EARLY or (look.state in orphaned and look.told.submitted is None)
+    ]
+
+
+def commands(looks: Sequence[Look]) -> list[str]:
+    """What starts them, each command once, that of most runs first; none where the folders do not tell."""
+    typed = Counter(look.told.command for look in looks if look.told.command)
+    found = [pasteable(command) for command, _ in typed.most_common()]
+    return list(dict.fromkeys(command for command in found if command))
+
+
+def pasteable(command: str) -> str | None:
+    """A command of ours that does nothing else in whatever shell, also if a stranger wrote it; None for any other."""
+    try:
+        words = shlex.split(plain(command, keep=""))
+    except ValueError:
+        return None
+    for at, word in enumerate(words):
+        if at and words[at - 1] == "-m" and MODULE.fullmatch(word):
+            return f"python -m {shlex.join(words[at:])}"
+        if Path(word).name == "marlpipe" and at < 2:  # the installed program, with or without its interpreter
+            return shlex.join(["python", "-m", "marlpipe", *words[at + 1 :]])
+    return None

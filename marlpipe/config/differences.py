@@ -1,0 +1,77 @@
+"""marlpipe/config/differences.py"""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from marlpipe.config.naming import INCIDENTAL, INCIDENTAL_KEYS
+from marlpipe.runs.text import plain
+
+ABSENT = object()
+
+
+Difference = tuple[tuple[str, ...], Any, Any]  # the path of a key, and its values in A and in B
+
+
+def whole(lines: str) -> Text:
+    """Text that is not broken where the console ends: paths are there to be copied."""
+    return Text(plain(lines), no_wrap=True, overflow="ignore")
+
+
+def differences(a: Any, b: Any, path: tuple[str, ...] = ()) -> Iterator[Difference]:
+    """The keys that differ, in the order of A, with those that only B has after their siblings.
+
+    Values are the same if an arm's hash cannot tell them apart: 5 and 5.0 are not.
+    """
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in dict.fromkeys([*a, *b]):
+            yield from differences(a.get(key, ABSENT), b.get(key, ABSENT), (*path, str(key)))
+    elif a is ABSENT or b is ABSENT or json.dumps(a, sort_keys=True) != json.dumps(b, sort_keys=True):
+        yield path, a, b
+
+
+def incidental(path: tuple[str, ...]) -> bool:
+    """Whether the key, by its path, has no part in the name of an arm."""
+    return path[0] in INCIDENTAL or path[:2] in INCIDENTAL_KEYS
+
+
+def add_section(table: Table, rows: list[Difference], *heading: str) -> None:
+    """Rows below the cells of their heading, if they have one."""
+    if rows and heading:
+        table.add_row(*(Text(plain(cell), style="bold") for cell in heading))
+    for path, a, b in rows:
+        table.add_row(Text(plain(".".join(path))), told(path[-1], a), told(path[-1], b))
+    table.add_section()
+
+
+def told(key: str, value: Any) -> Text:
+    """A value as a cell: as it is typed, a class or function without our package's name."""
+    if value is ABSENT:
+        return Text("no such key", style="dim")
+    if not isinstance(value, str):
+        return Text(plain(short(value)))
+    if key == "_target_":
+        return Text(plain(value.removeprefix("marlpipe.")))
+    with suppress(ValueError, RecursionError):  # in quotes where it would be read as something else
+        json.loads(value)
+        return Text(plain(short(value)))
+    return Text(plain(value) or '""')
+
+
+def short(value: Any) -> str:
+    """JSON, but for functions and parts: `targets.lambda_targets(trace_decay=0.6, …)`, a partial's with dots."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(short, value))}]"
+    if not isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    if value.get("_target_") == "hydra.utils.get_method":
+        return str(value.get("path")).removeprefix("marlpipe.")
+    given = {key: short(part) for key, part in value.items() if key not in ("_target_", "_partial_")}
+    if "_target_" not in value:
+        return f"{{{', '.join(f'{key}: {part}' for key, part in given.items())}}}"
+    takes = [f"{key}={part}" for key, part in given.items()] + ["…"] * bool(value.get("_partial_"))
+    return f"{str(value['_target_']).removeprefix('marlpipe.')}({', '.join(takes)})"

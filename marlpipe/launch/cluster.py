@@ -1,0 +1,198 @@
+"""Submits a grid to a cluster and leaves: what becomes of it is in the run folders, and needs nobody to wait for it."""
+
+import logging
+import subprocess
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, configure_log, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+from submitit.core.core import Executor
+from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+from marlpipe.errors import UserError, unknown
+from marlpipe.launch.application import Application
+from marlpipe.launch.cluster_job import Run, RunsOfOneJob
+from marlpipe.launch.cluster_plan import Array, Resources, arrays, check_numbers, needed
+from marlpipe.launch.job_configs import Arms
+from marlpipe.runs.files import read_json, write_json
+from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.lock import owner
+from marlpipe.runs.provenance import command_line, origin
+
+log = logging.getLogger(__name__)
+
+
+class ClusterLauncher(Launcher):
+    """A Hydra launcher that hands runs to a queue. Runs that are done, or waiting or running already, are left alone.
+
+    Args:
+        gpus, hours, cpus, memory_gib, runs_per_job: what jobs ask for, see `Resources`.
+        algo, env: for options of these groups, resources that differ.
+        grace_s: seconds between the warning that a job is about to be ended and its end.
+        requeues: how often a job that ran out of time is started again.
+        dry_run: only tell what would be submitted.
+    """
+
+    cluster: str  # its name in submission.json
+
+    def __init__(
+        self,
+        *,
+        gpus: int,
+        cpus: int,
+        memory_gib: float,
+        hours: float,
+        runs_per_job: int,
+        algo: Mapping[str, Any],
+        env: Mapping[str, Any],
+        grace_s: int,
+        requeues: int,
+        dry_run: bool,
+    ) -> None:
+        self._usual = Resources(gpus=gpus, cpus=cpus, memory_gib=memory_gib, hours=hours, runs_per_job=runs_per_job)
+        check_numbers(grace_s=(grace_s, 1), requeues=(requeues, 0))
+        self._own = {"algo": algo, "env": env}
+        self._grace_s, self._requeues, self._dry_run = grace_s, requeues, dry_run
+
+    @abstractmethod
+    def executor(self, resources: Resources, runs: int, folder: Path) -> Executor:
+        """What submits jobs of so many runs each, and keeps its own files in a folder."""
+
+    @abstractmethod
+    def script(self, array: Array, folder: Path) -> str:
+        """What would be submitted, for a person."""
+
+    @abstractmethod
+    def largest_array(self) -> int:
+        """How many jobs can be submitted at once."""
+
+    @abstractmethod
+    def queued_jobs(self) -> set[str]:
+        """The jobs that wait or run."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """What Hydra hands over before the launch."""
+        self._application = Application(context=hydra_context, task=task_function)
+        self._config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Submits what is not done, waiting or running. Two lists of overrides that would share a folder are one run.
+
+        Returns:
+            Nothing: no job is over yet.
+
+        Raises:
+            UserError: there is no such cluster here, it refuses the jobs, or a folder cannot be written.
+            SystemExit: with 0, after a dry run.
+        """
+        setup_globals()
+        configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
+        self._application.check_importable()
+        self._check_names()
+        arms = Arms(self._application.context, self._config)
+        asked = list(enumerate(job_overrides, initial_job_idx))
+        unique = {arms.folder(overrides, number): (overrides, number) for number, overrides in asked}
+        left = self._left(list(unique))
+        configs = [arms.config(*unique[folder]) for folder in left]
+        planned = arrays([self._needed(config) for config in configs], self.largest_array())
+        kept = Path(str(self._config.hydra.sweep.dir)).absolute() / ".jobs"  # submitit's own files
+        if self._dry_run:
+            for array in planned:
+                print(f"\n# {told(array)}\n{self.script(array, kept)}")
+            print(f"\nnothing was submitted: {total(planned)}")
+            raise SystemExit(0)
+        for array in planned:
+            jobs = [[(left[number], configs[number]) for number in job] for job in array.jobs]
+            self._submit(array, jobs, kept)
+        return []
+
+    def _left(self, folders: Sequence[Path]) -> list[Path]:
+        """The runs that nobody does and that are not done."""
+        queued = self.queued_jobs()
+        finished = [folder for folder in folders if RunFolder(folder).status.state == "finished"]
+        owned = [folder for folder in folders if owner(RunFolder(folder).lock)]
+        waiting = [
+            folder
+            for folder in folders
+            if folder not in finished and (read_json(RunFolder(folder).submission) or {}).get("job") in queued
+        ]
+        busy = {*finished, *owned, *waiting}
+        log.info(
+            "%d runs: %d finished, %d running or queued already, %d to submit",
+            len(folders),
+            len(finished),
+            len({*owned, *waiting} - {*finished}),
+            len(folders) - len(busy),
+        )
+        return [folder for folder in folders if folder not in busy]
+
+    def _check_names(self) -> None:
+        for group, own in self._own.items():
+            valid = self._application.context.config_loader.get_group_options(group)
+            for option in own:
+                if valid and option not in valid:
+                    raise unknown(f"hydra.launcher.{group}: the option", str(option), valid)
+
+    def _needed(self, config: DictConfig) -> Resources:
+        chosen = config.hydra.runtime.choices
+        need = needed(self._usual, {group: own.get(str(chosen.get(group))) for group, own in self._own.items()})
+        if 60 * need.minutes <= self._grace_s:
+            raise UserError(
+                f"hydra.launcher.hours={need.hours:g} leaves no time beside hydra.launcher.grace_s={self._grace_s}\n"
+                "  valid: a time limit that is longer than the seconds that a run gets to save itself"
+            )
+        return need
+
+    def _submit(self, array: Array, jobs: Sequence[Sequence[tuple[Path, DictConfig]]], kept: Path) -> None:
+        calls = [
+            RunsOfOneJob(
+                runs=[Run(folder=folder, call=self._application.call(config)) for folder, config in job],
+                threads=array.resources.cpus,
+                memory_gib=array.resources.memory_gib,
+                grace_s=self._grace_s,
+                preload=self._application.preload(job[0][1]),
+                command=command_line(),
+            )
+            for job in jobs
+        ]
+        folders = [[RunFolder(folder).create() for folder, _ in job] for job in jobs]
+        for folder in (folder for job in folders for folder in job):
+            folder.submission.unlink(missing_ok=True)  # that of a job that is over
+            folder.update_status(state="queued", reason=None)
+        executor = self.executor(array.resources, len(jobs[0]), kept)
+        try:
+            with executor.batch():
+                submitted = [executor.submit(call) for call in calls]
+        except (FailedSubmissionError, FailedJobError, subprocess.CalledProcessError, OSError) as error:
+            for folder in (folder for job in folders for folder in job):
+                folder.update_status(state="interrupted", reason="it could not be submitted")
+            raise UserError(f"{self.cluster} refused {told(array)}:\n  {error}") from error
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        for job, runs in zip(submitted, folders, strict=True):
+            for folder in runs:
+                entry = {"job": job.job_id, "cluster": self.cluster, "submitted": now, "log": str(job.paths.stdout)}
+                write_json(folder.submission, {**entry, "command": command_line(), "code": origin()["git"]})
+        ids = [job.job_id for job in submitted]
+        log.info("%s: %s", told(array), ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}")
+
+
+def told(array: Array) -> str:
+    """An array in words."""
+    need, jobs = array.resources, len(array.jobs)
+    cores, memory = need.of_job(len(array.jobs[0]))
+    each = f"{need.gpus} GPU, {cores} cores, {memory:g} GiB, at most {need.hours:g} h"
+    runs = "1 run" if len(array.jobs[0]) == 1 else f"{len(array.jobs[0])} runs"
+    return f"{jobs} job{'s' * (jobs > 1)} of {runs} ({each} each)"
+
+
+def total(planned: Sequence[Array]) -> str:
+    """What all arrays come to."""
+    jobs, runs = sum(len(array.jobs) for array in planned), sum(array.runs for array in planned)
+    gpu, core = sum(array.gpu_hours for array in planned), sum(array.core_hours for array in planned)
+    return f"{runs} runs in {jobs} jobs, at most {gpu:g} GPU-hours and {core:g} core-hours without requeues"

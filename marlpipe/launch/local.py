@@ -1,0 +1,148 @@
+"""Runs a grid on this machine: a process of its own for every run, as many at once as cores and memory allow."""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from hydra.core.utils import JobReturn, configure_log, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from marlpipe.errors import UserError
+from marlpipe.launch.application import Application, job_return
+from marlpipe.launch.free_memory import GIB, Memory
+from marlpipe.launch.job_configs import Arms
+from marlpipe.launch.pool import RunPool
+from marlpipe.launch.run_process import Job
+from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.live import GridDisplay
+from marlpipe.runs.lock import owner
+from marlpipe.runs.provenance import COMMAND_VARIABLE, command_line, cores
+
+THREADS_VARIABLE = "MARLPIPE_THREADS"
+
+log = logging.getLogger(__name__)
+
+
+class LocalLauncher(Launcher):
+    """A Hydra launcher for grids of small runs.
+
+    What becomes of each run is in its folder's status file. A run that fails neither stops the others nor makes the
+    sweep raise: whoever reports on the sweep reads the status files.
+
+    Args:
+        processes: runs at the same time. None: as many as there are runs, at most one per core.
+        threads: threads of each run. None: the cores divided by the processes.
+        memory_gib: what a run needs at most, in GiB. None: 2, or the largest peak seen so far. A run that would not
+            fit waits.
+        grace_s: seconds that runs get to save themselves after a Ctrl-C, before they are terminated.
+    """
+
+    def __init__(
+        self,
+        *,
+        processes: int | None = None,
+        threads: int | None = None,
+        memory_gib: float | None = None,
+        grace_s: float = 30.0,
+    ) -> None:
+        for name, given in (("processes", processes), ("threads", threads)):
+            if given is not None and given < 1:
+                raise UserError(f"hydra.launcher.{name}={given} is not possible\n  valid: 1 or more, or null to choose")
+        if memory_gib is not None and memory_gib < 0:
+            raise UserError(f"hydra.launcher.memory_gib={memory_gib} is not possible\n  valid: 0 or more, or null")
+        self._processes = processes
+        self._threads = threads
+        self._memory_gib = memory_gib
+        self._grace_s = grace_s
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """What Hydra hands over before the launch."""
+        self._application = Application(context=hydra_context, task=task_function)
+        self._config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Runs a job per list of overrides, but for those that are finished. Two that would share a folder are one run.
+
+        Raises:
+            UserError: the task function cannot be imported by another process, or a folder cannot be written.
+            SystemExit: with 130, after a Ctrl-C and once all runs have stopped.
+        """
+        setup_globals()
+        configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
+        self._application.check_importable()
+        processes, threads = share_cores(
+            runs=len(job_overrides), cores=cores(), processes=self._processes, threads=self._threads
+        )
+        environment = {
+            **os.environ,
+            COMMAND_VARIABLE: command_line(),
+            THREADS_VARIABLE: str(threads),
+            "OMP_NUM_THREADS": str(threads),
+        }
+        arms = Arms(self._application.context, self._config)
+        first = arms.config(job_overrides[0], initial_job_idx)
+        memory = Memory(peak_gib=self._memory_gib)
+        pool = RunPool(  # it imports the runs' code while the configs are composed
+            processes=processes,
+            preload=self._application.preload(first),
+            environment=environment,
+            grace_s=self._grace_s,
+            memory=memory,
+        )
+        asked = list(enumerate(job_overrides, initial_job_idx))
+        folders = [arms.folder(overrides, number) for number, overrides in asked]
+        unique = dict(zip(folders, asked, strict=True))
+        left = [folder for folder in unique if RunFolder(folder).create().status.state != "finished"]
+        log.info(
+            "%d runs, %d finished already, %d at a time, %d threads each%s",
+            len(unique),
+            len(unique) - len(left),
+            min(processes, len(unique)),
+            threads,
+            _told(memory),
+        )
+        call = self._application.call
+        configs = [arms.config(overrides, number) for number, overrides in map(unique.__getitem__, left)]
+        jobs = [
+            Job(call=call(config), folder=folder, environment=environment)
+            for folder, config in zip(left, configs, strict=True)
+        ]
+        values = dict(zip(left, _run(pool, jobs), strict=True)) if left else {}
+        name = first.hydra.job.name
+        return [
+            job_return(name, overrides, values.get(folder))
+            for folder, overrides in zip(folders, job_overrides, strict=True)
+        ]
+
+
+def _run(pool: RunPool, jobs: Sequence[Job]) -> list[float | int | None]:
+    folders = [RunFolder(job.folder) for job in jobs]
+    for folder in folders:
+        if owner(folder.lock) is None:
+            folder.submission.unlink(missing_ok=True)  # to a cluster, earlier
+            folder.update_status(state="queued", reason=None)
+    try:
+        with GridDisplay(folders=folders) as display:
+            return pool.run(jobs, display.refresh)
+    except KeyboardInterrupt:
+        print("stopped. The same command goes on where the runs left off.", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def share_cores(*, runs: int, cores: int, processes: int | None, threads: int | None) -> tuple[int, int]:
+    """How many runs at a time, and how many threads each, so that all cores work and none is fought over.
+
+    What is given stays as it is, even where that asks for more than there is.
+    """
+    if processes is None:
+        processes = max(1, min(runs, cores // (threads or 1)))
+    return processes, threads or max(1, cores // processes)
+
+
+def _told(memory: Memory) -> str:
+    if memory.free is None:
+        return ""
+    return f"; {memory.free / GIB:.1f} GiB of memory are free, and a run may need {memory.peak / GIB:.1f} GiB"

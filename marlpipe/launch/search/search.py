@@ -1,0 +1,166 @@
+"""One search: what it is, how it goes on, and what it says meanwhile."""
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from optuna import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from marlpipe.config.compose import composed, parsed
+from marlpipe.config.folder import config_folder
+from marlpipe.config.naming import defining_config, run_folder
+from marlpipe.config.plan import check_run
+from marlpipe.config.search_space import divided
+from marlpipe.errors import Bound, UserError
+from marlpipe.launch.search.outcome import Outcome, outcome
+from marlpipe.launch.search.proposals import Sampler, distribution, propose
+from marlpipe.launch.search.report import Kept, best_of, report
+from marlpipe.launch.search.storage import Storage
+from marlpipe.runs.files import explained
+from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.lock import FolderLock
+
+
+class Searching:
+    """Proposes trials, each a few values that all its runs share, one run per seed, and keeps what they came to.
+
+    Args:
+        name: of the folder of its records; None: after the algorithm and the world.
+        folder: where that lies.
+        n_trials: in all, those of earlier sessions counted.
+        trials_at_once: that are proposed together.
+        last: evaluations of each run that count.
+        sampler: of Optuna, but for its seed.
+        sampler_seed: from which each trial's is made.
+
+    Raises:
+        UserError: a number is out of its bounds.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None,
+        folder: str,
+        n_trials: int,
+        trials_at_once: int,
+        last: int,
+        sampler: Sampler,
+        sampler_seed: int,
+    ) -> None:
+        for key, given, bound in (
+            ("n_trials", n_trials, Bound(1)),
+            ("trials_at_once", trials_at_once, Bound(1)),
+            ("last", last, Bound(1)),
+            ("sampler_seed", sampler_seed, Bound(0)),
+        ):
+            if not bound.holds(given):
+                raise UserError(f"hydra.sweeper.{key}={given} is not possible.\n  valid: {bound}")
+        self._name, self._folder, self._last = name, Path(folder), last
+        self._n_trials, self._at_once = n_trials, trials_at_once
+        self._sampler, self._sampler_seed = sampler, sampler_seed
+
+    def batches(self, overrides: Sequence[str]) -> Generator[list[list[str]], None, None]:
+        """The runs of the trials that are still to be made, some trials at a time, and a report at the end.
+
+        Raises:
+            UserError: this is another search than the one in the folder, another process makes it, a run was
+                interrupted, or every trial has failed.
+        """
+        self._asked = divided(parsed(overrides))
+        base = composed([*self._asked.search, *self._asked.fixed], config_folder())
+        evaluations = base.env_steps // base.evaluation.every_env_steps + 2  # at most, with the first and the final one
+        if evaluations < self._last:
+            raise UserError(
+                f"hydra.sweeper.last={self._last} evaluations are to count, and a run has at most {evaluations}\n"
+                "  next: a smaller hydra.sweeper.last or evaluation.every_env_steps, or more env_steps"
+            )
+        choices = base.hydra.runtime.choices
+        name = self._name or f"{choices.algo}-{choices.env}"
+        folder = self._folder / name
+        with explained("make the folder", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        with FolderLock(folder / "lock"):
+            storage = Storage(folder / "trials.journal", name, self._identity(base))
+            self._tell_start(storage)
+            while (done := len(storage.trials)) < self._n_trials:
+                first = done // self._at_once * self._at_once  # the batch that `done` is in is proposed as it was
+                study, trials = propose(
+                    storage.trials[:first],
+                    {key: distribution(override) for key, override in self._asked.space.items()},
+                    count=min(self._at_once, self._n_trials - first),
+                    sampler=self._sampler,
+                    seed=self._sampler_seed,
+                )
+                yield from self._trained(storage, study, trials[done - first :])
+            report(folder, [self._kept(trial) for trial in storage.trials], self._asked.seeds)
+
+    def _trained(
+        self, storage: Storage, study: Study, trials: Sequence[Trial]
+    ) -> Generator[list[list[str]], None, None]:
+        """Hands out the runs of a batch, and keeps its trials when they are over."""
+        folders: dict[int, list[RunFolder]] = {}
+        refused: dict[int, Outcome] = {}
+        runs: list[list[str]] = []
+        for trial in trials:
+            print(f"trial {trial.number + 1} of {self._n_trials}: {' '.join(self._chosen(trial.params))}", flush=True)
+            try:
+                arm = self._folder_of(trial)
+            except UserError as error:
+                refused[trial.number] = Outcome(reason=str(error).splitlines()[0])
+                continue
+            trial.set_user_attr("run", str(arm))
+            folders[trial.number] = [RunFolder(arm / f"seed={seed}") for seed in self._asked.seeds]
+            if any(folder.status.state != "finished" for folder in folders[trial.number]):
+                runs += [[*self._typed(trial.params), f"seed={seed}"] for seed in self._asked.seeds]
+        if runs:
+            yield runs
+        for trial in trials:
+            came_to = refused.get(trial.number) or outcome(folders[trial.number], self._last)
+            storage.add(over(study, trial, came_to))
+            self._tell_trial(storage, came_to)
+
+    def _identity(self, base: DictConfig) -> dict[str, Any]:
+        space = {key: override.get_value_string() for key, override in self._asked.space.items()}
+        return {
+            "space": space,
+            "seed": self._asked.seeds,
+            "last": self._last,
+            "fixed": defining_config(base),
+        }
+
+    def _folder_of(self, trial: Trial) -> Path:
+        """That of the trial's runs. UserError if its values do not go together."""
+        config = composed([*self._typed(trial.params), f"seed={self._asked.seeds[0]}"], config_folder())
+        check_run(config)
+        return run_folder(config).parent
+
+    def _typed(self, params: dict[str, Any]) -> list[str]:
+        return [*self._asked.search, *self._asked.fixed, *self._chosen(params)]
+
+    def _chosen(self, params: dict[str, Any]) -> list[str]:
+        return [f"{key}={params[key]}" for key in self._asked.space]
+
+    def _kept(self, trial: FrozenTrial) -> Kept:
+        return Kept(trial=trial, overrides=[*self._asked.fixed, *self._chosen(trial.params)])
+
+    def _tell_start(self, storage: Storage) -> None:
+        done, seeds = len(storage.trials), len(self._asked.seeds)
+        print(f"{self._n_trials} trials of {seeds} seeds, {done} made already; {storage.path}", flush=True)
+
+    def _tell_trial(self, storage: Storage, came_to: Outcome) -> None:
+        number, best = len(storage.trials), best_of(storage.trials)
+        what = f"failed: {came_to.reason}" if came_to.value is None else f"{came_to.value:.4g}"
+        known = f"; best so far: {best.value:.4g}, trial {best.number + 1}" if best else ""
+        print(f"trial {number} of {self._n_trials}: {what}{known}", flush=True)
+
+
+def over(study: Study, trial: Trial, came_to: Outcome) -> FrozenTrial:
+    """A trial with what became of it. One that failed counts as pruned, which samplers take to be worse than others."""
+    for name, value in (("seeds", dict(came_to.by_seed)), ("reason", came_to.reason)):
+        trial.set_user_attr(name, value)
+    if came_to.value is None:
+        return study.tell(trial, state=TrialState.PRUNED)
+    return study.tell(trial, came_to.value)

@@ -1,0 +1,60 @@
+"""`hydra/launcher=submitit_local`: what a cluster would do, on this machine, to try it."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from submitit import LocalExecutor
+from submitit.core.core import Executor
+
+from marlpipe.errors import UserError
+from marlpipe.launch.cluster import ClusterLauncher
+from marlpipe.launch.cluster_plan import Array, Resources
+
+NO_LIMIT = 10**6  # jobs: they are processes, and all start at once
+SESSIONS = 6  # of a job; submitit's controller of local jobs then gives up
+MODULE = "submitit.local._local"
+SHELL = (
+    "trap : EXIT",  # some shells would else become the controller, which asks for its parent's id
+    "exec </dev/null >/dev/null 2>&1",  # whoever reads what the command prints must not wait for the jobs
+)
+
+
+class SubmititLocalLauncher(ClusterLauncher):
+    """Jobs as processes of this machine, with time limits, signals and requeues as a cluster has them."""
+
+    cluster = "local"
+
+    def __init__(self, *, requeues: int, **resources: Any) -> None:
+        super().__init__(requeues=requeues, **resources)
+        if requeues >= SESSIONS:
+            raise UserError(
+                f"hydra.launcher.requeues={requeues} is not possible on this machine\n  valid: 0 to {SESSIONS - 1}"
+            )
+
+    def executor(self, resources: Resources, runs: int, folder: Path) -> Executor:
+        del runs
+        executor = LocalExecutor(folder=folder / "%j", max_num_timeout=self._requeues)
+        executor.update_parameters(
+            timeout_min=resources.minutes,
+            gpus_per_node=resources.gpus,
+            signal_delay_s=self._grace_s,
+            stderr_to_stdout=True,
+            setup=SHELL,
+        )
+        return executor
+
+    def script(self, array: Array, folder: Path) -> str:
+        jobs = len(array.jobs)
+        return f"python -m {MODULE} {folder / '%j'}" + f"    # {jobs} times, at the same time" * (jobs > 1)
+
+    def largest_array(self) -> int:
+        return NO_LIMIT
+
+    def queued_jobs(self) -> set[str]:
+        """The controllers that live; nothing where nobody tells, since a run's lock keeps it from being done twice."""
+        try:
+            told = subprocess.run(["ps", "-axwwo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+        except (OSError, subprocess.SubprocessError):
+            return set()
+        return {line.split()[0] for line in told.splitlines() if MODULE in line}

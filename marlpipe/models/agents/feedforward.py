@@ -1,0 +1,55 @@
+"""The memoryless agent for one-step games: Linear, ReLU, Linear, ReLU, Linear (WQMIX, LOMAQ payoff tests)."""
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from marlpipe.models.agents.agent import Agent
+from marlpipe.models.agents.inputs import AgentInput
+from marlpipe.models.layers import GroupedLinear
+from marlpipe.types import EnvSpec
+
+
+class FeedForwardAgent(Agent):
+    """Utilities from an agent's present observation alone."""
+
+    def __init__(self, *, spec: EnvSpec, hidden: int, obs_last_action: bool, obs_agent_id: bool, shared: bool) -> None:
+        super().__init__()
+        self.input = AgentInput(
+            spec=spec, hidden=hidden, obs_last_action=obs_last_action, obs_agent_id=obs_agent_id, shared=shared
+        )
+
+        def affine(out_features: int) -> nn.Module:
+            if shared:
+                return nn.Linear(hidden, out_features)
+            return GroupedLinear(groups=spec.n_agents, in_features=hidden, out_features=out_features)
+
+        self.hidden = hidden
+        self.layers = nn.Sequential(affine(hidden), nn.ReLU())
+        self.output = affine(spec.n_actions)
+
+    def forward(
+        self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B T N A"]:
+        """Utilities of whole episodes; zero where `filled` is False."""
+        return self.with_features(obs, last_actions, filled)[0]
+
+    def with_features(
+        self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
+    ) -> tuple[Float[Tensor, "B T N A"], Float[Tensor, "B T N H"]]:
+        """Utilities of whole episodes, and the last hidden layer."""
+        features: Tensor = self.layers(self.input(obs[filled], last_actions[filled]))  # (V,N,H)
+        utilities: Tensor = self.output(features)
+        nothing = utilities.new_zeros(*filled.shape, *utilities.shape[1:])
+        return (
+            nothing.index_put((filled,), utilities),
+            features.new_zeros(*filled.shape, *features.shape[1:]).index_put((filled,), features),
+        )
+
+    def step(
+        self, obs: Float[Tensor, "B N O"], last_actions: Int[Tensor, "B N"], memory: Float[Tensor, "B 0"]
+    ) -> tuple[Float[Tensor, "B N A"], Float[Tensor, "B 0"]]:
+        """One moment of acting; the memory stays empty."""
+        return self.output(self.layers(self.input(obs, last_actions))), memory
+
+    def initial_memory(self, n: int) -> Float[Tensor, "B 0"]:
+        return self.input.bias.new_zeros(n, 0)

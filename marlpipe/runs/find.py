@@ -1,0 +1,36 @@
+"""Where run folders are: in and below folders that a person names."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from marlpipe.errors import UserError
+from marlpipe.runs.folder import RunFolder
+
+# a run that was killed early has a status, but has not said yet who it is; one that was only submitted has neither
+SIGNS = {"run.json", "status.json", "submission.json"}
+NO_RUNS_THERE = {"checkpoints", "wandb"}  # of a run; the second may hold many folders
+
+
+def find_folders(roots: Iterable[Path]) -> list[RunFolder]:
+    """All runs in and below some folders, each once, in the order of their paths. No file is opened.
+
+    Raises:
+        UserError: a root does not exist, or there is no run below any.
+    """
+    searched = list(roots)
+    found: dict[Path, Path] = {}
+    for root in searched:
+        if not root.is_dir():
+            raise UserError(f"there is no folder {root}\n  Give the folder of a run, or one above it, like multirun/.")
+        for name, below, files in os.walk(root):
+            if not SIGNS.isdisjoint(files):
+                found[Path(name).resolve()] = Path(name)
+                below[:] = [folder for folder in below if folder not in NO_RUNS_THERE]
+    if not found:
+        places = ", ".join(str(root) for root in searched) or "(no folder given)"
+        raise UserError(
+            f"no run found in {places}\n  A run is a folder with a run.json. Start some first, for instance:\n"
+            "  python -m marlpipe -m algo=qmix,vdn env=cartpole seed=0,1,2"
+        )
+    return [RunFolder(found[path]) for path in sorted(found)]

@@ -1,0 +1,190 @@
+"""The run folder: all that is known of a run, in files that need no account and no server."""
+
+import math
+from contextlib import suppress
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from marlpipe.errors import UserError
+from marlpipe.runs.files import explained, overwrite_json, read_json, settle, write_json, write_text
+from marlpipe.runs.metrics import Row, TableRow, append_row, read_rows, read_tables, truncate_rows
+from marlpipe.runs.status import State, Status, status_from
+
+PICTURES = (".gif", ".png")
+
+
+class RunFolder:
+    """The files of one run, by name. Creating the object touches nothing; `create` makes the folder.
+
+    Every method raises `UserError`, with the path and the next step, where the disk refuses.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    def create(self) -> "RunFolder":
+        """Makes the folder and its checkpoint folder; what is there already stays."""
+        with explained("make the run folder", self.path):
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        return self
+
+    @property
+    def config(self) -> Path:
+        """The resolved task config."""
+        return self.path / "config.yaml"
+
+    @property
+    def run(self) -> Path:
+        """Who the run is: command, overrides, choices, seed, arm, versions, hardware."""
+        return self.path / "run.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def tables(self) -> Path:
+        """What numbers cannot hold: histograms, learned tables."""
+        return self.path / "tables.jsonl"
+
+    @property
+    def status_file(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def previous_checkpoint(self) -> Path:
+        """The one before the last, for when that is damaged."""
+        return self.checkpoints / "previous.ckpt"
+
+    @property
+    def final_state(self) -> Path:
+        """All parameters of a finished run."""
+        return self.checkpoints / "final.pt"
+
+    @property
+    def fingerprint(self) -> Path:
+        """Hashes of all that a finished run has come to."""
+        return self.path / "fingerprint.json"
+
+    @property
+    def best_policy(self) -> Path:
+        return self.checkpoints / "best.pt"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock"
+
+    @property
+    def submission(self) -> Path:
+        """Which job of a cluster was asked to do the run, as the submitting process knew it."""
+        return self.path / "submission.json"
+
+    @property
+    def code_diff(self) -> Path:
+        """What the code had beyond its commit."""
+        return self.path / "code.diff"
+
+    @property
+    def console(self) -> Path:
+        """What the run printed, where it had no terminal of its own."""
+        return self.path / "console.log"
+
+    @property
+    def pictures(self) -> Path:
+        """What evaluations looked like."""
+        return self.path / "pictures"
+
+    def picture(self, name: str, env_steps: int, kind: str) -> Path:
+        """Where a picture of an evaluation lies; its kind is an ending, one of `PICTURES`."""
+        return self.pictures / f"{name}_{env_steps:09d}{kind}"
+
+    def pictures_at(self, env_steps: int) -> list[Path]:
+        """The pictures of the evaluation at so many env steps, by name. No links, and none from behind one."""
+        ending = self.picture("", env_steps, "").name
+        with explained("look into", self.pictures):
+            if self.pictures.is_symlink() or not self.pictures.is_dir():
+                return []
+            files = [file for file in self.pictures.iterdir() if file.is_file() and not file.is_symlink()]
+        found = [file for file in files if file.suffix in PICTURES and file.stem.endswith(ending)]
+        return sorted(file for file in found if not file.name.startswith("."))  # which is an unfinished one
+
+    @property
+    def wandb(self) -> Path:
+        return self.path / "wandb"
+
+    @property
+    def wandb_id(self) -> Path:
+        return self.path / "wandb_id.txt"
+
+    @property
+    def status(self) -> Status:
+        """The status file's content; the initial status where there is none. Unknown keys are passed over."""
+        return status_from(read_json(self.status_file), self.status_file)
+
+    def update_status(self, **changes: Any) -> Status:
+        """Replaces some fields of the status file, and its time, at once. NaN and infinities become null.
+
+        Raises:
+            TypeError: a change that is no field of `Status`.
+        """
+        status = replace(self.status, updated=datetime.now(UTC).isoformat(timespec="seconds"), **changes)
+        write_json(self.status_file, {name: _finite(value) for name, value in asdict(status).items()})
+        return status
+
+    def conclude(self, state: State, reason: str, log: str | None = None) -> None:
+        """Says how a run that did not finish has ended, as far as the disk allows: its own error must not hide that.
+
+        Args:
+            log: for `error.log`, what only a programmer reads.
+        """
+        try:
+            self.update_status(state=state, reason=reason)
+        except UserError:  # no room for a new file beside the old one: write into that
+            with suppress(OSError):
+                overwrite_json(self.status_file, {**asdict(self.status), "state": state, "reason": reason})
+        if log is not None:
+            with suppress(UserError):
+                write_text(self.path / "error.log", log)
+
+    def append_metrics(self, row: Row) -> None:
+        """Adds one row to the metrics, on the disk before this returns as far as a crash of the process goes."""
+        append_row(self.metrics, row)
+
+    def read_metrics(self) -> list[dict[str, float]]:
+        """All whole rows of the metrics, none where there is no file."""
+        return read_rows(self.metrics)
+
+    def append_tables(self, row: TableRow) -> None:
+        """Adds one row to the tables, in the same way."""
+        append_row(self.tables, row)
+
+    def read_tables(self) -> list[dict[str, Any]]:
+        """All whole rows of the tables, none where there is no file."""
+        return read_tables(self.tables)
+
+    def cut_back(self, *, metrics: int, tables: int) -> None:
+        """Drops the rows past the first so many, which are those of a checkpoint. UserError where there are fewer."""
+        truncate_rows(self.metrics, metrics)
+        truncate_rows(self.tables, tables)
+
+    def settle(self) -> None:
+        """Returns once the rows would survive a power loss."""
+        settle(self.metrics)
+        settle(self.tables)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

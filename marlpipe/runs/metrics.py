@@ -1,0 +1,96 @@
+"""The append-only log of a run: one JSON object per line, whatever happens to the process that writes it."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from marlpipe.errors import UserError
+from marlpipe.runs.files import explained, write_text
+
+Row = Mapping[str, float | int]
+TableRow = Mapping[str, Any]  # env_steps, and nested lists of numbers
+
+OF_THE_CLOCK = frozenset({"wall_s", "time/env_steps_per_s"})  # what no two runs have in common
+
+
+def append_row(path: Path, row: Row | TableRow) -> None:
+    """Adds one row in one write, flushed to the operating system. NaN and infinities become null: the file stays JSON.
+
+    Raises:
+        UserError: the file cannot be written, or the disk is full.
+    """
+    line = json.dumps(_finite(row), allow_nan=False) + "\n"
+    with explained("write", path), path.open("a", encoding="utf-8") as file:
+        file.write(line)
+
+
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """All rows, null read as NaN. A last line that a killed process left unfinished is passed over.
+
+    Raises:
+        UserError: an earlier line is not a JSON object, or the file cannot be read.
+    """
+    return [row for _, row in _rows(path, _number)]
+
+
+def read_tables(path: Path) -> list[dict[str, Any]]:
+    """All rows of tables, as `read_rows` does."""
+    return [row for _, row in _rows(path, _numbers)]
+
+
+def truncate_rows(path: Path, keep: int) -> int:
+    """Drops the rows past a checkpoint, and an unfinished last line, so that a resumed run writes them once only.
+
+    Args:
+        path: the log.
+        keep: how many rows there were at the checkpoint; they stay as they are, byte for byte.
+
+    Returns:
+        How many whole rows were dropped.
+
+    Raises:
+        UserError: there are fewer rows.
+    """
+    lines = [line for line, _ in _rows(path, _numbers)]
+    if len(lines) < keep:
+        raise UserError(
+            f"{path} has {len(lines)} rows, and had {keep} when the checkpoint was made\n"
+            "  Restore it; or, to train anew, delete the run's folder and issue the same command again."
+        )
+    if path.exists():
+        write_text(path, "".join(f"{line}\n" for line in lines[:keep]))
+    return len(lines) - keep
+
+
+def _rows(path: Path, told: Callable[[Any], Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    with explained("read", path):
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    whole = text.split("\n")[:-1]  # a row ends in a newline: what follows the last one was cut off in the writing
+    for number, line in enumerate(whole, start=1):
+        try:
+            row = {name: told(value) for name, value in json.loads(line).items()}
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise UserError(
+                f"line {number} of {path} is not a row of metrics: {line[:60]!r}\n  Remove that line, then try again."
+            ) from error
+        yield line, row
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return value if math.isfinite(value) else None
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_numbers(part) for part in value]
+    return _number(value)
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)

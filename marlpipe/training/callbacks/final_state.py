@@ -1,0 +1,44 @@
+"""What a finished run has come to: its parameters, and hashes by which two runs can be told to be equal."""
+
+from typing import cast
+
+from lightning import Callback, LightningModule, Trainer
+
+from marlpipe.runs.files import write_json
+from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.metrics import OF_THE_CLOCK
+from marlpipe.training.checkpoints import save
+from marlpipe.training.fingerprint import fingerprint
+from marlpipe.training.generators import generator_states
+from marlpipe.training.learner import Learner
+from marlpipe.training.loaders import TrainingLoader
+
+NOT_OURS = {"python"}  # nothing here draws from it, but who checks types at run time does
+
+
+class FinalState(Callback):
+    """Writes `final.pt` and `fingerprint.json` when the training is over."""
+
+    def __init__(self, *, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        learner, training = cast(Learner, pl_module), cast(TrainingLoader, trainer.train_dataloader)
+        parameters, collected = learner.algorithm.state_dict(), training.state_dict()
+        save({"algorithm": parameters, "env_steps": training.progress.env_steps}, self.folder.final_state)
+        drawn_from = {name: state for name, state in generator_states().items() if name not in NOT_OURS}
+        rows = [{name: row[name] for name in row.keys() - OF_THE_CLOCK} for row in self.folder.read_metrics()]
+        write_json(
+            self.folder.fingerprint,
+            {
+                "parameters": fingerprint(parameters),
+                "optimizers": fingerprint([optimizer.state_dict() for optimizer in trainer.optimizers]),
+                "replay": fingerprint(collected["replay"]),
+                "generators": fingerprint([collected["generator"], drawn_from]),
+                "schedules": fingerprint(
+                    [collected["gradient_steps"], collected["progress"], learner.synced_at_episode]
+                ),
+                "metrics": fingerprint(rows),
+                "tables": fingerprint(self.folder.read_tables()),
+            },
+        )

@@ -1,0 +1,119 @@
+"""What the bits of a run depend on beside its config and seed, and whether a later session has the same."""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from hydra.utils import get_object
+from omegaconf import DictConfig
+
+from marlpipe.config.differences import differences, told
+from marlpipe.runs.provenance import cores, packaged
+from marlpipe.runs.slurm import current_job
+
+MATTERS = {"git": ("commit", "diff"), "versions": ("torch", "numpy"), "hardware": ("cpu",)}  # beside all of `numerics`
+
+
+@runtime_checkable
+class Imported(Protocol):
+    """A world that is made by packages that only its config names, as they are imported."""
+
+    @staticmethod
+    def packages(config: Mapping[str, Any]) -> list[str]: ...
+
+
+def environment(config: DictConfig) -> dict[str, Any]:
+    """The class of the world, and the distributions with their versions that it comes from."""
+    world: Any = get_object(config.env._target_)
+    named = world.packages(config.env) if isinstance(world, Imported) else []
+    packages = dict.fromkeys(["marlpipe", world.__module__.partition(".")[0], *named])
+    return {"class": config.env._target_, "packages": packaged(packages)}
+
+
+def threads(config: DictConfig) -> int:
+    """How many CPU threads the run may use."""
+    return int(config.threads or os.environ.get("MARLPIPE_THREADS", cores()))
+
+
+def numerics(config: DictConfig) -> dict[str, Any]:
+    """What sums are rounded by: threads, device, instructions of the CPU, and libraries, as their versions."""
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    device = "cpu" if accelerator is None or config.trainer.get("accelerator") == "cpu" else accelerator.type
+    built_with = torch.__config__.show()
+    return {
+        "threads": threads(config),
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "mkl": version_in(built_with, "Math Kernel Library Version"),
+        "mkldnn": version_in(built_with, "MKL-DNN"),
+        "cuda": torch.version.cuda,
+        "cudnn": version_in(built_with, "CuDNN"),
+        "matmul_precision": torch.get_float32_matmul_precision(),
+        "deterministic": bool(config.deterministic),
+    }
+
+
+def version_in(text: str, library: str) -> str | None:
+    """The number behind a library's name."""
+    found = re.search(rf"{library} v?([\d.]+)", text)
+    return found[1] if found else None
+
+
+def mattering(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a run's record that its bits depend on."""
+    parts = {key: record.get(key) or {} for key in MATTERS}
+    return {
+        **{key: {name: parts[key].get(name) for name in names} for key, names in MATTERS.items()},
+        "numerics": record.get("numerics") or {},
+    }
+
+
+def session(own: Mapping[str, Any], now: Mapping[str, Any], from_env_steps: int) -> dict[str, Any]:
+    """An entry for `sessions` of `run.json`: who goes on with the run, when and from where, and with other versions.
+
+    Args:
+        own: the record of the run.
+        now: what it would be today.
+    """
+    git = now["git"] or {}
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": now["hardware"]["host"],
+        "pid": os.getpid(),
+        "job": current_job(),
+        "from_env_steps": from_env_steps,
+        "commit": git.get("commit"),
+        "diff": git.get("diff"),
+        "changed_versions": {
+            name: version
+            for name, version in now["versions"].items()
+            if (own.get("versions") or {}).get(name) != version
+        },
+    }
+
+
+def warn_of_others(own: Mapping[str, Any], now: Mapping[str, Any], label: str) -> None:
+    """A line on stderr if the run goes on under other conditions than its record has, with those."""
+    changed = [
+        f"{'.'.join(path)} {told(path[-1], then)} then, {told(path[-1], today)} now"
+        for path, then, today in differences(mattering(own), mattering(now))
+    ]
+    if changed:
+        print(
+            f"warning: {label} goes on under other conditions than it began, and may come to other bits than a run "
+            f"without interruption: {'; '.join(changed)}",
+            file=sys.stderr,
+        )
+
+
+def warn_of_newer_code(submission: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
+    """A line on stderr if the code has changed since the run was submitted to a cluster."""
+    code = submission.get("code")
+    if submission.get("job") == current_job() and isinstance(code, dict) and code != now["git"]:
+        commit = str(code.get("commit"))[:8]
+        print(f"warning: {folder} was submitted with other code, commit {commit}, and runs today's", file=sys.stderr)

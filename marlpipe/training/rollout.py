@@ -1,0 +1,103 @@
+"""Acting: whole episodes of many copies of a world at once."""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from marlpipe.models.agents.agent import Agent
+from marlpipe.models.exploration import Behaviour, epsilon_greedy
+from marlpipe.types import Env, EpisodeBatch, Observation, Timestep
+
+
+def rollout(
+    env: Env[Any],
+    agent: Agent,
+    n: int,
+    epsilon: float,
+    generator: torch.Generator,
+    behaviour: Behaviour = epsilon_greedy,
+) -> EpisodeBatch:
+    """`n` episodes side by side until the last of them ends; T is the longest one's length, and padding is zero.
+
+    Copies whose episode is over are left out as soon as they are a quarter of those that are stepped, where the world's
+    state is a value that can be cut into copies.
+    """
+    return joined(stretches(env, agent, n, epsilon, generator, behaviour), n)
+
+
+class Stretch(NamedTuple):
+    """S consecutive env steps of those R episodes that were running when it began."""
+
+    episodes: Int[Tensor, " R"]
+    start: int  # env steps before it
+    moments: list[Observation]  # S + 1 of them
+    actions: list[Int[Tensor, "R N"]]
+    timesteps: list[Timestep]
+
+
+@torch.inference_mode()
+def stretches(
+    env: Env[Any], agent: Agent, n: int, epsilon: float, generator: torch.Generator, behaviour: Behaviour
+) -> list[Stretch]:
+    """Plays `n` episodes to their ends."""
+    world = env.reset(n, generator)
+    seen, memory = env.observe(world), agent.initial_memory(n)
+    actions = torch.full(seen.avail_actions.shape[:2], env.spec.n_actions, device=seen.obs.device)
+    device, can_be_cut = seen.obs.device, is_value(world)
+    over = torch.zeros(n, dtype=torch.bool, device=device)
+    played = [Stretch(torch.arange(n, device=device), 0, [seen], [], [])]
+    while True:
+        utilities, memory = agent.step(seen.obs, actions, memory)
+        actions = behaviour(utilities, seen.avail_actions, epsilon, generator)
+        world, timestep = env.step(world, actions, generator)
+        seen = env.observe(world)
+        played[-1].moments.append(seen)
+        played[-1].actions.append(actions)
+        played[-1].timesteps.append(timestep)
+        over = over | timestep.terminated | timestep.truncated
+        ended = int(over.count_nonzero())
+        if ended == len(over):
+            return played
+        if can_be_cut and 4 * ended >= len(over):
+            running = (~over).nonzero().squeeze(1)
+            world, seen, memory, actions, over = only((world, seen, memory, actions, over), running)
+            last = played[-1]
+            played.append(Stretch(last.episodes[running], last.start + len(last.actions), [seen], [], []))
+
+
+def is_value(state: Any) -> bool:
+    """Whether a world's state is made of tensors alone: tuples of them, which may be nested."""
+    return isinstance(state, Tensor) or (isinstance(state, tuple) and all(map(is_value, state)))
+
+
+def only(value: Any, rows: Int[Tensor, " R"]) -> Any:
+    """Some rows of all tensors in it."""
+    if isinstance(value, Tensor):
+        return value[rows]
+    parts = [only(part, rows) for part in value]
+    return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+
+
+def stacked(stretch: Stretch) -> EpisodeBatch:
+    """One stretch as a batch of R episodes."""
+    obs, state, avail_actions = (torch.stack(field, dim=1) for field in zip(*stretch.moments, strict=True))
+    rewards, terminated, truncated = (torch.stack(field, dim=1) for field in zip(*stretch.timesteps, strict=True))
+    ended = terminated | truncated
+    valid = ended.cumsum(1) == ended  # up to the first end
+    return EpisodeBatch(obs, state, avail_actions, torch.stack(stretch.actions, dim=1), rewards, terminated, valid)
+
+
+def joined(played: list[Stretch], n: int) -> EpisodeBatch:
+    """All `n` episodes, from stretches of them."""
+    steps = sum(len(stretch.actions) for stretch in played)
+    parts = [stacked(stretch) for stretch in played]
+    longer = steps - len(played[0].actions)
+    whole = parts[0].map(lambda field: field.new_zeros((n, field.shape[1] + longer, *field.shape[2:])))
+    for stretch, part in zip(played, parts, strict=True):
+        for target, field in zip(whole, part, strict=True):
+            exists = part.valid if field.shape[1] == part.valid.shape[1] else part.filled
+            missing = ~exists.view(*exists.shape, *[1] * (field.dim() - 2))
+            target[stretch.episodes, stretch.start : stretch.start + field.shape[1]] = field.masked_fill(missing, 0)
+    return whole

@@ -1,0 +1,119 @@
+"""What is to be shown: the runs of a folder, as their files tell, or a project of which nothing is known here."""
+
+import math
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from marlpipe.analysis.arms import Arm, by_env
+from marlpipe.analysis.evaluated_runs import Run, load_run
+from marlpipe.errors import UserError
+from marlpipe.runs.find import find_folders
+from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.identity import run_record
+from marlpipe.runs.text import plain
+from marlpipe.wandb.dashboard.destination import Destination, destination
+
+NAME = re.compile(r"[\w./-]+", re.ASCII)  # of environments and arms, as marlpipe makes them
+TELLING_APART = ("partition", "monotonicity", "profile", "arm")  # arms of one algorithm, in the order of preference
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """The runs of one environment."""
+
+    env: str
+    arms: tuple[Arm, ...]
+    groups: tuple[str, ...]  # keys of the W&B config that tell the arms apart, the algorithm first
+    metrics: frozenset[str]  # with a finite value in any run that was looked at
+    pictures: frozenset[str]
+
+    @property
+    def finished(self) -> bool:
+        return not all(arm.partial for arm in self.arms)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Where the runs are in W&B, and what is known of them."""
+
+    name: str
+    destination: Destination
+    worlds: tuple[World, ...] = ()  # none: all runs of the project, whatever they are
+
+
+def study_of(root: Path) -> Study:
+    """Reads a folder of runs that anyone may have made. What cannot be read is left out, and told.
+
+    Raises:
+        UserError: there is no run, none that was sent to W&B, or they are in several projects.
+    """
+    runs: dict[Destination, list[Run]] = {}
+    for folder in find_folders([root]):
+        try:
+            run = load_run(folder.path)
+            where = destination(folder)
+            if not all(map(NAME.fullmatch, (run.identity.env, run.identity.arm))):
+                raise UserError(f"{folder.run}: env or arm is not a name that marlpipe gives.")
+        except UserError as error:
+            print(plain(f"warning: left out: {error}"), file=sys.stderr)
+            continue
+        if where is not None:
+            runs.setdefault(where, []).append(run)
+    if not runs:
+        raise UserError(
+            f"no run in {root} was recorded by W&B.\n"
+            "  next: train with logger=wandb, which is the default;"
+            f" or python -m marlpipe compare {root}, which needs no W&B"
+        )
+    if len(runs) > 1:
+        raise UserError(
+            f"the runs in {root} are in several projects: {', '.join(sorted(map(str, runs)))}\n"
+            "  next: give a folder whose runs are in one of them"
+        )
+    ((where, found),) = runs.items()
+    worlds = tuple(_world(env, tuple(arms)) for env, arms in by_env(found).items())
+    return Study(name=root.resolve().name, destination=where, worlds=worlds)
+
+
+def _world(env: str, arms: tuple[Arm, ...]) -> World:
+    """Of each arm, the run that has recorded most tells what there is."""
+    told = [max(arm.runs, key=_recorded).folder for arm in arms]
+    rows = [row for folder in told for row in folder.read_metrics()]
+    return World(
+        env=env,
+        arms=arms,
+        groups=_groups(arms),
+        metrics=frozenset(plain(name, keep="") for row in rows for name, value in row.items() if math.isfinite(value)),
+        pictures=frozenset(plain(name, keep="") for folder in told for name in _pictures(folder)),
+    )
+
+
+def _pictures(folder: RunFolder) -> set[str]:
+    """What its evaluations drew, without when."""
+    return {file.stem.rpartition("_")[0] for file in folder.pictures.glob("[!.]*_*")}
+
+
+def _recorded(run: Run) -> int:
+    """How much, in bytes."""
+    return run.folder.metrics.stat().st_size if run.folder.metrics.is_file() else 0
+
+
+def _groups(arms: Sequence[Arm]) -> tuple[str, ...]:
+    """As few keys as tell them apart: whatever shares a group is averaged."""
+    choices = [run_record(arm.runs[0].folder).get("choices", {}) for arm in arms]
+    values = [
+        {**choice, "algo": arm.runs[0].identity.algo, "arm": arm.runs[0].identity.arm}
+        for arm, choice in zip(arms, choices, strict=True)
+    ]
+    kept = ["algo"]
+    for key in TELLING_APART:
+        if _told_apart(values, [*kept, key]) > _told_apart(values, kept):
+            kept.append(key)
+    return tuple(kept)
+
+
+def _told_apart(values: Sequence[dict[str, object]], keys: Sequence[str]) -> int:
+    return len({tuple(str(value.get(key)) for key in keys) for value in values})

@@ -1,0 +1,102 @@
+"""What W&B has of a run."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import wandb
+from wandb.apis.public.runs import RunNotFoundError
+from wandb.errors import AuthenticationError, CommError
+
+from marlpipe.errors import UserError
+from marlpipe.runs.text import plain
+from marlpipe.wandb.run import logged_in
+from marlpipe.wandb.sync.merged_history import Joined
+
+ANSWER_S = 30  # within which W&B has to answer a question
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A run as W&B has it."""
+
+    rows: int = 0
+    last_step: int = -1
+    state: str = ""
+    summary: Mapping[str, Any]
+    url: str = ""
+
+
+class Server:
+    """W&B, asked by whoever is logged in.
+
+    Args:
+        project, entity: where to look for runs, if not where they say.
+
+    Raises:
+        UserError: nobody is logged in, the login is refused, or W&B does not answer.
+    """
+
+    def __init__(self, *, project: str | None, entity: str | None) -> None:
+        self.address = wandb.setup().settings.base_url
+        self._project, self._entity = project, entity
+        if not logged_in():
+            raise UserError(
+                f"nobody is logged in to W&B at {self.address}\n"
+                "  next: wandb login, or set WANDB_API_KEY; WANDB_BASE_URL for a server of your own"
+            )
+        try:
+            self._api = wandb.Api(timeout=ANSWER_S)
+            self._me = self._api.default_entity
+        except (AuthenticationError, CommError) as error:
+            raise self._silent(error) from error
+
+    def has(self, run: Joined) -> Stored:
+        """All that is compared. UserError if W&B does not answer."""
+        entity = self._entity or run.main.entity or self._me
+        self._api.flush()  # type: ignore[no-untyped-call]  # it would tell again what it told before
+        try:
+            found = self._api.run(f"{entity}/{self._project or run.main.project}/{run.main.run_id}")
+            return Stored(
+                rows=found.historyLineCount or 0,
+                last_step=found.lastHistoryStep,
+                state=found.state,
+                summary=found.summary_metrics,
+                url=found.url,
+            )
+        except (CommError, ValueError) as error:
+            if isinstance(error, RunNotFoundError) or isinstance(getattr(error, "exc", None), RunNotFoundError):
+                return Stored(summary={})
+            raise self._silent(error) from error
+
+    def _silent(self, error: Exception) -> UserError:
+        refused = "verify credentials" in str(error) and "did not respond" not in str(error)
+        step = "wandb login --relogin, or another WANDB_API_KEY" if refused else "check the network and WANDB_BASE_URL"
+        what = "does not know this login" if refused else "does not answer"
+        return UserError(f"W&B at {self.address} {what}: {plain(str(error))}\n  next: {step}, then try again")
+
+
+def difference(run: Joined, stored: Stored) -> str | None:
+    """What W&B has other than the run, in words; None if it has all of it."""
+    steps = run.steps
+    last = steps[-1] if steps else -1
+    if stored.rows == stored.last_step + 1 > len(steps) == last + 1:  # the run has gone back to a checkpoint since
+        return None
+    if (stored.rows, stored.last_step) != (len(steps), last):
+        return f"W&B has {stored.rows} rows up to step {stored.last_step}, the run {len(steps)} up to {last}"
+    if stored.state not in run.states:
+        return f"W&B says that it is {plain(stored.state) or 'unknown'}, not {run.states[0]}"
+    for name, value in run.summary.items():
+        if not _equal(stored.summary.get(name), value):
+            return f"W&B's summary has another {plain(name)}"
+    return None
+
+
+def _equal(stored: Any, value: Any) -> bool:
+    """W&B tells NaN and infinities as texts."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(stored).lower().startswith(str(value)[:3])
+    if isinstance(value, int | float) and isinstance(stored, int | float):
+        return math.isclose(stored, value, rel_tol=1e-12)
+    return isinstance(value, list | dict) or bool(stored == value)

@@ -1,0 +1,1 @@
+"""All tests; what several of them use is in tests/support."""

@@ -1,0 +1,44 @@
+"""What a command's end looks like from outside: the exit status and the words, for each way to end."""
+
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from marlpipe.commands.command_line import ending
+from marlpipe.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (UserError("no [red] env"), 2, "marlpipe: no [red] env\n"),
+        (KeyboardInterrupt(), 130, "marlpipe: stopped. Type it again.\n"),
+        (ValueError("odd [red] thing"), 1, "marlpipe: unexpected ValueError: odd [red] thing\n  Please report it"),
+    ],
+)
+def test_a_command_that_fails(error: BaseException, status: int, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def command(_: Sequence[str]) -> int:
+        raise error
+
+    with pytest.raises(SystemExit) as exit_:
+        ending(command, stopped="Type it again.")
+    assert exit_.value.code == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(told)
+    assert ("Traceback" in err) == (status == 1)
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_command_that_ends_by_itself(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["program", "a=1", "b=2"])
+    heard: list[str] = []
+
+    def command(arguments: Sequence[str]) -> int:
+        heard.extend(arguments)
+        return status
+
+    with pytest.raises(SystemExit) as exit_:
+        ending(command)
+    assert (exit_.value.code, heard) == (status, ["a=1", "b=2"])

@@ -1,0 +1,68 @@
+"""Algorithms built from the project's configs, as runs build them."""
+
+from functools import cache
+from typing import Any
+
+import torch
+from hydra import compose as hydra_compose
+from omegaconf import DictConfig
+from torch import Tensor
+
+from marlpipe.config.build import build_algorithm, build_part
+from marlpipe.config.compose import composing
+from marlpipe.config.folder import config_folder
+from marlpipe.config.naming import register_resolvers
+from marlpipe.types import EnvSpec, EpisodeBatch, Metrics, Progress, TrainingBatch
+from tests.support.synthetic import RaggedWorld
+
+
+class World(RaggedWorld):
+    """A world that is only built for."""
+
+    def __init__(self, spec: EnvSpec) -> None:
+        self.spec = spec
+
+
+@cache
+def compose(*overrides: str) -> DictConfig:
+    register_resolvers()
+    with composing(config_folder()):
+        return hydra_compose("train", list(overrides), return_hydra_config=True)
+
+
+def build(*overrides: str, spec: EnvSpec, seed: int = 0) -> Any:
+    """The algorithm that a command line asks for, in double precision."""
+    torch.manual_seed(seed)
+    return build_algorithm(compose(*overrides), World(spec)).double()
+
+
+def loss_of(algorithm: Any, batch: EpisodeBatch) -> tuple[Tensor, Metrics]:
+    """The loss on what the algorithm's reward makes of the episodes."""
+    loss: tuple[Tensor, Metrics] = algorithm.loss(batch, algorithm.reward(batch))
+    return loss
+
+
+class GradientSteps:
+    """An algorithm's gradient steps with the optimisers and clipping of its config, as the learner makes them."""
+
+    def __init__(self, algorithm: Any, config: DictConfig) -> None:
+        profile = config.profile
+        default = build_part(profile, "optimizer")
+        self.algorithm, self.trained = algorithm, algorithm.trained()
+        self.optimizers = {name: (owned.optimizer or default)(owned.parameters) for name, owned in self.trained.items()}
+        self.clip = profile.gradient_clip
+
+    def __call__(self, batch: EpisodeBatch, epsilon: float = 1.0) -> Metrics:
+        """All updates of one training step, and what they tell."""
+        metrics: Metrics = {}
+        progress = Progress(int(batch.valid.sum()), len(batch.valid), epsilon, 0.0, 0.0, 0, False)
+        for update in self.algorithm.updates(TrainingBatch(batch, progress)):
+            owned, optimizer = self.trained[update.of], self.optimizers[update.of]
+            optimizer.zero_grad()
+            torch.autograd.backward(update.loss)
+            clip = self.clip if owned.gradient_clip is None else owned.gradient_clip
+            torch.nn.utils.clip_grad_norm_(owned.parameters, clip or torch.inf)
+            optimizer.step()
+            self.algorithm.after_step()
+            metrics |= update.metrics
+        return metrics

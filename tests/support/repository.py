@@ -1,0 +1,7 @@
+"""Where the repository and its parts are."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CONF = ROOT / "conf"
+DOCS = ROOT / "docs"
