@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.measurement import Unit
 from marlpipe.errors import UserError
-from marlpipe.runs.files import explained, read_json, write_json
+from marlpipe.runs.files import os_errors_as_user_errors, read_json, write_json
 from marlpipe.runs.provenance import git, hardware, versions
 
 FOLDER = Path(__file__).parent / "results"
@@ -63,7 +63,7 @@ class Results:
 
     def write(self, file: Path) -> None:
         """UserError where the disk refuses."""
-        with explained("make the folder", file.parent):
+        with os_errors_as_user_errors("make the folder", file.parent):
             file.parent.mkdir(parents=True, exist_ok=True)
         write_json(file, asdict(self))
 

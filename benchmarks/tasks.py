@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from marlpipe.algos.algorithm import Algorithm
 from marlpipe.config.build import build_algorithm, build_env
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.training.replay import Replay
 from marlpipe.training.rollout import rollout
@@ -24,8 +24,8 @@ TRUSTING = {"lomaq_rd": ["reward.tolerance_per_agent=1000.0"]}
 
 def configured(*overrides: str) -> DictConfig:
     """The config of a command line."""
-    with composing(config_folder()):
-        return composed(overrides, config_folder())
+    with compose_api(config_folder()):
+        return compose_run(overrides, config_folder())
 
 
 def carts(agents: int = AGENTS, steps: int = STEPS) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 gc.disable()  # almost nothing that an import makes is garbage, and looking for it costs a tenth of the start
 
-from marlpipe.commands.command_line import ending  # noqa: E402
+from marlpipe.commands.command_line import exit_with  # noqa: E402
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     command = importlib.import_module(f"{name}.command" if (folder / verb).is_dir() else name)
     gc.freeze()
     gc.enable()
-    ending(command.run, stopped="The same command goes on where it left off." if verb == "train" else "")
+    exit_with(command.run, stopped="The same command goes on where it left off." if verb == "train" else "")
 
 
 if __name__ == "__main__":

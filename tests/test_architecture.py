@@ -13,7 +13,7 @@ import torch
 from omegaconf import OmegaConf
 
 from marlpipe.config.build import build_algorithm, build_env
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder, groups
 from marlpipe.config.naming import register_resolvers
 from marlpipe.config.plan import planned_folders
@@ -176,8 +176,8 @@ def test_the_readmes_example_of_a_new_part_works(tmp_path: Path, monkeypatch: py
         copy.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "projection" / f"{module}.yaml").write_text(config, encoding="utf-8")
     for algo in ("wqmix", "lomaq"):
-        with composing(tmp_path):
-            run = composed([f"algo={algo}", f"projection={module}", "env.time_limit=5"], tmp_path)
+        with compose_api(tmp_path):
+            run = compose_run([f"algo={algo}", f"projection={module}", "env.time_limit=5"], tmp_path)
         env = build_env(run)
         algorithm = build_algorithm(run, env)
         batch = rollout(env, algorithm.agent, 2, 1.0, torch.Generator().manual_seed(0))

@@ -19,7 +19,7 @@ from marlpipe.analysis.evaluated_runs import load_run
 from marlpipe.analysis.report.report import report
 from marlpipe.commands.diff_config.sides import of_run
 from marlpipe.commands.evaluate.command import run as evaluate
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
 from marlpipe.config.stored import read_config, stored_config
@@ -28,7 +28,7 @@ from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.identity import identity
 from marlpipe.runs.links import check_enclosed
 from marlpipe.runs.status import Status, status_from
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 from marlpipe.training.session import train
 from tests.support.command import exit_status
 from tests.training.test_resume import task
@@ -274,8 +274,8 @@ def test_every_config_of_ours_is_taken(tmp_path: Path) -> None:
     ]
     register_resolvers()
     for words in typed:
-        with composing(config_folder()):
-            config = composed(words, config_folder())
+        with compose_api(config_folder()):
+            config = compose_run(words, config_folder())
         config = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         folder.config.write_text(OmegaConf.to_yaml(config, resolve=True))
         assert stored_config(folder) == config, words
@@ -565,8 +565,8 @@ def test_names_that_would_do_something(
 
 
 def test_plain_text() -> None:
-    assert plain("a\x1b[31mb\r\n\tc\u202ed\ud800é漢😀") == "a[31mb\n\tcdé漢😀"
-    assert plain("a\nb", keep="") == "ab"
+    assert printable("a\x1b[31mb\r\n\tc\u202ed\ud800é漢😀") == "a[31mb\n\tcdé漢😀"
+    assert printable("a\nb", keep="") == "ab"
 
 
 def test_a_run_of_ours_is_read_as_ever(folder: RunFolder, trained: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from marlpipe.analysis.statistics.aggregates import Scores, iqm, mean, median, o
 from marlpipe.analysis.statistics.bootstrap import Interval, interval, stretch
 from marlpipe.analysis.statistics.differences import bootstrap_difference
 from marlpipe.analysis.statistics.profiles import probability_of_improvement
-from marlpipe.commands.command_line import ending
+from marlpipe.commands.command_line import exit_with
 
 RUNS = (3, 5, 10, 20)
 MANY = 200_000  # runs that stand for the truth
@@ -129,4 +129,4 @@ def run(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    ending(run)
+    exit_with(run)

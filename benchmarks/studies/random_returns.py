@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from benchmarks.options import positive
-from marlpipe.commands.command_line import ending
+from marlpipe.commands.command_line import exit_with
 from marlpipe.config.build import build_algorithm, build_env
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
 from marlpipe.training.rollout import rollout
@@ -34,8 +34,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def random_returns(name: str, batches: int) -> torch.Tensor:
     """The team's return of each episode under uniformly random actions, of those that are possible."""
-    with composing(config_folder()):
-        config = composed([f"env={name}"], config_folder())
+    with compose_api(config_folder()):
+        config = compose_run([f"env={name}"], config_folder())
     env = build_env(config)
     agent = build_algorithm(config, env).agent
     played = (rollout(env, agent, AT_ONCE, 1.0, torch.Generator().manual_seed(seed)) for seed in range(batches))
@@ -43,4 +43,4 @@ def random_returns(name: str, batches: int) -> torch.Tensor:
 
 
 if __name__ == "__main__":
-    ending(run)
+    exit_with(run)

@@ -27,7 +27,7 @@ from marlpipe.models.exploration import Behaviour, epsilon_softmax, softmax_poli
 from marlpipe.models.mixers.linear import LinearMixer
 from marlpipe.models.mixers.own import check_own
 from marlpipe.models.monotonicity.method import Monotonicity
-from marlpipe.models.utilities import chosen, masked_mean
+from marlpipe.models.utilities import masked_mean, taken_utilities
 from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics, OptimizerOf, Trained, TrainingBatch, Update
 
 
@@ -107,9 +107,11 @@ class DOP(Algorithm):
         """y by the target networks and the policy that acts now. A truncated episode bootstraps from E_π[Q_tot′]."""
         policy = self.policy(batch, epsilon)
         q = action_values(self.target_critic, batch.obs, batch.state, batch.filled)
-        taken = mixed(self.target_critic_mixer, chosen(q[:, :-1], batch.actions), batch.state[:, :-1], batch.valid)
+        taken = mixed(
+            self.target_critic_mixer, taken_utilities(q[:, :-1], batch.actions), batch.state[:, :-1], batch.valid
+        )
         expected = mixed(self.target_critic_mixer, (policy * q).sum(-1), batch.state, batch.filled)
-        probabilities = chosen(policy[:, :-1], batch.actions).prod(-1)
+        probabilities = taken_utilities(policy[:, :-1], batch.actions).prod(-1)
         targets: Tensor = self.tree_backup(rewards, taken, expected, probabilities, batch.terminated, batch.valid)
 
         experienced = torch.where(batch.valid.unsqueeze(-1), taken, expected[:, :-1])
@@ -122,7 +124,7 @@ class DOP(Algorithm):
     def q_tot(self, batch: EpisodeBatch, places: Places) -> Float[Tensor, " V"]:
         """The value of the actions taken at these places; the critics see nothing else."""
         obs, state, actions = (field[places].unsqueeze(0) for field in (batch.obs, batch.state, batch.actions))
-        values: Tensor = self.critic_mixer(chosen(self.critic(obs, state), actions), state)
+        values: Tensor = self.critic_mixer(taken_utilities(self.critic(obs, state), actions), state)
         return values.flatten()
 
     def actor_loss(self, batch: EpisodeBatch, epsilon: float) -> tuple[Float[Tensor, ""], Metrics]:
@@ -132,10 +134,10 @@ class DOP(Algorithm):
         with torch.no_grad():
             state = batch.state[:, :-1]
             q = action_values(self.critic, batch.obs[:, :-1], state, batch.valid)
-            advantages = chosen(q, batch.actions) - (policy * q).sum(-1)
+            advantages = taken_utilities(q, batch.actions) - (policy * q).sum(-1)
             credits = self.critic_mixer.credits(state)
             entropies = -(policy * log_policy).sum(-1)
-        gains = credits * advantages * chosen(log_policy, batch.actions)
+        gains = credits * advantages * taken_utilities(log_policy, batch.actions)
         loss = -masked_mean(gains.mean(-1), batch.valid)
         metrics = {
             "actor_loss": loss.detach(),
@@ -186,7 +188,7 @@ class DOP(Algorithm):
         credits, offset = self.critic_mixer.credits(state), self.critic_mixer.offset(state).squeeze(-1)
 
         def joint_value(actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T"]:
-            return ((credits * chosen(q, actions)).sum(-1) + offset).masked_fill(~batch.valid, 0)
+            return ((credits * taken_utilities(q, actions)).sum(-1) + offset).masked_fill(~batch.valid, 0)
 
         def block_gradients() -> Float[Tensor, " J"]:
             errors = joint_value(batch.actions) - self.targets(batch, rewards, 0.0).squeeze(-1)

@@ -21,7 +21,7 @@ from marlpipe.errors import UserError
 from marlpipe.models.agents.agent import Agent
 from marlpipe.models.mixers.mixer import Mixer
 from marlpipe.models.monotonicity.method import Monotonicity
-from marlpipe.models.utilities import chosen, greedy_actions
+from marlpipe.models.utilities import greedy_actions, taken_utilities
 from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics
 
 
@@ -79,12 +79,14 @@ class FactorisedQ(OneLoss):
         state, next_state = batch.state[:, :-1], batch.state
 
         all_utilities = self.agent(batch.obs, batch.last_actions, batch.filled)
-        utilities = chosen(all_utilities[:, :-1], batch.actions)
+        utilities = taken_utilities(all_utilities[:, :-1], batch.actions)
         values = mixed(self.mixer, utilities, state, batch.valid)
 
         with torch.no_grad():
             target_utilities = self.target_agent(batch.obs, batch.last_actions, batch.filled)
-            next_utilities = chosen(target_utilities, self.next_actions(all_utilities, target_utilities, batch))
+            next_utilities = taken_utilities(
+                target_utilities, self.next_actions(all_utilities, target_utilities, batch)
+            )
             next_values = mixed(self.target_mixer, next_utilities, next_state, batch.filled)
             targets = self.returns(paid.rewards, next_values, batch.terminated, batch.valid)
             greedy = greedy_actions(all_utilities, batch.avail_actions)[:, :-1]
@@ -109,7 +111,7 @@ class FactorisedQ(OneLoss):
         return Factorisation(
             utilities=fit.context.utilities,
             joint_value=lambda actions: mixed(
-                self.mixer, chosen(fit.context.utilities, actions), batch.state[:, :-1], batch.valid
+                self.mixer, taken_utilities(fit.context.utilities, actions), batch.state[:, :-1], batch.valid
             ).sum(-1),
             slopes=fit.context.slopes,
             reads=self.mixer.reads,

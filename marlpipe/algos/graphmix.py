@@ -26,7 +26,7 @@ from marlpipe.models.mixers.mixer import Mixer
 from marlpipe.models.mixers.own import OwnMixing, check_own
 from marlpipe.models.monotonicity.jacobian import jacobian
 from marlpipe.models.monotonicity.method import Monotonicity
-from marlpipe.models.utilities import chosen, greedy_actions, masked_mean, padded, rows
+from marlpipe.models.utilities import gather_valid, greedy_actions, masked_mean, scatter_valid, taken_utilities
 from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics
 
 
@@ -104,11 +104,11 @@ class GraphMIX(OneLoss):
         """Values Q_tot, targets y, shares, and q_i − y_i."""
         alive = self.alive(batch)
         all_utilities, features = self.agent.with_features(batch.obs, batch.last_actions, batch.filled)
-        utilities = chosen(all_utilities[:, :-1], batch.actions)
+        utilities = taken_utilities(all_utilities[:, :-1], batch.actions)
 
         def mixed(utilities: Float[Tensor, "B T N"]) -> GraphMixed:
-            moment = rows(batch.valid, utilities, features[:, :-1], batch.state[:, :-1], alive[:, :-1])
-            return GraphMixed(*(padded(found, batch.valid) for found in self.mixing(*moment)))
+            moment = gather_valid(batch.valid, utilities, features[:, :-1], batch.state[:, :-1], alive[:, :-1])
+            return GraphMixed(*(scatter_valid(found, batch.valid) for found in self.mixing(*moment)))
 
         values, shares = mixed(utilities)
         with torch.no_grad():
@@ -116,9 +116,9 @@ class GraphMIX(OneLoss):
             target_utilities, target_features = self.target_agent.with_features(
                 batch.obs, batch.last_actions, batch.filled
             )
-            next_utilities = chosen(target_utilities, greedy)
-            moment = rows(batch.filled, next_utilities, target_features, batch.state, alive)
-            next_values = padded(self.target_mixing(*moment).values, batch.filled)
+            next_utilities = taken_utilities(target_utilities, greedy)
+            moment = gather_valid(batch.filled, next_utilities, target_features, batch.state, alive)
+            next_values = scatter_valid(self.target_mixing(*moment).values, batch.filled)
             targets = self.returns(paid.rewards, next_values, batch.terminated, batch.valid)
         local_targets = self.returns(shares * paid.rewards, next_utilities, batch.terminated, batch.valid)
         return GraphFit(
@@ -143,7 +143,7 @@ class GraphMIX(OneLoss):
 
         @torch.no_grad()
         def joint_value(actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T"]:
-            return fit.mix(chosen(utilities, actions)).squeeze(-1)
+            return fit.mix(taken_utilities(utilities, actions)).squeeze(-1)
 
         def block_gradients() -> Float[Tensor, " 1"]:
             (gradient,) = torch.autograd.grad(loss, fit.utilities, retain_graph=True)

@@ -18,7 +18,7 @@ from marlpipe.algos.projections.context import Projection, ProjectionContext
 from marlpipe.algos.rewards.reward import BlockRewards
 from marlpipe.models.agents.agent import Agent
 from marlpipe.models.mixers.mixer import Mixer
-from marlpipe.models.utilities import chosen
+from marlpipe.models.utilities import taken_utilities
 from marlpipe.types import EnvSpec, EpisodeBatch
 
 
@@ -32,7 +32,9 @@ class JointValues:
 
     def of(self, actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T J"]:
         """Q*(s_t, u_t), of every step that was made."""
-        return mixed(self.mixer, chosen(self.utilities[:, :-1], actions), self.batch.state[:, :-1], self.batch.valid)
+        return mixed(
+            self.mixer, taken_utilities(self.utilities[:, :-1], actions), self.batch.state[:, :-1], self.batch.valid
+        )
 
     @torch.no_grad()
     def total(self, actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T"]:
@@ -41,7 +43,7 @@ class JointValues:
 
     def at_all_moments(self, actions: Int[Tensor, "B T1 N"]) -> Float[Tensor, "B T1 J"]:
         """Q*(s_t, u_t) also at the moment after the last step, from which returns are bootstrapped."""
-        return mixed(self.mixer, chosen(self.utilities, actions), self.batch.state, self.batch.filled)
+        return mixed(self.mixer, taken_utilities(self.utilities, actions), self.batch.state, self.batch.filled)
 
 
 class OptimalValue(nn.Module):
@@ -93,7 +95,7 @@ def weighted_fit(
 ) -> Fit:
     """Q_tot of the actions taken, with y and w. all_utilities: what is mixed. greedy: û. target: Q*′."""
     state = batch.state[:, :-1]
-    utilities = chosen(all_utilities[:, :-1], batch.actions)
+    utilities = taken_utilities(all_utilities[:, :-1], batch.actions)
     values = mixed(mixer, utilities, state, batch.valid)
     with torch.no_grad():
         of_greedy = target.at_all_moments(greedy)

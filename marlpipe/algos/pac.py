@@ -27,7 +27,7 @@ from marlpipe.algos.rewards.reward import BlockRewards, Reward
 from marlpipe.models.agents.agent import Agent
 from marlpipe.models.mixers.mixer import Mixer
 from marlpipe.models.monotonicity.method import Monotonicity
-from marlpipe.models.utilities import chosen, greedy_actions, masked_mean
+from marlpipe.models.utilities import greedy_actions, masked_mean, taken_utilities
 from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics, Trained, TrainingBatch, Update
 
 
@@ -193,9 +193,9 @@ class PAC(Algorithm):
         fit = self.fit(batch, self.reward(batch), utilities, greedy, self.optimal_value.target(batch))
         return Factorisation(
             utilities=logits[:, :-1],
-            joint_value=lambda actions: mixed(self.mixer, chosen(utilities[:, :-1], actions), state, batch.valid).sum(
-                -1
-            ),
+            joint_value=lambda actions: mixed(
+                self.mixer, taken_utilities(utilities[:, :-1], actions), state, batch.valid
+            ).sum(-1),
             slopes=fit.context.slopes,
             reads=self.mixer.reads,
             block_gradients=fit.block_gradients,

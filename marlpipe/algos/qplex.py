@@ -23,7 +23,7 @@ from marlpipe.models.mixers.duplex import Duplex, DuplexMixer
 from marlpipe.models.mixers.mixer import Mixer
 from marlpipe.models.mixers.own import OwnMixing, check_own
 from marlpipe.models.monotonicity.method import Monotonicity
-from marlpipe.models.utilities import chosen, greedy_actions, masked_mean
+from marlpipe.models.utilities import greedy_actions, masked_mean, taken_utilities
 from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics
 
 
@@ -102,14 +102,14 @@ class QPLEX(OneLoss):
         all_utilities = self.agent(batch.obs, batch.last_actions, batch.filled)
         greedy = greedy_actions(all_utilities, batch.avail_actions)
 
-        utilities = chosen(all_utilities[:, :-1], batch.actions)
-        best = chosen(all_utilities[:, :-1], greedy[:, :-1]).detach()
+        utilities = taken_utilities(all_utilities[:, :-1], batch.actions)
+        best = taken_utilities(all_utilities[:, :-1], greedy[:, :-1]).detach()
         duplex = duplex_at(self.mixer, batch.state[:, :-1], batch.actions, batch.valid)
 
         with torch.no_grad():
             target_utilities = self.target_agent(batch.obs, batch.last_actions, batch.filled)
-            next_utilities = chosen(target_utilities, greedy)
-            next_best = chosen(target_utilities, greedy_actions(target_utilities, batch.avail_actions))
+            next_utilities = taken_utilities(target_utilities, greedy)
+            next_best = taken_utilities(target_utilities, greedy_actions(target_utilities, batch.avail_actions))
             target_duplex = duplex_at(self.target_mixer, batch.state, greedy, batch.filled)
             next_values = target_duplex.dueling_value(next_utilities, next_best).unsqueeze(-1)
             targets = self.returns(paid.rewards, next_values, batch.terminated, batch.valid).squeeze(-1)
@@ -132,7 +132,7 @@ class QPLEX(OneLoss):
         @torch.no_grad()
         def joint_value(actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T"]:
             duplex = duplex_at(self.mixer, state, actions, batch.valid)
-            return duplex.dueling_value(chosen(fit.all_utilities, actions), fit.best)
+            return duplex.dueling_value(taken_utilities(fit.all_utilities, actions), fit.best)
 
         return Factorisation(
             utilities=fit.all_utilities,

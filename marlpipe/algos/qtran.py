@@ -11,7 +11,7 @@ from torch import Tensor
 from marlpipe.algos.qtran_loss import SideConstrained, Steps
 from marlpipe.algos.qtran_networks import JointValue
 from marlpipe.models.agents.agent import Agent
-from marlpipe.models.utilities import chosen, padded, rows
+from marlpipe.models.utilities import gather_valid, scatter_valid, taken_utilities
 from marlpipe.types import EpisodeBatch
 
 
@@ -40,10 +40,12 @@ class QTRAN(SideConstrained):
     def next_values(self, batch: EpisodeBatch, greedy: Int[Tensor, "B T1 N"]) -> Float[Tensor, "B T1 1"]:
         """Q_jt′(s, h′, ū), of the target agents' histories."""
         _, features = self.target_agent.with_features(batch.obs, batch.last_actions, batch.filled)
-        return padded(self.target_joint(*rows(batch.filled, features, greedy, batch.state)), batch.filled)
+        return scatter_valid(
+            self.target_joint(*gather_valid(batch.filled, features, greedy, batch.state)), batch.filled
+        )
 
     def of_taken(self, steps: Steps) -> tuple[Float[Tensor, "V 1 1"], Float[Tensor, "V 1 1"]]:
         """Q_jt(s, h, u), and e(u)."""
         joint = self.joint_values(steps.features, steps.actions, steps.state)
-        factored = self.mixer(chosen(steps.utilities, steps.actions), steps.state)
+        factored = self.mixer(taken_utilities(steps.utilities, steps.actions), steps.state)
         return joint, shortfall(factored, joint.detach(), self.state_value(steps.state))

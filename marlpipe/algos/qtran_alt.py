@@ -11,14 +11,14 @@ from torch import Tensor
 
 from marlpipe.algos.qtran_loss import SideConstrained, Steps
 from marlpipe.algos.qtran_networks import CounterfactualValue
-from marlpipe.models.utilities import chosen, padded, rows
+from marlpipe.models.utilities import gather_valid, scatter_valid, taken_utilities
 from marlpipe.types import EpisodeBatch
 
 
 def one_changed(utilities: Float[Tensor, "B T N A"], actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T N A N"]:
     """[…, i, a, :]: the utilities of the taken actions, but for agent i that of its action a."""
     own = torch.eye(utilities.shape[-2], dtype=torch.bool, device=utilities.device).unsqueeze(1)  # (N,1,N)
-    taken = chosen(utilities, actions)
+    taken = taken_utilities(utilities, actions)
     return torch.where(own, utilities.unsqueeze(-1), taken[..., None, None, :])
 
 
@@ -44,13 +44,13 @@ class QTRANAlt(SideConstrained):
 
     def next_values(self, batch: EpisodeBatch, greedy: Int[Tensor, "B T1 N"]) -> Float[Tensor, "B T1 N"]:
         """Q_jt′(s, i, ū_{−i}) of ū_i."""
-        return padded(self.target_joint(*rows(batch.filled, greedy, batch.state)), batch.filled)
+        return scatter_valid(self.target_joint(*gather_valid(batch.filled, greedy, batch.state)), batch.filled)
 
     def of_taken(self, steps: Steps) -> tuple[Float[Tensor, "V 1 N"], Float[Tensor, "V 1 N"]]:
         """Q_jt(s, i, u_{−i}) of u_i, and e_i(u)."""
         joint = self.joint.alternatives(steps.actions, steps.state)  # (V,1,N,A)
         gaps = self.factored_alternatives(steps) - joint.detach() + self.state_value(steps.state).unsqueeze(-1)
-        return chosen(joint, steps.actions), least(gaps, steps.avail_actions)
+        return taken_utilities(joint, steps.actions), least(gaps, steps.avail_actions)
 
     def factored_alternatives(self, steps: Steps) -> Float[Tensor, "V 1 N A"]:
         """F(u_i, u_{−i}) for each agent i and each of its actions."""

@@ -24,7 +24,7 @@ from marlpipe.algos.rewards.reward import BlockRewards, Reward
 from marlpipe.models.agents.agent import Agent
 from marlpipe.models.mixers.mixer import Mixer
 from marlpipe.models.monotonicity.method import Monotonicity
-from marlpipe.models.utilities import chosen, greedy_actions, padded, rows
+from marlpipe.models.utilities import gather_valid, greedy_actions, scatter_valid, taken_utilities
 from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics
 
 
@@ -124,19 +124,19 @@ class SideConstrained(OneLoss):
             rewards = paid.rewards.expand_as(next_values[:, 1:])
             targets = self.returns(rewards, next_values, batch.terminated, batch.valid)
         moments = (utilities, features, batch.state, batch.avail_actions, greedy)
-        return Steps(*rows(paid.trusted, *(field[:, :-1] for field in moments), batch.actions, targets))
+        return Steps(*gather_valid(paid.trusted, *(field[:, :-1] for field in moments), batch.actions, targets))
 
     def optimal_error(self, steps: Steps) -> Float[Tensor, "V 1 K"]:
         """F(ū) − Q_jt(s, ū) + V(s): zero where the greedy joint action's value is the mixed one, up to V."""
         with torch.no_grad():
             joint = self.joint_values(steps.features, steps.greedy, steps.state)
-        factored: Tensor = self.mixer(chosen(steps.utilities, steps.greedy), steps.state)
+        factored: Tensor = self.mixer(taken_utilities(steps.utilities, steps.greedy), steps.state)
         error: Tensor = factored - joint + self.state_value(steps.state)
         return error
 
     def penalty(self, steps: Steps) -> Float[Tensor, ""]:
         """What the monotonicity method adds."""
-        utilities = chosen(steps.utilities, steps.actions)
+        utilities = taken_utilities(steps.utilities, steps.actions)
         values = self.mixer(utilities, steps.state)
         everywhere = torch.ones_like(values[..., 0], dtype=torch.bool)
         return self.monotonicity.penalty(values, utilities, everywhere, lambda u: self.mixer(u, steps.state))
@@ -152,13 +152,13 @@ class SideConstrained(OneLoss):
 
         @torch.no_grad()
         def joint_value(actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T"]:
-            estimates = self.joint_values(*rows(batch.valid, features, actions, state))
-            return padded(estimates, batch.valid).mean(-1)
+            estimates = self.joint_values(*gather_valid(batch.valid, features, actions, state))
+            return scatter_valid(estimates, batch.valid).mean(-1)
 
         return Factorisation(
             utilities=utilities,
             joint_value=joint_value,
-            slopes=lambda: self.mixer.slopes(chosen(utilities, batch.actions), state),
+            slopes=lambda: self.mixer.slopes(taken_utilities(utilities, batch.actions), state),
             reads=self.mixer.reads,
             block_gradients=lambda: self.utility_gradient(self.steps(batch, paid)).norm().unsqueeze(0),
         )

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from marlpipe.models.utilities import chosen
+from marlpipe.models.utilities import taken_utilities
 from marlpipe.types import EnvSpec
 
 
@@ -67,7 +67,7 @@ class CounterfactualValue(nn.Module):
 
     def forward(self, actions: Int[Tensor, "B T N"], state: Float[Tensor, "B T S"]) -> Float[Tensor, "B T N"]:
         """Q_jt(s, i, u_{−i}) of u_i: what each agent's head says of the joint action."""
-        return chosen(self.alternatives(actions, state), actions)
+        return taken_utilities(self.alternatives(actions, state), actions)
 
 
 class StateValue(nn.Module):

@@ -24,7 +24,7 @@ from marlpipe.algos.rewards.reward import BlockRewards, Reward
 from marlpipe.models.agents.agent import Agent
 from marlpipe.models.mixers.mixer import Mixer
 from marlpipe.models.monotonicity.method import Monotonicity
-from marlpipe.models.utilities import chosen, greedy_actions, masked_mean
+from marlpipe.models.utilities import greedy_actions, masked_mean, taken_utilities
 from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics
 
 
@@ -125,10 +125,10 @@ class ResQ(OneLoss):
         state = batch.state[:, :-1]
 
         all_utilities = self.agent(batch.obs, batch.last_actions, batch.filled)
-        utilities = chosen(all_utilities[:, :-1], batch.actions)
+        utilities = taken_utilities(all_utilities[:, :-1], batch.actions)
         main = mixed(self.mixer, utilities, state, batch.valid)
 
-        residual_utilities = chosen(
+        residual_utilities = taken_utilities(
             self.residual_agent(batch.obs, batch.last_actions, batch.filled)[:, :-1], batch.actions
         )
         residual = self.residual(mixed(self.residual_mixer, residual_utilities, state, batch.valid))
@@ -161,7 +161,7 @@ class ResQ(OneLoss):
 
         @torch.no_grad()
         def value(mixer: nn.Module, utilities: Tensor, actions: Tensor) -> Tensor:
-            return mixed(mixer, chosen(utilities, actions), state, batch.valid)
+            return mixed(mixer, taken_utilities(utilities, actions), state, batch.valid)
 
         def joint_value(actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T"]:
             residual = self.residual(value(self.residual_mixer, residual_utilities, actions))

@@ -17,7 +17,7 @@ def double_q_actions(
     return greedy_actions(online, batch.avail_actions)
 
 
-def max_actions(
+def target_greedy_actions(
     online: Float[Tensor, "B T1 N A"],  # noqa: ARG001
     target: Float[Tensor, "B T1 N A"],
     batch: EpisodeBatch,

@@ -20,7 +20,7 @@ from marlpipe.algos.rewards.reward import BlockRewards, Reward
 from marlpipe.models.agents.agent import Agent
 from marlpipe.models.mixers.mixer import Mixer
 from marlpipe.models.monotonicity.method import Monotonicity
-from marlpipe.models.utilities import chosen, greedy_actions
+from marlpipe.models.utilities import greedy_actions, taken_utilities
 from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics
 
 
@@ -96,7 +96,7 @@ class WeightedQ(OneLoss):
         return Factorisation(
             utilities=fit.context.utilities,
             joint_value=lambda actions: mixed(
-                self.mixer, chosen(fit.context.utilities, actions), state, batch.valid
+                self.mixer, taken_utilities(fit.context.utilities, actions), state, batch.valid
             ).sum(-1),
             slopes=fit.context.slopes,
             reads=self.mixer.reads,

@@ -22,7 +22,7 @@ from marlpipe.config.build import build_env, build_part
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import defining_config, grid_hash
 from marlpipe.envs.linear_bandit import LinearBandit
-from marlpipe.runs.files import explained, write_json, write_text
+from marlpipe.runs.files import os_errors_as_user_errors, write_json, write_text
 from marlpipe.runs.provenance import provenance
 
 FILE_WIDTH = 180  # columns where the output goes into a file or a pipe, which has no width of its own
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     games = [built(arm.config) for arm in arms]
     report = Path(arms[0].config.paths.runs) / ROOT / "reports" / grid_hash([arm.folder for arm in arms])
     for folder in (*(arm.folder for arm in arms), report):
-        with explained("make the folder", folder):
+        with os_errors_as_user_errors("make the folder", folder):
             folder.mkdir(parents=True, exist_ok=True)
     outcomes, source = [], provenance()
     with progress_bar() as bar:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from marlpipe.bandit.outcome import Outcome
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 
 # Okabe and Ito's colours, told apart with any kind of colour vision; yellow is left out, it is faint on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -45,5 +45,5 @@ def draw(outcomes: Sequence[Outcome], title: str, out: Path) -> None:
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(handles=[*arms, *styles], frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    with explained("write", out):
+    with os_errors_as_user_errors("write", out):
         figure.savefig(out, dpi=160)

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from marlpipe.config.bounds import check_bound
 from marlpipe.config.build import check_keys
-from marlpipe.config.compose import check_option, check_path, composing, parsed
+from marlpipe.config.compose import check_option, check_path, compose_api, parse_overrides
 from marlpipe.config.folder import groups
 from marlpipe.config.naming import arm_hash, defining_config, grid_hash
 from marlpipe.envs.linear_bandit import LinearBandit
@@ -72,14 +72,14 @@ def help_text(folder: Path) -> str:
 
 def asked(arguments: Sequence[str], folder: Path) -> list[Arm]:
     """All that a command line asks for, in its order. UserError for what does not exist or cannot be."""
-    typed = parsed(arguments)
+    typed = parse_overrides(arguments)
     swept = {override.key_or_group for override in typed if override.is_sweep_override()}
     [combinations] = BasicSweeper.split_arguments(typed, max_batch_size=None)
     seeds_of: dict[tuple[str, ...], list[str]] = {}
     for combination in combinations:
         seeds = [override for override in combination if override.startswith("seed=")]
         seeds_of.setdefault(tuple(o for o in combination if o not in seeds), []).extend(seeds)
-    with composing(folder):
+    with compose_api(folder):
         return [_arm(overrides, seeds, swept, folder) for overrides, seeds in seeds_of.items()]
 
 
@@ -87,17 +87,17 @@ def _arm(overrides: tuple[str, ...], seeds: list[str], swept: set[str], folder: 
     """Composed with its first seed only: the others differ in nothing else."""
     config = composed([*overrides, *seeds[:1]], folder)
     check(config)
-    values: list[Any] = [override.value() for override in parsed(seeds)] or [config.seed]
+    values: list[Any] = [override.value() for override in parse_overrides(seeds)] or [config.seed]
     for value in values:
         check_bound("seed", value)
-    told = [override for override in parsed(overrides) if override.key_or_group in swept - {"partition"}]
+    told = [override for override in parse_overrides(overrides) if override.key_or_group in swept - {"partition"}]
     label = " ".join([config.hydra.runtime.choices.partition, *(str(override.input_line) for override in told)])
     return Arm(label=label, config=config, seeds=tuple(dict.fromkeys(values)))
 
 
 def composed(overrides: Sequence[str], folder: Path) -> DictConfig:
     """One config. UserError with what is valid where a group, an option or a key does not exist."""
-    typed, options = parsed(overrides), groups(folder)
+    typed, options = parse_overrides(overrides), groups(folder)
     choices = [override for override in typed if override.key_or_group in ("env", "partition", "paths")]
     for override in typed:
         _check_changes(override)

@@ -8,10 +8,10 @@ from typing import NoReturn
 from rich.console import Console
 
 from marlpipe.errors import UserError
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 
 
-def ending(run: Callable[[Sequence[str]], int], *, stopped: str = "") -> NoReturn:
+def exit_with(run: Callable[[Sequence[str]], int], *, stopped: str = "") -> NoReturn:
     """Runs a command on the process's arguments and exits with what it returns: 0 if all went well, 1 if not.
 
     It exits with 2 for what the user has to mend first, such as bad input or a full disk, and with 130 after Ctrl-C.
@@ -23,7 +23,7 @@ def ending(run: Callable[[Sequence[str]], int], *, stopped: str = "") -> NoRetur
     try:
         sys.exit(run(sys.argv[1:]))
     except UserError as error:
-        console.print(plain(f"marlpipe: {error}"), markup=False)
+        console.print(printable(f"marlpipe: {error}"), markup=False)
         sys.exit(2)
     except KeyboardInterrupt:
         console.print(f"marlpipe: stopped. {stopped}".rstrip(), markup=False)

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from marlpipe.errors import UserError, unknown
 from marlpipe.runs.find import find_folders
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 from marlpipe.wandb.run import NAME
 from marlpipe.wandb.sync.look import Look, look
 from marlpipe.wandb.sync.sending import Lacking, Options, Outcome, ask, send
@@ -132,7 +132,7 @@ def intended(one: Look) -> str:
     if one.run is None:
         return (one.reason or "nothing kept for W&B") + aside
     main = one.run.main
-    where = plain(f"{main.project} as {main.run_id}", keep="")
+    where = printable(f"{main.project} as {main.run_id}", keep="")
     return f"would send what W&B lacks of {len(one.run.steps)} rows to {where}{aside}"
 
 

@@ -10,12 +10,12 @@ from hydra.core.utils import JobReturn
 from hydra.errors import InstantiationException
 
 from marlpipe.analysis.report.report import report
-from marlpipe.config.compose import composing
+from marlpipe.config.compose import compose_api
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import grid_hash, register_resolvers
 from marlpipe.config.plan import planned_folders
 from marlpipe.errors import UserError
-from marlpipe.runs.files import explained_inside
+from marlpipe.runs.files import os_errors_inside_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training.session import train
 
@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     if not asked.multirun:
         RunFolder(folders[0]).create()
-    with explained_inside(folders[0].absolute().parents[2]):  # Hydra writes there too
+    with os_errors_inside_as_user_errors(folders[0].absolute().parents[2]):  # Hydra writes there too
         done = hand_to_hydra(asked.overrides, sweep=asked.multirun)
     if not done and any(not RunFolder(folder).status.ended for folder in folders):
         print(f"submitted. How it goes: python -m marlpipe status {folders[0].parents[2]} --watch")
@@ -52,7 +52,7 @@ def hand_to_hydra(overrides: Sequence[str], *, sweep: bool) -> bool:
     Returns:
         Whether the runs are over; False if they were handed to a queue, of which nothing has come back yet.
     """
-    with composing(config_folder()):
+    with compose_api(config_folder()):
         application = GlobalHydra.instance().hydra
         assert application is not None
         try:

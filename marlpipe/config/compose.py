@@ -17,18 +17,18 @@ from marlpipe.errors import UserError, unknown
 
 
 @contextmanager
-def composing(folder: Path) -> Iterator[None]:
+def compose_api(folder: Path) -> Iterator[None]:
     """Hydra's compose API on our config folder."""
     with initialize_config_dir(str(folder), version_base="1.3", job_name="marlpipe"):
         yield
 
 
-def named(override: Override) -> str:
+def group_of(override: Override) -> str:
     """The key or group, without the package."""
     return override.key_or_group.split("@")[0]
 
 
-def parsed(overrides: Sequence[str]) -> list[Override]:
+def parse_overrides(overrides: Sequence[str]) -> list[Override]:
     """UserError for what is not of the form key=value."""
     parser = OverridesParser.create()
     typed = []
@@ -36,13 +36,13 @@ def parsed(overrides: Sequence[str]) -> list[Override]:
         try:
             typed.append(parser.parse_override(override))
         except HydraException as error:
-            raise no_override(override, str(error).splitlines()[0]) from error
+            raise invalid_override(override, str(error).splitlines()[0]) from error
         if not typed[-1].key_or_group:
-            raise no_override(override, "it has no key")
+            raise invalid_override(override, "it has no key")
     return typed
 
 
-def no_override(typed: str, reason: str) -> UserError:
+def invalid_override(typed: str, reason: str) -> UserError:
     """The error for what cannot be read as one."""
     key, _, value = typed.partition("=")
     return UserError(
@@ -52,16 +52,16 @@ def no_override(typed: str, reason: str) -> UserError:
     )
 
 
-def composed(overrides: Sequence[str], folder: Path) -> DictConfig:
+def compose_run(overrides: Sequence[str], folder: Path) -> DictConfig:
     """One run's config. UserError with what is valid where a group, an option or a key does not exist."""
     options = groups(folder)
-    typed = parsed(overrides)
+    typed = parse_overrides(overrides)
     for override in typed:
         check_option(override, options)
     try:
         return compose("train", list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
-        choices = [override for override in typed if named(override) in options]
+        choices = [override for override in typed if group_of(override) in options]
         with suppress(HydraException):  # a choice is what is wrong: the first error says so
             known = compose("train", [str(choice.input_line) for choice in choices], return_hydra_config=True)
             for override in typed:
@@ -72,7 +72,7 @@ def composed(overrides: Sequence[str], folder: Path) -> DictConfig:
 
 def check_option(override: Override, options: dict[str, list[str]]) -> None:
     """UserError for an option that its group does not have."""
-    group, value = named(override), override.value()
+    group, value = group_of(override), override.value()
     if group not in options or override.is_delete() or override.is_sweep_override():
         return
     for option in value if isinstance(value, list) else [value]:

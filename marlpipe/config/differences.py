@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from marlpipe.config.naming import INCIDENTAL, INCIDENTAL_KEYS
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 
 ABSENT = object()
 
@@ -19,7 +19,7 @@ Difference = tuple[tuple[str, ...], Any, Any]  # the path of a key, and its valu
 
 def whole(lines: str) -> Text:
     """Text that is not broken where the console ends: paths are there to be copied."""
-    return Text(plain(lines), no_wrap=True, overflow="ignore")
+    return Text(printable(lines), no_wrap=True, overflow="ignore")
 
 
 def differences(a: Any, b: Any, path: tuple[str, ...] = ()) -> Iterator[Difference]:
@@ -34,7 +34,7 @@ def differences(a: Any, b: Any, path: tuple[str, ...] = ()) -> Iterator[Differen
         yield path, a, b
 
 
-def incidental(path: tuple[str, ...]) -> bool:
+def is_incidental(path: tuple[str, ...]) -> bool:
     """Whether the key, by its path, has no part in the name of an arm."""
     return path[0] in INCIDENTAL or path[:2] in INCIDENTAL_KEYS
 
@@ -42,35 +42,35 @@ def incidental(path: tuple[str, ...]) -> bool:
 def add_section(table: Table, rows: list[Difference], *heading: str) -> None:
     """Rows below the cells of their heading, if they have one."""
     if rows and heading:
-        table.add_row(*(Text(plain(cell), style="bold") for cell in heading))
+        table.add_row(*(Text(printable(cell), style="bold") for cell in heading))
     for path, a, b in rows:
-        table.add_row(Text(plain(".".join(path))), told(path[-1], a), told(path[-1], b))
+        table.add_row(Text(printable(".".join(path))), format_value(path[-1], a), format_value(path[-1], b))
     table.add_section()
 
 
-def told(key: str, value: Any) -> Text:
+def format_value(key: str, value: Any) -> Text:
     """A value as a cell: as it is typed, a class or function without our package's name."""
     if value is ABSENT:
         return Text("no such key", style="dim")
     if not isinstance(value, str):
-        return Text(plain(short(value)))
+        return Text(printable(short_text(value)))
     if key == "_target_":
-        return Text(plain(value.removeprefix("marlpipe.")))
+        return Text(printable(value.removeprefix("marlpipe.")))
     with suppress(ValueError, RecursionError):  # in quotes where it would be read as something else
         json.loads(value)
-        return Text(plain(short(value)))
-    return Text(plain(value) or '""')
+        return Text(printable(short_text(value)))
+    return Text(printable(value) or '""')
 
 
-def short(value: Any) -> str:
+def short_text(value: Any) -> str:
     """JSON, but for functions and parts: `targets.lambda_targets(trace_decay=0.6, …)`, a partial's with dots."""
     if isinstance(value, list):
-        return f"[{', '.join(map(short, value))}]"
+        return f"[{', '.join(map(short_text, value))}]"
     if not isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
     if value.get("_target_") == "hydra.utils.get_method":
         return str(value.get("path")).removeprefix("marlpipe.")
-    given = {key: short(part) for key, part in value.items() if key not in ("_target_", "_partial_")}
+    given = {key: short_text(part) for key, part in value.items() if key not in ("_target_", "_partial_")}
     if "_target_" not in value:
         return f"{{{', '.join(f'{key}: {part}' for key, part in given.items())}}}"
     takes = [f"{key}={part}" for key, part in given.items()] + ["…"] * bool(value.get("_partial_"))

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from marlpipe.config.bounds import check_bound, check_bounds
 from marlpipe.config.build import build_algorithm, build_env, check_keys
-from marlpipe.config.compose import composed, composing, parsed
+from marlpipe.config.compose import compose_api, compose_run, parse_overrides
 from marlpipe.config.launcher import check_launcher, check_runs_here, check_selected
 from marlpipe.config.naming import defining_config, run_folder
 from marlpipe.config.search_space import check_installed, divided, ends_of_space, is_search, makes_a_search
@@ -22,42 +22,42 @@ def planned_folders(overrides: Sequence[str], folder: Path, *, sweep: bool) -> l
     Each arm is composed and built once, on the CPU and with its first seed, to see whether it can be. UserError for
     what does not exist, and for parts that do not go together; in a grid, with all arms that it concerns.
     """
-    with composing(folder):
+    with compose_api(folder):
         if not sweep:
-            config = composed(overrides, folder)
+            config = compose_run(overrides, folder)
             if is_search(config):
                 raise UserError("a search is many runs\n  next: put -m behind marlpipe")
             check_selected(config, folder)
             check_runs_here(config, folder)
             check_run(config)
             return [run_folder(config)]
-        executing = fixed(overrides, folder)
+        executing = without_sweep(overrides, folder)
         if is_search(executing):
             check_search(overrides, executing, folder)
         arms: dict[tuple[str, ...], list[str]] = {}
-        for run in expanded(overrides, executing):
+        for run in expand_sweep(overrides, executing):
             seeds = [override for override in run if override.startswith("seed=")]
             arms.setdefault(tuple(o for o in run if o not in seeds), []).extend(seeds or [""])
         refused: dict[str, str] = {}
         planned: list[Path] = []
         for arm, seeds in arms.items():
             try:
-                config = composed([*arm, *filter(None, seeds[:1])], folder)
+                config = compose_run([*arm, *filter(None, seeds[:1])], folder)
                 check_selected(config, folder)
                 check_launcher(executing, config)
                 check_run(config)
-                values = [seed.value() for seed in parsed(list(filter(None, seeds)))] or [config.seed]
+                values = [seed.value() for seed in parse_overrides(list(filter(None, seeds)))] or [config.seed]
                 for seed in values:
                     check_bound("seed", seed)
                 planned += [run_folder(config).with_name(f"seed={seed}") for seed in values]
             except UserError as error:
                 refused[" ".join(arm) or "the defaults"] = str(error)
     if refused:
-        raise none_started(refused, of=len(arms))
+        raise no_run_started(refused, of=len(arms))
     return [] if is_search(executing) else planned
 
 
-def none_started(refused: Mapping[str, str], of: int) -> UserError:
+def no_run_started(refused: Mapping[str, str], of: int) -> UserError:
     """The error for a grid of so many arms, with the reason for each that cannot run."""
     if len(refused) == of and len(set(refused.values())) == 1:
         return UserError(next(iter(refused.values())))
@@ -68,16 +68,16 @@ def none_started(refused: Mapping[str, str], of: int) -> UserError:
     )
 
 
-def expanded(overrides: Sequence[str], executing: DictConfig) -> list[list[str]]:
+def expand_sweep(overrides: Sequence[str], executing: DictConfig) -> list[list[str]]:
     """The runs of a grid: every combination of swept values, an experiment's own sweep included. Of a search, those
     at the ends of its space.
 
     executing: the grid's own config, as `fixed` gives it.
     """
     params = executing.hydra.sweeper.params or {}
-    given = {override.key_or_group for override in parsed(overrides)}
+    given = {override.key_or_group for override in parse_overrides(overrides)}
     own = [f"{key}={value}" for key, value in params.items() if str(key) not in given]
-    typed = parsed([*own, *overrides])
+    typed = parse_overrides([*own, *overrides])
     if is_search(executing):
         return ends_of_space(divided(typed))
     for override in filter(Override.is_interval_sweep, typed):
@@ -95,8 +95,8 @@ def check_search(overrides: Sequence[str], executing: DictConfig, folder: Path) 
     """
     check_installed()
     check_keys(executing.hydra.sweeper.sampler, "hydra.sweeper.sampler")
-    typed = [override for override in parsed(overrides) if not override.is_sweep_override()]
-    without = composed([str(one.input_line) for one in typed if not makes_a_search(one)], folder)
+    typed = [override for override in parse_overrides(overrides) if not override.is_sweep_override()]
+    without = compose_run([str(one.input_line) for one in typed if not makes_a_search(one)], folder)
     alone, searched = defining_config(without), defining_config(executing)
     if changed := [key for key in searched if searched[key] != alone.get(key)]:
         making = " ".join(str(override.input_line) for override in typed if makes_a_search(override))
@@ -106,12 +106,12 @@ def check_search(overrides: Sequence[str], executing: DictConfig, folder: Path) 
         )
 
 
-def fixed(overrides: Sequence[str], folder: Path) -> DictConfig:
+def without_sweep(overrides: Sequence[str], folder: Path) -> DictConfig:
     """The config of a grid's command line without what it sweeps, from which Hydra takes launcher and sweeper."""
-    typed = parsed(overrides)
+    typed = parse_overrides(overrides)
     plain = [str(override.input_line) for override in typed if not override.is_sweep_override()]
     try:
-        return composed(plain, folder)
+        return compose_run(plain, folder)
     except UserError as error:
         if len(plain) == len(typed):
             raise

@@ -18,7 +18,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from marlpipe.config.folder import config_folder
 from marlpipe.errors import UserError
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 
 PARTS = ("env", "agent", "mixer", "partition", "monotonicity", "projection", "reward", "loss")  # that a run is made of
@@ -63,7 +63,7 @@ def read_config(folder: RunFolder) -> DictConfig:
     Raises:
         UserError: the file cannot be read, is no YAML mapping of plain values, or refers to values outside of it.
     """
-    with explained("read", folder.config):
+    with os_errors_as_user_errors("read", folder.config):
         text = folder.config.read_text(encoding="utf-8", errors="replace")
     try:
         config = OmegaConf.create(text)

@@ -23,7 +23,7 @@ from marlpipe.launch.job_configs import Arms
 from marlpipe.runs.files import read_json, write_json
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import owner
-from marlpipe.runs.provenance import command_line, origin
+from marlpipe.runs.provenance import command_line, software_and_machine
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +177,9 @@ class ClusterLauncher(Launcher):
         for job, runs in zip(submitted, folders, strict=True):
             for folder in runs:
                 entry = {"job": job.job_id, "cluster": self.cluster, "submitted": now, "log": str(job.paths.stdout)}
-                write_json(folder.submission, {**entry, "command": command_line(), "code": origin()["git"]})
+                write_json(
+                    folder.submission, {**entry, "command": command_line(), "code": software_and_machine()["git"]}
+                )
         ids = [job.job_id for job in submitted]
         log.info("%s: %s", told(array), ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}")
 

@@ -2,7 +2,7 @@
 
 import gc
 
-from marlpipe.runs.provenance import origin
+from marlpipe.runs.provenance import software_and_machine
 
-origin()  # it remembers what it found out about packages, code and machine
+software_and_machine()  # it remembers what it found out about packages, code and machine
 gc.freeze()  # a collection that looked at what is shared would touch, and so copy, all of it in every run

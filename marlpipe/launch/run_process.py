@@ -17,7 +17,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import run_job, setup_globals
 
 from marlpipe.errors import UserError
-from marlpipe.runs.lock import Owned
+from marlpipe.runs.lock import FolderInUse
 
 LONGEST_REASON = 4000  # characters: it has to fit into a pipe that nobody reads before the process has ended
 
@@ -65,7 +65,7 @@ def _outcome(job: Job) -> Outcome:
         if exit_.code in (None, 0):
             return Outcome("returned")
         return Outcome("raised", reason=f"exited with {exit_.code}")
-    except Owned as error:
+    except FolderInUse as error:
         return Outcome("owned", reason=str(error))
     except UserError as error:
         return _raised(str(error), str(error))

@@ -5,18 +5,18 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 
-def rows(exists: Bool[Tensor, "B T"], *fields: Shaped[Tensor, "B T ..."]) -> list[Shaped[Tensor, "V 1 ..."]]:
+def gather_valid(exists: Bool[Tensor, "B T"], *fields: Shaped[Tensor, "B T ..."]) -> list[Shaped[Tensor, "V 1 ..."]]:
     """The V existing moments of each field."""
     return [field[exists].unsqueeze(1) for field in fields]
 
 
-def padded(found: Shaped[Tensor, "V 1 ..."], exists: Bool[Tensor, "B T"]) -> Shaped[Tensor, "B T ..."]:
+def scatter_valid(found: Shaped[Tensor, "V 1 ..."], exists: Bool[Tensor, "B T"]) -> Shaped[Tensor, "B T ..."]:
     """Rows put at their moments; zero elsewhere."""
     values = found.squeeze(1)
     return values.new_zeros(*exists.shape, *values.shape[1:]).index_put((exists,), values)
 
 
-def chosen(utilities: Float[Tensor, "B T N A"], actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T N"]:
+def taken_utilities(utilities: Float[Tensor, "B T N A"], actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T N"]:
     """Each agent's utility of one action."""
     return utilities.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
 

@@ -22,7 +22,7 @@ NEXT_STEP = {
 
 
 @contextmanager
-def explained(doing: str, path: Path) -> Iterator[None]:
+def os_errors_as_user_errors(doing: str, path: Path) -> Iterator[None]:
     """Turns an `OSError` into a `UserError` that names the path and the next step.
 
     Args:
@@ -37,7 +37,7 @@ def explained(doing: str, path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def explained_inside(folder: Path) -> Iterator[None]:
+def os_errors_inside_as_user_errors(folder: Path) -> Iterator[None]:
     """As `explained`, for the code of others: only errors that are about a full disk, or about a file in the folder."""
     try:
         yield
@@ -45,17 +45,17 @@ def explained_inside(folder: Path) -> Iterator[None]:
         file = Path(str(error.filename or folder))
         if error.errno not in NEXT_STEP or not file.is_relative_to(folder):
             raise
-        with explained("write", file):
+        with os_errors_as_user_errors("write", file):
             raise
 
 
-def settle(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
     """Returns once a file, or a folder's list of files, would survive a power loss. Nothing for one that is not there.
 
     Raises:
         UserError: the disk refuses.
     """
-    with explained("write", path):
+    with os_errors_as_user_errors("write", path):
         try:
             file = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
@@ -72,7 +72,7 @@ def settle(path: Path) -> None:
 @contextmanager
 def replacing(path: Path, unfinished: Path) -> Iterator[None]:
     """Puts what is written to `unfinished` into the place of `path`, or removes it where the disk refuses."""
-    with explained("write", path):
+    with os_errors_as_user_errors("write", path):
         try:
             yield
             unfinished.replace(path)
@@ -125,7 +125,7 @@ def read_json(path: Path) -> Any:
     Raises:
         UserError: the file cannot be read or is not JSON.
     """
-    with explained("read", path):
+    with os_errors_as_user_errors("read", path):
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except (FileNotFoundError, NotADirectoryError):

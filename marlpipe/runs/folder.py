@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from marlpipe.errors import UserError
-from marlpipe.runs.files import explained, overwrite_json, read_json, settle, write_json, write_text
+from marlpipe.runs.files import (
+    flush_to_disk,
+    os_errors_as_user_errors,
+    overwrite_json,
+    read_json,
+    write_json,
+    write_text,
+)
 from marlpipe.runs.metrics import Row, TableRow, append_row, read_rows, read_tables, truncate_rows
 from marlpipe.runs.status import State, Status, status_from
 
@@ -29,7 +36,7 @@ class RunFolder:
 
     def create(self) -> "RunFolder":
         """Makes the folder and its checkpoint folder; what is there already stays."""
-        with explained("make the run folder", self.path):
+        with os_errors_as_user_errors("make the run folder", self.path):
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         return self
 
@@ -114,7 +121,7 @@ class RunFolder:
     def pictures_at(self, env_steps: int) -> list[Path]:
         """The pictures of the evaluation at so many env steps, by name. No links, and none from behind one."""
         ending = self.picture("", env_steps, "").name
-        with explained("look into", self.pictures):
+        with os_errors_as_user_errors("look into", self.pictures):
             if self.pictures.is_symlink() or not self.pictures.is_dir():
                 return []
             files = [file for file in self.pictures.iterdir() if file.is_file() and not file.is_symlink()]
@@ -144,7 +151,7 @@ class RunFolder:
         write_json(self.status_file, {name: _finite(value) for name, value in asdict(status).items()})
         return status
 
-    def conclude(self, state: State, reason: str, log: str | None = None) -> None:
+    def record_end(self, state: State, reason: str, log: str | None = None) -> None:
         """Says how a run that did not finish has ended, as far as the disk allows: its own error must not hide that.
 
         Args:
@@ -175,15 +182,15 @@ class RunFolder:
         """All whole rows of the tables, none where there is no file."""
         return read_tables(self.tables)
 
-    def cut_back(self, *, metrics: int, tables: int) -> None:
+    def truncate_to_checkpoint(self, *, metrics: int, tables: int) -> None:
         """Drops the rows past the first so many, which are those of a checkpoint. UserError where there are fewer."""
         truncate_rows(self.metrics, metrics)
         truncate_rows(self.tables, tables)
 
-    def settle(self) -> None:
+    def flush_to_disk(self) -> None:
         """Returns once the rows would survive a power loss."""
-        settle(self.metrics)
-        settle(self.tables)
+        flush_to_disk(self.metrics)
+        flush_to_disk(self.tables)
 
 
 def _finite(value: Any) -> Any:

@@ -8,7 +8,7 @@ from marlpipe.errors import UserError
 from marlpipe.runs.files import read_json
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.status import LARGEST
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ def run_record(folder: RunFolder) -> dict[str, Any]:
 
 
 def _line(text: str) -> str:
-    return plain(text, keep="")
+    return printable(text, keep="")
 
 
 def _is_text(value: Any) -> bool:

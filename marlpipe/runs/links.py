@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from marlpipe.errors import UserError
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 
 
 def check_enclosed(path: Path) -> None:
@@ -19,7 +19,7 @@ def check_enclosed(path: Path) -> None:
     below = [path]
     while below:
         folder = below.pop()
-        with explained("look into", folder), os.scandir(folder) as entries:
+        with os_errors_as_user_errors("look into", folder), os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_symlink():
                     check_inside(Path(entry.path), path)

@@ -14,14 +14,14 @@ from types import TracebackType
 from typing import Any
 
 from marlpipe.errors import UserError
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 
 BEAT_S = 10.0  # between two signs of life
 WATCH_S = 25.0  # without one, an owner on another machine is taken to be dead
 TRIES, BETWEEN_S = 10, 0.1  # whoever only looks who the owner is holds the lock for a moment too
 
 
-class Owned(UserError):  # noqa: N818 whose mistake it is, if any, is not known
+class FolderInUse(UserError):  # noqa: N818 whose mistake it is, if any, is not known
     """Another process owns the folder, and is alive."""
 
 
@@ -49,7 +49,7 @@ class FolderLock:
             Owned: another process owns the folder. Nothing has changed then.
             UserError: the folder cannot be written to.
         """
-        with explained("write", self.path):
+        with os_errors_as_user_errors("write", self.path):
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
             try:
                 self._take()
@@ -116,10 +116,10 @@ class FolderLock:
                 return True
         raise AssertionError("the last try returns or raises")
 
-    def _owned(self) -> Owned:
+    def _owned(self) -> FolderInUse:
         owner = _content(self._file)
         who = f"process {owner['pid']} on {owner['host']}" if {"pid", "host"} <= owner.keys() else "another process"
-        return Owned(
+        return FolderInUse(
             f"{self.path.parent} is being trained by {who}\n"
             "  Wait until it has ended, or end it. python -m marlpipe status tells how it stands."
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from marlpipe.errors import UserError
-from marlpipe.runs.files import explained, write_text
+from marlpipe.runs.files import os_errors_as_user_errors, write_text
 
 Row = Mapping[str, float | int]
 TableRow = Mapping[str, Any]  # env_steps, and nested lists of numbers
@@ -22,7 +22,7 @@ def append_row(path: Path, row: Row | TableRow) -> None:
         UserError: the file cannot be written, or the disk is full.
     """
     line = json.dumps(_finite(row), allow_nan=False) + "\n"
-    with explained("write", path), path.open("a", encoding="utf-8") as file:
+    with os_errors_as_user_errors("write", path), path.open("a", encoding="utf-8") as file:
         file.write(line)
 
 
@@ -65,7 +65,7 @@ def truncate_rows(path: Path, keep: int) -> int:
 
 
 def _rows(path: Path, told: Callable[[Any], Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    with explained("read", path):
+    with os_errors_as_user_errors("read", path):
         text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     whole = text.split("\n")[:-1]  # a row ends in a newline: what follows the last one was cut off in the writing
     for number, line in enumerate(whole, start=1):

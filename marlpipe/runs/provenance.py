@@ -25,11 +25,11 @@ AS_A_PATCH = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/",
 
 def provenance() -> dict[str, Any]:
     """All of this module in one plain dictionary, with the keys a run's `run.json` has."""
-    return {"command": command_line(), **origin()}
+    return {"command": command_line(), **software_and_machine()}
 
 
 @functools.cache
-def origin() -> dict[str, Any]:
+def software_and_machine() -> dict[str, Any]:
     """What does not change as long as this process lives: packages and code as they were loaded, and the machine."""
     return {
         "versions": versions(),

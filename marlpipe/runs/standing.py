@@ -14,7 +14,7 @@ from marlpipe.runs.links import check_enclosed
 from marlpipe.runs.lock import owner
 from marlpipe.runs.slurm import known_jobs
 from marlpipe.runs.status import State, Status
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Submission:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class DerivedState:
     """What has become of a run. `lost`: it ended without a word, or its job did before the run began."""
 
     state: State | Literal["lost"]
@@ -46,10 +46,12 @@ def submission(folder: RunFolder) -> Submission | None:
     if not isinstance(told, dict):
         return None
     names = [field.name for field in fields(Submission)]
-    return Submission(**{name: plain(told[name], keep="") for name in names if isinstance(told.get(name), str)})
+    return Submission(**{name: printable(told[name], keep="") for name in names if isinstance(told.get(name), str)})
 
 
-def standing(status: Status, submitted: Submission | None, *, held: bool, jobs: Mapping[str, str] | None) -> Standing:
+def derive_state(
+    status: Status, submitted: Submission | None, *, held: bool, jobs: Mapping[str, str] | None
+) -> DerivedState:
     """What a status file comes to, with all else that can be known. It changes nothing.
 
     Args:
@@ -60,23 +62,23 @@ def standing(status: Status, submitted: Submission | None, *, held: bool, jobs: 
     """
     asked = submitted.job if submitted and submitted.cluster == "slurm" else None
     if status.state == "queued" and asked and jobs is not None and asked not in jobs:
-        return Standing(state="lost", reason=GONE)
+        return DerivedState(state="lost", reason=GONE)
     if status.state == "interrupted" or (status.state == "running" and not held):
         doing = {jobs[job] for job in (asked, status.job) if job and job in jobs} if jobs else set()
         if doing & WAITING:
-            return Standing(state="queued", reason=AGAIN)
+            return DerivedState(state="queued", reason=AGAIN)
         if status.state == "running":
             but = f", though its job is {'/'.join(sorted(doing))}" if doing else ""
-            return Standing(state="lost", reason=KILLED + but)
-    return Standing(state=status.state, reason=status.reason)
+            return DerivedState(state="lost", reason=KILLED + but)
+    return DerivedState(state=status.state, reason=status.reason)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class RunRecords:
     """What the files of a run tell."""
 
     folder: RunFolder
-    who: Identity | None = None
+    identity: Identity | None = None
     status: Status = field(default_factory=Status)
     held: bool = False  # by a process that trains it, where it is said to be running
     submitted: Submission | None = None
@@ -86,14 +88,18 @@ class Told:
     @property
     def name(self) -> str:
         """World and label; of a run that does not tell, its folder."""
-        return f"{self.who.env} {self.who.label}" if self.who else plain("/".join(self.folder.path.parts[-3:]), keep="")
+        return (
+            f"{self.identity.env} {self.identity.label}"
+            if self.identity
+            else printable("/".join(self.folder.path.parts[-3:]), keep="")
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class RunStanding:
     """A run as it stands."""
 
-    told: Told
+    records: RunRecords
     state: State | Literal["lost", "refused"]
     reason: str | None
     seen: datetime | None  # the last sign of life
@@ -101,17 +107,17 @@ class Look:
     @property
     def job(self) -> str | None:
         """That it runs in, or waits for."""
-        status, submitted = self.told.status, self.told.submitted
+        status, submitted = self.records.status, self.records.submitted
         asked = submitted.job if submitted else None
         return asked or status.job if status.state == "queued" else status.job or asked
 
     @property
     def left_s(self) -> float | None:
         """Seconds until it will have finished, if nothing comes between."""
-        return self.told.status.eta_s if self.state == "running" else None
+        return self.records.status.eta_s if self.state == "running" else None
 
 
-def look(folders: Iterable[RunFolder]) -> list[Look]:
+def standings(folders: Iterable[RunFolder]) -> list[RunStanding]:
     """All runs, in order. Slurm is asked once, and only if a run may be in its hands.
 
     A run may end between the moments at which its file, its lock and Slurm are looked at. So those that seem lost are
@@ -122,13 +128,13 @@ def look(folders: Iterable[RunFolder]) -> list[Look]:
     jobs = known_jobs() if any(map(in_slurm, undecided)) else None
     looks = []
     for run in told:
-        found = standing(run.status, run.submitted, held=run.held, jobs=jobs)
+        found = derive_state(run.status, run.submitted, held=run.held, jobs=jobs)
         if found.state == "lost" and (again := read(run.folder)) != run:
             run = again
-            found = Standing(state=run.status.state, reason=run.status.reason)
+            found = DerivedState(state=run.status.state, reason=run.status.reason)
         looks.append(
-            Look(
-                told=run,
+            RunStanding(
+                records=run,
                 state="refused" if run.refusal else found.state,
                 reason=run.refusal or found.reason,
                 seen=last_seen(run),
@@ -137,22 +143,22 @@ def look(folders: Iterable[RunFolder]) -> list[Look]:
     return looks
 
 
-def read(folder: RunFolder) -> Told:
+def read(folder: RunFolder) -> RunRecords:
     """One run's files, whoever wrote them; it raises nothing."""
     try:
         check_enclosed(folder.path)
         status, submitted = folder.status, submission(folder)
         typed = run_record(folder).get("command")
-        return Told(
+        return RunRecords(
             folder=folder,
-            who=identity(folder),
+            identity=identity(folder),
             status=status,
             held=status.state == "running" and held(folder),
             submitted=submitted,
             command=typed if isinstance(typed, str) else (submitted.command if submitted else None),
         )
     except UserError as error:
-        return Told(folder=folder, refusal=plain(str(error)))
+        return RunRecords(folder=folder, refusal=printable(str(error)))
 
 
 def held(folder: RunFolder) -> bool:
@@ -163,12 +169,12 @@ def held(folder: RunFolder) -> bool:
         raise UserError(f"{folder.lock} is not the lock of a run: {error}") from error
 
 
-def in_slurm(run: Told) -> bool:
+def in_slurm(run: RunRecords) -> bool:
     """Whether a job of Slurm was asked to do it, or has begun it."""
     return run.status.job is not None or (run.submitted is not None and run.submitted.cluster == "slurm")
 
 
-def last_seen(run: Told) -> datetime | None:
+def last_seen(run: RunRecords) -> datetime | None:
     """When somebody last worked on it, as the files tell."""
     written = (run.status.updated, run.submitted and run.submitted.submitted)
     signs = [time for text in written if text and (time := moment(text))]

@@ -6,7 +6,7 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from marlpipe.errors import UserError
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 
 State = Literal["queued", "running", "finished", "failed", "interrupted"]
 Number = float | int  # JSON does not tell them apart
@@ -59,7 +59,7 @@ def status_from(stored: Any, path: Path) -> Status:
             raise UserError(
                 f"{path}: {name} cannot be {value!r:.80}.\n  valid: {_words(kind)}\n  Restore the file, or remove it."
             )
-        told[name] = plain(value) if isinstance(value, str) else value
+        told[name] = printable(value) if isinstance(value, str) else value
     return Status(**told)
 
 

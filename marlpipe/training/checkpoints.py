@@ -13,11 +13,11 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from omegaconf import DictConfig, OmegaConf
 
 import marlpipe
-from marlpipe.config.differences import differences, incidental, told
+from marlpipe.config.differences import differences, format_value, is_incidental
 from marlpipe.config.naming import arm_hash
 from marlpipe.config.stored import read_config
 from marlpipe.errors import UserError
-from marlpipe.runs.files import explained, replacing, settle
+from marlpipe.runs.files import flush_to_disk, os_errors_as_user_errors, replacing
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.identity import run_record
 
@@ -35,7 +35,7 @@ class Checkpoint:
     rows: dict[str, int]
 
 
-def origin(config: DictConfig) -> dict[str, Any]:
+def checkpoint_header(config: DictConfig) -> dict[str, Any]:
     """What a checkpoint says of itself."""
     return {"format": FORMAT, "marlpipe": marlpipe.__version__, "arm": arm_hash(config), "seed": config.seed}
 
@@ -52,9 +52,9 @@ def newest_checkpoint(folder: RunFolder, config: DictConfig) -> Checkpoint | Non
         if path.exists():
             damage = damage_of(path)
             if damage is None:
-                return opened(path, origin(config))
+                return opened(path, checkpoint_header(config))
             aside = path.with_suffix(path.suffix + ".damaged")
-            with explained("put aside", path):
+            with os_errors_as_user_errors("put aside", path):
                 path.replace(aside)
             older = folder.previous_checkpoint.exists()
             goes_on = "goes on from the checkpoint before it" if older else "starts anew, to the same results"
@@ -68,7 +68,7 @@ def damage_of(path: Path) -> str | None:
     Raises:
         UserError: it never was a file of tensors, or the disk refuses.
     """
-    with explained("read", path), path.open("rb") as file:
+    with os_errors_as_user_errors("read", path), path.open("rb") as file:
         beginning = file.read(4)
         if beginning.strip(b"\0") and not b"PK\3\4".startswith(beginning):
             raise UserError(f"{path} is no checkpoint: nothing of it was read or executed\n  {MOVE_AWAY}")
@@ -89,7 +89,7 @@ def opened(path: Path, expected: dict[str, Any]) -> Checkpoint:
         UserError: it says something else, or nothing that can be understood.
     """
     try:
-        with explained("read", path):
+        with os_errors_as_user_errors("read", path):
             stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except UserError:
         raise
@@ -122,9 +122,9 @@ def check_same_run(folder: RunFolder, config: DictConfig) -> None:
     ours = OmegaConf.to_container(config, resolve=True)
     there = OmegaConf.to_container(read_config(folder)) if folder.config.exists() else ours
     found = [
-        f"    {'.'.join(path)}: {told(path[-1], a)} there, {told(path[-1], b)} here"
+        f"    {'.'.join(path)}: {format_value(path[-1], a)} there, {format_value(path[-1], b)} here"
         for path, a, b in differences(there, ours)
-        if path == ("seed",) or not incidental(path)
+        if path == ("seed",) or not is_incidental(path)
     ]
     more = [f"    … and {len(found) - MOST_TOLD} more"] if len(found) > MOST_TOLD else []
     raise UserError(
@@ -151,7 +151,7 @@ def save(value: Any, path: Path, *, previous: Path | None = None) -> None:
             os.fsync(file.fileno())
         if previous is not None and path.exists():
             path.replace(previous)
-    settle(path.parent)
+    flush_to_disk(path.parent)
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -12,7 +12,7 @@ import torch
 from hydra.utils import get_object
 from omegaconf import DictConfig
 
-from marlpipe.config.differences import differences, told
+from marlpipe.config.differences import differences, format_value
 from marlpipe.runs.provenance import cores, packaged
 from marlpipe.runs.slurm import current_job
 
@@ -64,7 +64,7 @@ def version_in(text: str, library: str) -> str | None:
     return found[1] if found else None
 
 
-def mattering(record: Mapping[str, Any]) -> dict[str, Any]:
+def bit_relevant(record: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a run's record that its bits depend on."""
     parts = {key: record.get(key) or {} for key in MATTERS}
     return {
@@ -97,11 +97,11 @@ def session(own: Mapping[str, Any], now: Mapping[str, Any], from_env_steps: int)
     }
 
 
-def warn_of_others(own: Mapping[str, Any], now: Mapping[str, Any], label: str) -> None:
+def warn_if_changed(own: Mapping[str, Any], now: Mapping[str, Any], label: str) -> None:
     """A line on stderr if the run goes on under other conditions than its record has, with those."""
     changed = [
-        f"{'.'.join(path)} {told(path[-1], then)} then, {told(path[-1], today)} now"
-        for path, then, today in differences(mattering(own), mattering(now))
+        f"{'.'.join(path)} {format_value(path[-1], then)} then, {format_value(path[-1], today)} now"
+        for path, then, today in differences(bit_relevant(own), bit_relevant(now))
     ]
     if changed:
         print(

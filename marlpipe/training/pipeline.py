@@ -22,7 +22,7 @@ from marlpipe.training.callbacks.pictures import Pictures
 from marlpipe.training.callbacks.progress import EnvStepProgress
 from marlpipe.training.callbacks.recorder import Recorder
 from marlpipe.training.callbacks.reward_tables import DecompositionTables
-from marlpipe.training.checkpoints import Checkpoint, WholeCheckpoints, origin
+from marlpipe.training.checkpoints import Checkpoint, WholeCheckpoints, checkpoint_header
 from marlpipe.training.conditions import threads
 from marlpipe.training.learner import Learner
 from marlpipe.training.loaders import EpisodeData, EvaluationLoader, TrainingLoader
@@ -64,7 +64,7 @@ def fit(
             DecompositionTables(folder=folder),
             EnvStepProgress(label=f"{label} seed {config.seed}", total_env_steps=config.env_steps),
             FinalState(folder=folder),
-            Resumable(folder=folder, lock=lock, minutes=config.checkpoint_minutes, origin=origin(config)),
+            Resumable(folder=folder, lock=lock, minutes=config.checkpoint_minutes, origin=checkpoint_header(config)),
         ],
         plugins=[WholeCheckpoints(), LightningEnvironment()],  # one process, also where Slurm has started it
         deterministic=config.deterministic,
@@ -112,6 +112,6 @@ def fit(
         team_table=env.team_table if isinstance(env, TableGame) else None,
     )
 
-    folder.cut_back(**(checkpoint.rows if checkpoint else {"metrics": 0, "tables": 0}))
+    folder.truncate_to_checkpoint(**(checkpoint.rows if checkpoint else {"metrics": 0, "tables": 0}))
     path = checkpoint.path if checkpoint else None
     trainer.fit(learner, EpisodeData(training, evaluation), ckpt_path=path, weights_only=True)

@@ -13,21 +13,21 @@ from omegaconf import DictConfig, OmegaConf
 from marlpipe.config.build import build_part
 from marlpipe.config.naming import arm_hash, arm_label, register_resolvers
 from marlpipe.errors import Interrupted, UserError
-from marlpipe.runs.files import explained_inside, read_json, write_json, write_text
+from marlpipe.runs.files import os_errors_inside_as_user_errors, read_json, write_json, write_text
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.links import check_enclosed
 from marlpipe.runs.lock import FolderLock
 from marlpipe.runs.provenance import provenance, write_code_diff
 from marlpipe.runs.slurm import current_job
 from marlpipe.training.checkpoints import Checkpoint, check_same_run, newest_checkpoint
-from marlpipe.training.conditions import environment, numerics, session, warn_of_newer_code, warn_of_others
+from marlpipe.training.conditions import environment, numerics, session, warn_if_changed, warn_of_newer_code
 from marlpipe.training.pipeline import fit
 
 register_resolvers()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Described:
+class RunRequest:
     """How a person asked for a run."""
 
     label: str  # of its arm, in figures and tables
@@ -35,7 +35,7 @@ class Described:
     choices: dict[str, str]  # the option of each config group
 
     @classmethod
-    def by_hydra(cls, hydra: Any) -> "Described":
+    def by_hydra(cls, hydra: Any) -> "RunRequest":
         """As Hydra's own config tells it."""
         chosen = {group: choice for group, choice in hydra.runtime.choices.items() if "/" not in group}
         return cls(label=arm_label(hydra), overrides=list(hydra.overrides.task), choices=chosen)
@@ -44,10 +44,10 @@ class Described:
 def train(config: DictConfig) -> None:
     """One run in Hydra's output folder."""
     hydra = HydraConfig.get()
-    train_in(RunFolder(Path(hydra.runtime.output_dir)), config, Described.by_hydra(hydra))
+    train_in(RunFolder(Path(hydra.runtime.output_dir)), config, RunRequest.by_hydra(hydra))
 
 
-def train_in(folder: RunFolder, config: DictConfig, described: Described) -> None:
+def train_in(folder: RunFolder, config: DictConfig, described: RunRequest) -> None:
     """One run, whose status file says how it ended; a finished run is left alone.
 
     Raises:
@@ -72,7 +72,7 @@ def train_in(folder: RunFolder, config: DictConfig, described: Described) -> Non
             job=current_job(),
         )
         try:
-            with explained_inside(folder.path):
+            with os_errors_inside_as_user_errors(folder.path):
                 checkpoint = newest_checkpoint(folder, config)
                 write_identity(folder, config, described, checkpoint)
                 plain = OmegaConf.to_container(config, resolve=True)
@@ -102,17 +102,17 @@ def conclude(folder: RunFolder, error: BaseException) -> None:
     """Says in the status file why the run ended early."""
     match error:
         case Interrupted():
-            folder.conclude("interrupted", str(error))
+            folder.record_end("interrupted", str(error))
         case KeyboardInterrupt() | SystemExit():
-            folder.conclude("interrupted", "stopped at once")
+            folder.record_end("interrupted", "stopped at once")
         case UserError():
-            folder.conclude("failed", str(error))
+            folder.record_end("failed", str(error))
         case _:
-            folder.conclude("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
+            folder.record_end("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
 def write_identity(
-    folder: RunFolder, config: DictConfig, described: Described, checkpoint: Checkpoint | None = None
+    folder: RunFolder, config: DictConfig, described: RunRequest, checkpoint: Checkpoint | None = None
 ) -> None:
     """Who this run is, with what and where it runs. Provenance is that of the session which began what there is."""
     earlier = read_json(folder.run) or {}
@@ -123,7 +123,7 @@ def write_identity(
         write_code_diff(folder.code_diff)
     else:
         own, from_env_steps = {key: earlier.get(key, now[key]) for key in now}, checkpoint.env_steps
-        warn_of_others(own, now, f"{described.label} seed {config.seed}")
+        warn_if_changed(own, now, f"{described.label} seed {config.seed}")
     write_text(folder.config, OmegaConf.to_yaml(config, resolve=True))
     write_json(
         folder.run,

@@ -94,7 +94,7 @@ def test_next_actions_by_hand() -> None:
     online = torch.tensor([5.0, 1.0, 2.0]).expand(1, 2, 1, 3)
     target = torch.tensor([1.0, 5.0, 9.0]).expand(1, 2, 1, 3)
     assert targets.double_q_actions(online, target, batch).flatten().tolist() == [0, 0]
-    assert targets.max_actions(online, target, batch).flatten().tolist() == [2, 1]
+    assert targets.target_greedy_actions(online, target, batch).flatten().tolist() == [2, 1]
     assert targets.sarsa_actions(online, target, batch).flatten().tolist() == [2, 0]
 
 

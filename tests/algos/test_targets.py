@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from marlpipe.algos.targets import lambda_targets, one_step_targets
-from marlpipe.models.utilities import chosen, greedy_actions, masked_mean
+from marlpipe.models.utilities import greedy_actions, masked_mean, taken_utilities
 
 DISCOUNT = 0.99
 NEXT_VALUES = torch.tensor([0.5, 1.0, -1.0, 3.0]).view(1, 4, 1)
@@ -115,4 +115,4 @@ def test_greedy_actions_are_available() -> None:
 
 def test_chosen_takes_each_agents_own_action() -> None:
     utilities = torch.arange(12.0).view(1, 2, 2, 3)
-    assert chosen(utilities, torch.tensor([[[0, 2], [1, 0]]])).tolist() == [[[0.0, 5.0], [7.0, 9.0]]]
+    assert taken_utilities(utilities, torch.tensor([[[0, 2], [1, 0]]])).tolist() == [[[0.0, 5.0], [7.0, 9.0]]]

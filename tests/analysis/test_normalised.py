@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from marlpipe.analysis.arms import by_env
 from marlpipe.analysis.evaluated_runs import Run
 from marlpipe.analysis.statistics.references import KNOWN, Known, Reference, normalised, read_references, references
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.errors import UserError
 from marlpipe.runs.files import write_text
@@ -87,8 +87,8 @@ def test_the_references_that_come_with_marlpipe_are_of_its_worlds(make_run: Make
     assert listed
     for known in listed:
         name = Path(known.reference.source).stem
-        with composing(config_folder()):
-            env = OmegaConf.to_container(composed([f"env={name}"], config_folder()).env, resolve=True)
+        with compose_api(config_folder()):
+            env = OmegaConf.to_container(compose_run([f"env={name}"], config_folder()).env, resolve=True)
         assert isinstance(env, dict)
         assert found(None, in_world(make_run(env=name), env)) == {name: known.reference}
     assert listed[0].reference.best == 3 * 200

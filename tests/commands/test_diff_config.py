@@ -17,11 +17,11 @@ from rich.console import Console
 from marlpipe.commands.diff_config.command import HELP, run
 from marlpipe.commands.diff_config.comparison import comparison
 from marlpipe.commands.diff_config.sides import Side, resolved
-from marlpipe.config.differences import differences, incidental
+from marlpipe.config.differences import differences, is_incidental
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import arm_hash, run_subfolder
 from marlpipe.runs.folder import RunFolder
-from marlpipe.training.session import Described, train, write_identity
+from marlpipe.training.session import RunRequest, train, write_identity
 from tests.support.command import exit_status
 from tests.support.composition import compose
 from tests.training.test_resume import SHORT, task
@@ -47,7 +47,7 @@ def folder(trained: Path, tmp_path: Path) -> Path:
 def started(folder: Path, *overrides: str) -> None:
     """A run that has written who it is, and nothing more."""
     config = task(folder, *overrides)
-    write_identity(RunFolder(folder).create(), config, Described.by_hydra(HydraConfig.get()))
+    write_identity(RunFolder(folder).create(), config, RunRequest.by_hydra(HydraConfig.get()))
 
 
 def rewrite(folder: Path, **changes: Any) -> None:
@@ -199,7 +199,8 @@ def test_nothing_differs_exactly_where_the_arms_hash_is_the_same() -> None:
             config.note = note
     arms = [(resolved(config, ""), arm_hash(config)) for config in [*(compose(*typed) for typed in CONFIGS), *noted]]
     pairs = [
-        (all(incidental(path) for path, _, _ in differences(a, b)), x == y) for (a, x), (b, y) in combinations(arms, 2)
+        (all(is_incidental(path) for path, _, _ in differences(a, b)), x == y)
+        for (a, x), (b, y) in combinations(arms, 2)
     ]
     assert all(alike == same_hash for alike, same_hash in pairs)
     assert sum(alike for alike, _ in pairs) == 6  # three of WQMIX, its two on simple_spread, the orders of a mapping

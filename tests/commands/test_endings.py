@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from marlpipe.commands.command_line import ending
+from marlpipe.commands.command_line import exit_with
 from marlpipe.errors import UserError
 
 
@@ -22,7 +22,7 @@ def test_a_command_that_fails(error: BaseException, status: int, told: str, caps
         raise error
 
     with pytest.raises(SystemExit) as exit_:
-        ending(command, stopped="Type it again.")
+        exit_with(command, stopped="Type it again.")
     assert exit_.value.code == status
     out, err = capsys.readouterr()
     assert out == ""
@@ -40,5 +40,5 @@ def test_a_command_that_ends_by_itself(status: int, monkeypatch: pytest.MonkeyPa
         return status
 
     with pytest.raises(SystemExit) as exit_:
-        ending(command)
+        exit_with(command)
     assert (exit_.value.code, heard) == (status, ["a=1", "b=2"])

@@ -19,7 +19,7 @@ from marlpipe.commands.evaluate.command import Options, default_fps, play, run
 from marlpipe.commands.evaluate.outcome import episodes_csv, measured
 from marlpipe.commands.evaluate.policy import MOST_TOLD
 from marlpipe.config.build import build_algorithm, build_env
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
 from marlpipe.envs.rendering.draw import pixels
@@ -172,8 +172,8 @@ def test_a_game_of_one_env_step_that_pays_the_team(tmp_path: Path) -> None:
     """With a policy that was not trained, since a game's film is about what it takes."""
     folder = RunFolder(tmp_path).create()
     register_resolvers()
-    with composing(config_folder()):
-        config = composed(["algo=vdn", "env=payoff", "logger=none"], config_folder())
+    with compose_api(config_folder()):
+        config = compose_run(["algo=vdn", "env=payoff", "logger=none"], config_folder())
     config = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
     OmegaConf.save(config, folder.config, resolve=True)
     agent = build_algorithm(config, build_env(config)).agent

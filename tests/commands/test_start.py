@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from hydra.utils import instantiate
 
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
 
@@ -20,8 +20,8 @@ def test_a_command_loads_no_sink_that_it_may_not_use_and_collects_garbage_again(
 
 def test_a_grid_is_composed_by_its_check_alone() -> None:
     register_resolvers()
-    with composing(config_folder()):
-        sweeper = composed(["+experiment=lomaq/fig5_cartpole"], config_folder()).hydra.sweeper
+    with compose_api(config_folder()):
+        sweeper = compose_run(["+experiment=lomaq/fig5_cartpole"], config_folder()).hydra.sweeper
     assert sweeper.params  # those of the experiment
     launched: list[list[str]] = []
     grid = instantiate(sweeper)

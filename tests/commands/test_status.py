@@ -24,7 +24,7 @@ from marlpipe.runs.display import about
 from marlpipe.runs.files import write_json
 from marlpipe.runs.find import find_folders
 from marlpipe.runs.folder import RunFolder
-from marlpipe.runs.standing import AGAIN, GONE, KILLED, Standing, Submission, look, standing, submission
+from marlpipe.runs.standing import AGAIN, GONE, KILLED, DerivedState, Submission, derive_state, standings, submission
 from marlpipe.runs.status import Status
 
 Capture = pytest.CaptureFixture[str]
@@ -99,37 +99,37 @@ def trained(root: Path) -> Iterator[tuple[RunFolder, subprocess.Popen[str]]]:
 @pytest.mark.parametrize(
     ("status", "submitted", "held", "jobs", "expected"),
     [
-        (Status(state="running"), None, True, None, Standing(state="running")),
-        (Status(state="running"), None, False, None, Standing(state="lost", reason=KILLED)),
-        (Status(state="running"), SLURM, False, {}, Standing(state="lost", reason=KILLED)),
-        (Status(state="running"), SLURM, False, {"34_0": "PENDING"}, Standing(state="queued", reason=AGAIN)),
-        (Status(state="running", job="9"), None, False, {"9": "SUSPENDED"}, Standing(state="queued", reason=AGAIN)),
+        (Status(state="running"), None, True, None, DerivedState(state="running")),
+        (Status(state="running"), None, False, None, DerivedState(state="lost", reason=KILLED)),
+        (Status(state="running"), SLURM, False, {}, DerivedState(state="lost", reason=KILLED)),
+        (Status(state="running"), SLURM, False, {"34_0": "PENDING"}, DerivedState(state="queued", reason=AGAIN)),
+        (Status(state="running", job="9"), None, False, {"9": "SUSPENDED"}, DerivedState(state="queued", reason=AGAIN)),
         (
             Status(state="running", job="9"),
             None,
             False,
             {"9": "RUNNING"},
-            Standing(state="lost", reason=f"{KILLED}, though its job is RUNNING"),
+            DerivedState(state="lost", reason=f"{KILLED}, though its job is RUNNING"),
         ),
-        (Status(state="running"), SLURM, True, {}, Standing(state="running")),
-        (Status(state="queued"), None, False, {}, Standing(state="queued")),
-        (Status(state="queued"), SLURM, False, None, Standing(state="queued")),
-        (Status(state="queued"), SLURM, False, {"34_0": "PENDING"}, Standing(state="queued")),
-        (Status(state="queued"), SLURM, False, {"34_0": "RUNNING"}, Standing(state="queued")),
-        (Status(state="queued", job="9"), SLURM, False, {"9": "RUNNING"}, Standing(state="lost", reason=GONE)),
-        (Status(state="queued"), SLURM, False, {"34_1": "PENDING"}, Standing(state="lost", reason=GONE)),
-        (Status(state="queued"), Submission(job="7", cluster="local"), False, {}, Standing(state="queued")),
-        (Status(state="queued"), Submission(cluster="slurm"), False, {}, Standing(state="queued")),
-        (Status(state="interrupted", reason="x"), SLURM, False, {}, Standing(state="interrupted", reason="x")),
-        (Status(state="interrupted"), SLURM, False, {"34_0": "PENDING"}, Standing(state="queued", reason=AGAIN)),
-        (Status(state="failed", reason="x"), SLURM, False, {}, Standing(state="failed", reason="x")),
-        (Status(state="finished"), SLURM, False, {}, Standing(state="finished")),
+        (Status(state="running"), SLURM, True, {}, DerivedState(state="running")),
+        (Status(state="queued"), None, False, {}, DerivedState(state="queued")),
+        (Status(state="queued"), SLURM, False, None, DerivedState(state="queued")),
+        (Status(state="queued"), SLURM, False, {"34_0": "PENDING"}, DerivedState(state="queued")),
+        (Status(state="queued"), SLURM, False, {"34_0": "RUNNING"}, DerivedState(state="queued")),
+        (Status(state="queued", job="9"), SLURM, False, {"9": "RUNNING"}, DerivedState(state="lost", reason=GONE)),
+        (Status(state="queued"), SLURM, False, {"34_1": "PENDING"}, DerivedState(state="lost", reason=GONE)),
+        (Status(state="queued"), Submission(job="7", cluster="local"), False, {}, DerivedState(state="queued")),
+        (Status(state="queued"), Submission(cluster="slurm"), False, {}, DerivedState(state="queued")),
+        (Status(state="interrupted", reason="x"), SLURM, False, {}, DerivedState(state="interrupted", reason="x")),
+        (Status(state="interrupted"), SLURM, False, {"34_0": "PENDING"}, DerivedState(state="queued", reason=AGAIN)),
+        (Status(state="failed", reason="x"), SLURM, False, {}, DerivedState(state="failed", reason="x")),
+        (Status(state="finished"), SLURM, False, {}, DerivedState(state="finished")),
     ],
 )
 def test_what_a_status_comes_to(
-    status: Status, submitted: Submission | None, held: bool, jobs: dict[str, str] | None, expected: Standing
+    status: Status, submitted: Submission | None, held: bool, jobs: dict[str, str] | None, expected: DerivedState
 ) -> None:
-    assert standing(status, submitted, held=held, jobs=jobs) == expected
+    assert derive_state(status, submitted, held=held, jobs=jobs) == expected
 
 
 def test_a_run_whose_process_is_killed_is_lost(
@@ -492,7 +492,7 @@ def test_a_short_terminal_keeps_what_matters(root: Path) -> None:
         record = {"label": "qmix", "seed": seed, "choices": {"env": "cartpole"}}
         write_json(folder.run, record | {"command": f"{COMMAND} {'x' * 200}"})
     console = Console(width=80, file=StringIO(), color_system=None)
-    for part in view(look(find_folders([root])), frozenset({"failed", "finished"}), 80, 16):
+    for part in view(standings(find_folders([root])), frozenset({"failed", "finished"}), 80, 16):
         console.print(part)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert len(lines) < 16

@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder, groups
 from marlpipe.config.naming import arm_hash, register_resolvers, run_folder, run_subfolder
 from marlpipe.config.plan import planned_folders
@@ -19,8 +19,8 @@ def _resolvers() -> None:
 
 
 def compose(*overrides: str) -> DictConfig:
-    with composing(FOLDER):
-        return composed(list(overrides), FOLDER)
+    with compose_api(FOLDER):
+        return compose_run(list(overrides), FOLDER)
 
 
 @pytest.mark.parametrize(

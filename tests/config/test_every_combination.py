@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from marlpipe.config.build import build_algorithm, build_env, build_part
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder, groups
 from marlpipe.config.naming import register_resolvers
 from marlpipe.errors import UserError
@@ -82,8 +82,8 @@ def test_combinations(algo: str, world: str, request: pytest.FixtureRequest) -> 
     if world != "cartpole":  # one world is enough to see that all shapes fit
         request.getfixturevalue("unchecked")
     torch.manual_seed(0)
-    with composing(config_folder()):
-        base = composed([f"algo={algo}", *WORLDS[world], *LENIENT.get(algo, [])], config_folder())
+    with compose_api(config_folder()):
+        base = compose_run([f"algo={algo}", *WORLDS[world], *LENIENT.get(algo, [])], config_folder())
     n_agents = build_env(base).spec.n_agents
     for partition in OPTIONS["partition"]:
         for monotonicity in OPTIONS["monotonicity"]:
@@ -107,10 +107,10 @@ def test_combinations(algo: str, world: str, request: pytest.FixtureRequest) -> 
 def test_projection_weights_in_every_algorithm(algo: str, projection: str) -> None:
     """QPro's weights in LOMAQ's blocks are one override; weights that need Q* are refused where there is none."""
     needs_optimal_values = projection == "central" or projection.startswith("qpro")
-    with composing(config_folder()):
+    with compose_api(config_folder()):
         chosen = [f"algo={algo}", f"projection={projection}", *WORLDS["cartpole"], *LENIENT.get(algo, [])]
-        plain = composed(chosen, config_folder())
-        weighted = composed([*chosen, "loss=weighted_q"], config_folder())
+        plain = compose_run(chosen, config_folder())
+        weighted = compose_run([*chosen, "loss=weighted_q"], config_folder())
     if algo in UNWEIGHTED and projection != "uniform":
         with pytest.raises(UserError, match="projection=uniform"):
             build_algorithm(plain, build_env(plain))
@@ -128,16 +128,16 @@ def test_projection_weights_in_every_algorithm(algo: str, projection: str) -> No
 
 
 def test_local_rewards_are_refused_in_a_world_that_pays_the_team() -> None:
-    with composing(config_folder()):
-        config = composed(["algo=lomaq", "env=payoff"], config_folder())
+    with compose_api(config_folder()):
+        config = compose_run(["algo=lomaq", "env=payoff"], config_folder())
     with pytest.raises(UserError, match="reward=local"):
         build_algorithm(config, build_env(config))
 
 
 @pytest.mark.parametrize("enforced", ["full", "pairs"])
 def test_a_penalty_enforces_a_coarser_partition_by_one_override(enforced: str) -> None:
-    with composing(config_folder()):
-        config = composed(
+    with compose_api(config_folder()):
+        config = compose_run(
             ["algo=lomaq", "monotonicity=soft", f"+partition@monotonicity.penalty.enforced={enforced}"]
             + WORLDS["cartpole"],
             config_folder(),

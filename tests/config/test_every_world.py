@@ -5,7 +5,7 @@ import torch
 from omegaconf import DictConfig
 
 from marlpipe.config.build import build_algorithm, build_env
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder, groups
 from marlpipe.config.naming import register_resolvers
 from marlpipe.training.rollout import rollout
@@ -24,8 +24,8 @@ def _resolvers() -> None:
 
 
 def config(*overrides: str) -> DictConfig:
-    with composing(config_folder()):
-        return composed(list(overrides), config_folder())
+    with compose_api(config_folder()):
+        return compose_run(list(overrides), config_folder())
 
 
 @pytest.mark.parametrize("algo", ["qmix", "lomaq"])

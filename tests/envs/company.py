@@ -39,7 +39,7 @@ class Company(ParallelEnv):
         return self.acts[agent]
 
     def reset(self, seed: int | None = None, options: Any = None) -> Any:  # noqa: ARG002 as PettingZoo calls it
-        self.resets, self.elapsed, self.seed, self.told = self.resets + 1, 0, seed, 0
+        self.resets, self.elapsed, self.seed, self.records = self.resets + 1, 0, seed, 0
         self.agents = [agent for agent in AGENTS if self.script[agent][0] == 0]
         return self.see(self.agents), {agent: self.info(agent) for agent in self.agents}
 
@@ -47,7 +47,7 @@ class Company(ParallelEnv):
         t = self.elapsed
         mask = np.arange(4, dtype=np.int8) != t % 4
         seen = {
-            "scout": np.array([t, self.resets, self.seed, self.told], dtype=np.float32),
+            "scout": np.array([t, self.resets, self.seed, self.records], dtype=np.float32),
             "cook": t % 3,
             "smith": {"observation": np.array([51 * t, 255], dtype=np.uint8), "action_mask": mask.astype(np.int8)},
         }
@@ -66,7 +66,7 @@ class Company(ParallelEnv):
                 os._exit(7)
             raise RuntimeError(self.trouble)
         self.elapsed += 1
-        self.told += sum(actions.values())
+        self.records += sum(actions.values())
         t, acted = self.elapsed, self.agents
         ended = {way: {a: self.script[a][1:] == (t, way) for a in acted} for way in ("terminated", "truncated")}
         left = {agent for agent in acted if any(ended[way][agent] for way in ended)}
@@ -83,7 +83,7 @@ class Company(ParallelEnv):
     def render(self) -> np.ndarray | None:
         if self.render_mode != "rgb_array":
             return None
-        return np.full((2, 3, 3), self.told, dtype=np.uint8)
+        return np.full((2, 3, 3), self.records, dtype=np.uint8)
 
 
 class Stateless(Company):

@@ -17,7 +17,7 @@ from torch import Tensor
 from marlpipe.commands.check_env import command as check_env
 from marlpipe.commands.check_env.check import NAMES
 from marlpipe.config.build import build_algorithm, build_env
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
 from marlpipe.envs.rendering.draw import pixels
@@ -50,8 +50,8 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def config(conf: Path, command: str) -> DictConfig:
-    with composing(conf):
-        return composed(shlex.split(command), conf)
+    with compose_api(conf):
+        return compose_run(shlex.split(command), conf)
 
 
 def test_the_example_keeps_all_promises(

@@ -8,7 +8,7 @@ from hydra.core.utils import setup_globals
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
 from marlpipe.launch.application import _modules, job_folder
@@ -32,7 +32,7 @@ def plain(config: DictConfig) -> object:
 def test_as_hydra_composes_them(monkeypatch: pytest.MonkeyPatch) -> None:
     register_resolvers()
     setup_globals()
-    with composing(config_folder()):
+    with compose_api(config_folder()):
         application = GlobalHydra.instance().hydra
         assert application is not None
         loader = application.config_loader
@@ -59,8 +59,8 @@ def test_as_hydra_composes_them(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_modules_of_a_runs_parts() -> None:
     register_resolvers()
-    with composing(config_folder()):
-        config = composed(["algo=vdn", "env=payoff", "logger=wandb"], Path(config_folder()))
+    with compose_api(config_folder()):
+        config = compose_run(["algo=vdn", "env=payoff", "logger=wandb"], Path(config_folder()))
     found = _modules(config)
     assert {"marlpipe.envs.payoff", "marlpipe.wandb.sink", "marlpipe.algos.targets", "torch.optim"} <= found
     assert not any("launcher" in module or "sweeper" in module for module in found)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from marlpipe.models.monotonicity.jacobian import violation_rate
-from marlpipe.models.utilities import chosen
+from marlpipe.models.utilities import taken_utilities
 from marlpipe.training.rollout import rollout
 from tests.learning.exploring import learn
 
@@ -22,7 +22,7 @@ def violations(world: str, monotonicity: str, *, updates: int) -> float:
     algorithm: Any
     env, algorithm = learn(*overrides, seed=2, updates=updates, episodes=16, sync_every=20)
     batch = rollout(env, algorithm.agent, 32, 1.0, torch.Generator().manual_seed(99))
-    utilities = chosen(algorithm.agent(batch.obs, batch.last_actions, batch.filled)[:, :-1], batch.actions)
+    utilities = taken_utilities(algorithm.agent(batch.obs, batch.last_actions, batch.filled)[:, :-1], batch.actions)
     slopes = algorithm.mixer.slopes(utilities.detach(), batch.state[:, :-1])
     return float(violation_rate(slopes, algorithm.mixer.reads, batch.valid))
 

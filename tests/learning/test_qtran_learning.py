@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 
-from marlpipe.models.utilities import chosen
+from marlpipe.models.utilities import taken_utilities
 from marlpipe.training.rollout import rollout
 from tests.learning.exploring import greedy_payoff, learn
 
@@ -32,7 +32,9 @@ def test_it_finds_the_optimum_and_its_greedy_actions_maximise_the_joint_value(al
     torch.testing.assert_close(values, env.team_table.flatten(), atol=0.5, rtol=0)
     with torch.no_grad():
         utilities = algorithm.agent(batch.obs, batch.last_actions, batch.filled)[:, :-1]
-        bound = chosen(utilities, batch.actions).sum(-1) + algorithm.state_value(batch.state[:, :-1]).squeeze(-1)
+        bound = taken_utilities(utilities, batch.actions).sum(-1) + algorithm.state_value(batch.state[:, :-1]).squeeze(
+            -1
+        )
     assert joint[values.argmax()].tolist() == utilities[0, 0].argmax(-1).tolist() == [0, 0]
     gaps = bound[:, 0] - values
     assert abs(float(gaps[0])) < 0.5, "equality at the greedy joint action"

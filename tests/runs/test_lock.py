@@ -20,7 +20,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from marlpipe.errors import Interrupted, UserError
 from marlpipe.runs import lock as module
 from marlpipe.runs.folder import RunFolder
-from marlpipe.runs.lock import FolderLock, Owned, owner
+from marlpipe.runs.lock import FolderInUse, FolderLock, owner
 from marlpipe.training.callbacks.checkpointing import Resumable
 
 HOLD = (
@@ -146,7 +146,7 @@ def test_one_process_does_not_own_a_folder_twice(path: Path) -> None:
     with FolderLock(path):
         before = path.read_bytes()
         with (
-            pytest.raises(Owned, match=rf"by process {os.getpid()} on .*\n  Wait until it has ended"),
+            pytest.raises(FolderInUse, match=rf"by process {os.getpid()} on .*\n  Wait until it has ended"),
             FolderLock(path),
         ):
             pytest.fail("both own it")
@@ -186,7 +186,7 @@ def test_a_look_at_a_released_lock_takes_none(path: Path, monkeypatch: pytest.Mo
 
 def test_an_owner_on_another_machine_that_lives(path: Path, far_owner: Callable[[], None]) -> None:
     assert (owner(path) or {})["host"] == "far"
-    with pytest.raises(Owned, match="by process 7 on far"), FolderLock(path):
+    with pytest.raises(FolderInUse, match="by process 7 on far"), FolderLock(path):
         pytest.fail("both own it")
     far_owner()
     assert json.loads(path.read_text())["token"] == "theirs"
@@ -242,7 +242,7 @@ def test_a_disk_without_locks(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     without_locks(monkeypatch)
     with FolderLock(path) as lock:
         assert (owner(path) or {})["pid"] == os.getpid()
-        with pytest.raises(Owned), FolderLock(path):
+        with pytest.raises(FolderInUse), FolderLock(path):
             pytest.fail("both own it")
         assert not lock.lost
     assert owner(path) is None
@@ -259,13 +259,13 @@ def test_garbage_in_the_file(content: bytes, path: Path) -> None:
     path.write_bytes(content)
     os.utime(path, (0, 0))
     assert owner(path) is None
-    with FolderLock(path), pytest.raises(Owned), FolderLock(path):
+    with FolderLock(path), pytest.raises(FolderInUse), FolderLock(path):
         pytest.fail("both own it")
     path.write_bytes(content)
     file = os.open(path, os.O_RDWR)
     fcntl.flock(file, fcntl.LOCK_EX)
     assert owner(path) is not None
-    with pytest.raises(Owned, match="by another process\n"), FolderLock(path):
+    with pytest.raises(FolderInUse, match="by another process\n"), FolderLock(path):
         pytest.fail("both own it")
     os.close(file)
 
@@ -288,6 +288,6 @@ def test_what_is_no_file(what: str, path: Path, tmp_path: Path) -> None:
 
 def test_a_released_lock_leaves_no_thread_and_no_open_file(path: Path) -> None:
     threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
-    with FolderLock(path), pytest.raises(Owned), FolderLock(path):
+    with FolderLock(path), pytest.raises(FolderInUse), FolderLock(path):
         pass
     assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == (threads, files)

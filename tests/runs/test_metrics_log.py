@@ -116,6 +116,6 @@ def test_tables_have_a_log_of_their_own(tmp_path: Path) -> None:
     assert math.isnan(first["eval/table"][0][1])
     assert math.isnan(first["eval/table"][1][1])
     assert second == {"env_steps": 200, "train/weights": [0.5, 0.5]}
-    folder.cut_back(metrics=1, tables=1)
+    folder.truncate_to_checkpoint(metrics=1, tables=1)
     assert [row["env_steps"] for row in folder.read_tables()] == [100]
     assert len(folder.read_metrics()) == 1

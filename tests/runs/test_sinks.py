@@ -15,11 +15,11 @@ class Kept:
     """Keeps what it is told, as soon as it may."""
 
     def __init__(self, may: threading.Event) -> None:
-        self.may, self.told, self.exit_code = may, list[tuple[int, int]](), -1
+        self.may, self.records, self.exit_code = may, list[tuple[int, int]](), -1
 
     def log(self, row: Mapping[str, Any], number: int) -> None:
         self.may.wait()
-        self.told.append((row["env_steps"], number))
+        self.records.append((row["env_steps"], number))
 
     def finish(self, exit_code: int = 0) -> None:
         self.exit_code = exit_code
@@ -38,10 +38,10 @@ def test_all_rows_arrive_in_their_order() -> None:
     kept = Kept(may)
     sink = BackgroundSink(lambda: kept, patience_s=30.0)
     log_some(sink)
-    assert kept.told == []
+    assert kept.records == []
     may.set()
     assert sink.finish(exit_code=3)
-    assert kept.told == [(10 * number, number) for number in range(1000)]
+    assert kept.records == [(10 * number, number) for number in range(1000)]
     assert kept.exit_code == 3
 
 

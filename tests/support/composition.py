@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from marlpipe.config.build import build_algorithm, build_part
-from marlpipe.config.compose import composing
+from marlpipe.config.compose import compose_api
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
 from marlpipe.types import EnvSpec, EpisodeBatch, Metrics, Progress, TrainingBatch
@@ -26,7 +26,7 @@ class World(RaggedWorld):
 @cache
 def compose(*overrides: str) -> DictConfig:
     register_resolvers()
-    with composing(config_folder()):
+    with compose_api(config_folder()):
         return hydra_compose("train", list(overrides), return_hydra_config=True)
 
 

@@ -91,7 +91,7 @@ def test_a_resumed_one_tells_all_rows_again_and_counts_on(folder: RunFolder, tra
     step(recording, trainer, 20, loss=3.0)
     evaluate(recording, trainer, 9.0)  # past the checkpoint, lost
 
-    folder.cut_back(**checkpoint["rows"])
+    folder.truncate_to_checkpoint(**checkpoint["rows"])
     resumed = recorder(folder, second)
     resumed.load_state_dict(checkpoint)
     resumed.on_train_start(trainer, MODULE)

@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from marlpipe.commands.drill.verdict import departures
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder, groups
 from marlpipe.config.naming import register_resolvers
 from marlpipe.runs.folder import RunFolder
@@ -47,8 +47,8 @@ pytestmark = [pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"), p
 @cache
 def short(*overrides: str) -> DictConfig:
     register_resolvers()
-    with composing(config_folder()):
-        return composed([*SHORT, *overrides], config_folder())
+    with compose_api(config_folder()):
+        return compose_run([*SHORT, *overrides], config_folder())
 
 
 def task(folder: Path, *overrides: str) -> DictConfig:

@@ -235,7 +235,7 @@ def test_a_killed_run_keeps_what_it_logged(folder: RunFolder) -> None:
 
 def record(folder: RunFolder, sink: WandbSink, begin: int, end: int) -> None:
     """What a run does that goes on at a row, up to another one. Pairs of rows share their env steps."""
-    folder.cut_back(metrics=begin, tables=0)
+    folder.truncate_to_checkpoint(metrics=begin, tables=0)
     recorder = Recorder(folder=folder, sinks=[sink], every_env_steps=1, total_env_steps=100)
     if begin:
         recorder.load_state_dict({**recorder.state_dict(), "wall_s": 9.0, "rows": {"metrics": begin, "tables": 0}})

@@ -43,7 +43,7 @@ class Comparison:
     @property
     def states(self) -> dict[Path, str]:
         """How each run stands, by its folder."""
-        return {one.look.told.folder.path: one.state for one in self.found}
+        return {one.standing.records.folder.path: one.state for one in self.found}
 
 
 def comparison(folders: Iterable[Path]) -> Comparison:
@@ -55,7 +55,7 @@ def comparison(folders: Iterable[Path]) -> Comparison:
     roots = list(folders)
     found = find(roots)
     grouped = by_env([one.run for one in found if one.run is not None])
-    records = {one.look.told.folder.path: one.record for one in found}
+    records = {one.standing.records.folder.path: one.record for one in found}
     envs = []
     for env, arms in grouped.items():
         told = evidence(env, arms)

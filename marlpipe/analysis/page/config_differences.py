@@ -11,10 +11,10 @@ from marlpipe.analysis.arms import Arm
 from marlpipe.analysis.page.found_runs import Records
 from marlpipe.config.naming import INCIDENTAL, INCIDENTAL_KEYS
 from marlpipe.errors import UserError
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.links import check_inside
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 
 LARGEST_CONFIG = 100_000  # letters
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one, where PyYAML was built with it
@@ -38,11 +38,14 @@ def config_text(folder: RunFolder) -> str:
         UserError: there is none, or it cannot be read.
     """
     check_inside(folder.config, folder.path)
-    with explained("read", folder.config), folder.config.open(encoding="utf-8", errors="replace") as file:
+    with (
+        os_errors_as_user_errors("read", folder.config),
+        folder.config.open(encoding="utf-8", errors="replace") as file,
+    ):
         text = file.read(LARGEST_CONFIG + 1)
     if len(text) > LARGEST_CONFIG:
         raise UserError(f"{folder.config} is longer than {LARGEST_CONFIG:,} letters, and was left out.")
-    return plain(text)
+    return printable(text)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,8 +100,8 @@ def _config(comparison: Comparison) -> Iterator[Sequence[Cell]]:
 
 def _runs(comparison: Comparison) -> Iterator[Sequence[Cell]]:
     for number, one in enumerate(comparison.found):
-        told = one.look.told
-        seed = told.who.seed if told.who else None
+        told = one.standing.records
+        seed = told.identity.seed if told.identity else None
         steps, wall = told.status.env_steps, told.status.wall_s
         yield number, str(told.folder.path), told.name, seed, one.state, steps, wall, one.reason
 

@@ -15,7 +15,7 @@ from marlpipe.analysis.page.tasks import TaskEvidence
 from marlpipe.analysis.report.learning_curves import DASHES, PALETTE
 from marlpipe.analysis.report.report import inside
 from marlpipe.analysis.statistics.bootstrap import Band
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 
 KINDS = ("png", "pdf")
 MOST_NAMED = 20  # arms in a legend: the best ones
@@ -122,6 +122,6 @@ def _saved(figure: Figure, out: Path, name: str) -> list[Path]:
         layout.execute(figure)
         figure.set_layout_engine(None)  # or each file would be drawn twice, and laid out again
     for file in files:
-        with explained("write", file):
+        with os_errors_as_user_errors("write", file):
             figure.savefig(file, dpi=160)
     return files

@@ -11,8 +11,8 @@ from marlpipe.analysis.evaluated_runs import Run, load_run
 from marlpipe.errors import UserError
 from marlpipe.runs.find import find_folders
 from marlpipe.runs.identity import run_record
-from marlpipe.runs.standing import Look, look
-from marlpipe.runs.text import plain
+from marlpipe.runs.standing import RunStanding, standings
+from marlpipe.runs.text import printable
 
 LARGEST_RETURN = 1e100  # its square is a number too
 Records = Mapping[Path, Mapping[str, Any]]  # of runs, by their folders
@@ -22,18 +22,18 @@ Records = Mapping[Path, Mapping[str, Any]]  # of runs, by their folders
 class Found:
     """A run as it stands."""
 
-    look: Look
+    standing: RunStanding
     run: Run | None  # None where it cannot be read
     refusal: str | None = None  # why
     record: Mapping[str, Any]  # all of run.json, as it was when the run was read
 
     @property
     def state(self) -> str:
-        return "refused" if self.refusal else self.look.state
+        return "refused" if self.refusal else self.standing.state
 
     @property
     def reason(self) -> str | None:
-        return self.refusal or self.look.reason
+        return self.refusal or self.standing.reason
 
 
 def find(roots: Iterable[Path]) -> list[Found]:
@@ -42,23 +42,23 @@ def find(roots: Iterable[Path]) -> list[Found]:
     Raises:
         UserError: a root does not exist, or there is no run below any.
     """
-    return [_found(one) for one in look(find_folders(roots))]
+    return [_found(one) for one in standings(find_folders(roots))]
 
 
-def _found(one: Look) -> Found:
-    if one.told.refusal:
-        return _refused(one, one.told.refusal)
+def _found(one: RunStanding) -> Found:
+    if one.records.refusal:
+        return _refused(one, one.records.refusal)
     try:
-        run = load_run(one.told.folder.path)
+        run = load_run(one.records.folder.path)
         _check_returns(run)
         record = run_record(run.folder)
     except UserError as error:
-        return _refused(one, plain(str(error)))
-    return Found(look=one, run=run, record=record)
+        return _refused(one, printable(str(error)))
+    return Found(standing=one, run=run, record=record)
 
 
-def _refused(one: Look, reason: str) -> Found:
-    return Found(look=one, run=None, refusal=reason, record={})
+def _refused(one: RunStanding, reason: str) -> Found:
+    return Found(standing=one, run=None, refusal=reason, record={})
 
 
 def _check_returns(run: Run) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import NamedTuple
 
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 
 UNKNOWN = "–"
 
@@ -23,7 +23,7 @@ class Column(NamedTuple):
 
 def safe(text: str | Html) -> Html:
     """The text as it reads; HTML as it is."""
-    return text if isinstance(text, Html) else Html(escape(plain(text)))
+    return text if isinstance(text, Html) else Html(escape(printable(text)))
 
 
 def element(name: str, *inside: str | Html, **attributes: str) -> Html:

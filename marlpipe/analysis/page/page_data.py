@@ -17,7 +17,7 @@ from marlpipe.analysis.page.pictures import Album
 from marlpipe.analysis.statistics.bootstrap import Band
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 
 DIGITS = 5  # of a number: more cannot be seen
 LONGEST_COMMAND, LONGEST_REASON = 4000, 2000  # letters
@@ -86,14 +86,14 @@ class Embedding:
         }
 
     def _run(self, one: Found) -> dict[str, Json]:
-        told = one.look.told
+        told = one.standing.records
         shown: dict[str, Json] = {
             "name": told.name,
-            "seed": told.who.seed if told.who else None,
+            "seed": told.identity.seed if told.identity else None,
             "state": one.state,
             "reason": (one.reason or "")[:LONGEST_REASON],
-            "folder": plain(str(told.folder.path), keep=""),
-            "command": plain(told.command or "", keep="")[:LONGEST_COMMAND],
+            "folder": printable(str(told.folder.path), keep=""),
+            "command": printable(told.command or "", keep="")[:LONGEST_COMMAND],
         }
         if one.run is None:
             return shown
@@ -110,9 +110,9 @@ class Embedding:
         try:
             config = config_text(folder)
         except UserError as error:
-            config = plain(str(error))
+            config = printable(str(error))
         return {
-            "commit": plain(str(git.get("commit") or ""), keep="")[:80],
+            "commit": printable(str(git.get("commit") or ""), keep="")[:80],
             "dirty": bool(git.get("dirty")),
             "config": [self.lines.place(line) for line in config.rstrip("\n").split("\n")],
             "pictures": [[picture.name, picture.source] for picture in self.album.of(folder)],

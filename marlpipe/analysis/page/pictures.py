@@ -8,7 +8,7 @@ from pathlib import Path
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import PICTURES, RunFolder
 from marlpipe.runs.links import check_inside
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 
 PLACES = ("figures", "evaluation")  # below the run's folder, beside `RunFolder.pictures`
 LARGEST = 150_000  # bytes of one picture
@@ -45,7 +45,7 @@ class Album:
             yield Picture(f"and {len(paths) - MOST} more in the run's folder", None)
 
     def _picture(self, path: Path, folder: RunFolder, room: int) -> Picture:
-        name = plain(str(path.relative_to(folder.path)), keep="")
+        name = printable(str(path.relative_to(folder.path)), keep="")
         unreadable = Picture(f"{name}: cannot be read", None)
         if not path.is_file():  # a pipe would keep its reader waiting
             return unreadable

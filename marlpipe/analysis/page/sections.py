@@ -182,11 +182,11 @@ def _difference(row: Difference) -> list[str | Html]:
 
 
 def _run(number: int, one: Found) -> list[str | Html]:
-    told = one.look.told
-    seen = one.look.seen.strftime("%Y-%m-%d %H:%M UTC") if one.look.seen else UNKNOWN
+    told = one.standing.records
+    seen = one.standing.seen.strftime("%Y-%m-%d %H:%M UTC") if one.standing.seen else UNKNOWN
     return [
         element("button", told.name, type="button", class_="run", data_run=str(number)),
-        str(told.who.seed) if told.who else UNKNOWN,
+        str(told.identity.seed) if told.identity else UNKNOWN,
         element("span", one.state, class_=f"state {one.state}"),
         ((one.reason or "").splitlines() or [""])[0][:300],
         f"{told.status.env_steps:,}",

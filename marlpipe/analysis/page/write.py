@@ -9,7 +9,7 @@ from marlpipe.analysis.page.exports import exports
 from marlpipe.analysis.page.figures import env_figure, tasks_figure
 from marlpipe.analysis.page.page import page
 from marlpipe.analysis.report.report import LONGEST_NAME, inside
-from marlpipe.runs.files import explained, write_bytes
+from marlpipe.runs.files import os_errors_as_user_errors, write_bytes
 
 PAGE = "index.html"
 
@@ -20,7 +20,7 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
     Raises:
         UserError: the folder cannot be written to, or a link in it leads elsewhere.
     """
-    with explained("make the folder", out):
+    with os_errors_as_user_errors("make the folder", out):
         out.mkdir(parents=True, exist_ok=True)
     texts = {PAGE: page(comparison), **csv_files(comparison)}
     contents = {name: text.encode() for name, text in texts.items()} | exports(comparison)

@@ -11,7 +11,7 @@ from matplotlib.ticker import EngFormatter
 from marlpipe.analysis.arms import Arm
 from marlpipe.analysis.statistics.curves import common_grid, on_grid, spread
 from marlpipe.runs.curve import final_return
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 
 # Okabe and Ito's colours, told apart with any kind of colour vision; yellow is left out, it is faint on white
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -61,7 +61,7 @@ def learning_curves(
             color="0.35",
         )
     _dress(axes, env, beside=beside)
-    with explained("write", out):
+    with os_errors_as_user_errors("write", out):
         figure.savefig(out, dpi=160)
     return out
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from marlpipe.analysis.arms import Arm
 from marlpipe.envs.rendering.payoff_table import draw_table
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 
 COLUMNS = 5
 
@@ -41,7 +41,7 @@ def learned_tables(env: str, arms: Sequence[Arm], out: Path) -> Path | None:
         place.set_axis_off()
     figure.colorbar(image, ax=list(axes), shrink=0.8, label="value of the joint action")
     figure.suptitle(f"{env}: first seed of each arm, its best joint action framed", fontsize=10, parse_math=False)
-    with explained("write", out):
+    with os_errors_as_user_errors("write", out):
         figure.savefig(out, dpi=160)
     return out
 

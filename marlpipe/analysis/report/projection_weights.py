@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from marlpipe.analysis.arms import Arm
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 
 HISTOGRAM = "train/projection_weights"
 SMALLEST_SHARE = 1e-4
@@ -45,7 +45,7 @@ def projection_weights(env: str, arms: Sequence[Arm], out: Path) -> Path | None:
     axes[0].set_ylabel("projection weight w")
     figure.colorbar(image, ax=list(axes), label="share of the batch's transitions")
     figure.suptitle(f"{env}: first seed of each arm", fontsize=10, parse_math=False)
-    with explained("write", out):
+    with os_errors_as_user_errors("write", out):
         figure.savefig(out, dpi=160)
     return out
 

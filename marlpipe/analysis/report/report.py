@@ -17,7 +17,7 @@ from marlpipe.analysis.report.reward_tables import decompositions
 from marlpipe.analysis.report.table import comparison_csv, comparison_table
 from marlpipe.analysis.summaries import compare
 from marlpipe.errors import UserError
-from marlpipe.runs.files import explained, write_text
+from marlpipe.runs.files import os_errors_as_user_errors, write_text
 from marlpipe.runs.links import check_inside
 
 References = Mapping[str, Mapping[str, float]]  # for each environment, returns by name
@@ -57,7 +57,7 @@ def report(
     games = game_summaries(arms)
     if games:
         shown.print(games_table(games))
-    with explained("make the folder", out):
+    with os_errors_as_user_errors("make the folder", out):
         out.mkdir(parents=True, exist_ok=True)
     written = [inside(out, "table.csv")]
     write_text(written[0], comparison_csv(comparisons))

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from marlpipe.analysis.arms import Arm
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 
 SETS = {(0,): "$r_{1}$", (1,): "$r_{2}$", (0, 1): "$r_{12}$"}  # agents are counted from 1, as in the paper
 PREDICTED = "$r_{pred}$"
@@ -65,7 +65,7 @@ def decompositions(env: str, arms: Sequence[Arm], out: Path) -> Path | None:
     figure.colorbar(image, ax=axes.flatten().tolist(), shrink=0.8, label="learned reward")
     title = f"{env}: learned rewards over what each agent sees, first seed of each arm"
     figure.suptitle(title, fontsize=10, parse_math=False)
-    with explained("write", out):
+    with os_errors_as_user_errors("write", out):
         figure.savefig(out, dpi=160)
     return out
 

@@ -16,7 +16,7 @@ from marlpipe.analysis.arms import Arm
 from marlpipe.analysis.evaluated_runs import Run
 from marlpipe.analysis.statistics.aggregates import Scores
 from marlpipe.errors import UserError
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 
 KNOWN = Path(__file__).with_name("references.yaml")
 LARGEST_CONFIG = 100_000  # bytes
@@ -83,7 +83,7 @@ def read_references(path: Path = KNOWN) -> list[Known]:
     Raises:
         UserError: the file cannot be read, or an entry is not such.
     """
-    with explained("read", path):
+    with os_errors_as_user_errors("read", path):
         try:
             told = _parsed(path)
         except ValueError as error:

@@ -16,7 +16,7 @@ from marlpipe.commands.check_env.recording import Trial
 from marlpipe.commands.evaluate.policy import usable
 from marlpipe.config.bounds import check_bound
 from marlpipe.config.build import build_env
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
 from marlpipe.errors import Bound, UserError
@@ -54,8 +54,8 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     register_resolvers()
     options, overrides = parsed(arguments)
-    with composing(config_folder()):
-        config = composed(overrides, config_folder())
+    with compose_api(config_folder()):
+        config = compose_run(overrides, config_folder())
     check_bound("seed", config.seed)
     device = usable(options.device)
     report = check(build_env(config), copies=options.copies, episodes=options.episodes, seed=config.seed, device=device)

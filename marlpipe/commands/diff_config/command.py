@@ -9,7 +9,7 @@ from rich.console import Console
 
 from marlpipe.commands.diff_config.comparison import comparison
 from marlpipe.commands.diff_config.sides import of_command, of_run
-from marlpipe.config.compose import composing
+from marlpipe.config.compose import compose_api
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
 from marlpipe.errors import UserError
@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
             '  valid: for example algo=qpro "algo=wqmix env=payoff", more than one word in quotes; see --help'
         )
     register_resolvers()
-    with composing(config_folder()):
+    with compose_api(config_folder()):
         a, b = (of_run(Path(side)) if os.path.exists(side) else of_command(side) for side in arguments)
     console = Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)
     console.print(comparison(a, b), crop=False)

@@ -12,10 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from marlpipe.config.build import check_keys
-from marlpipe.config.compose import composed, parsed
+from marlpipe.config.compose import compose_run, parse_overrides
 from marlpipe.config.folder import config_folder, groups
 from marlpipe.config.naming import run_folder, run_subfolder
-from marlpipe.config.plan import expanded, fixed
+from marlpipe.config.plan import expand_sweep, without_sweep
 from marlpipe.config.stored import read_config
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
@@ -70,10 +70,10 @@ def of_command(typed: str) -> Side:
     for word in words:
         check_word(word, groups(folder))
     try:
-        if any(override.is_sweep_override() for override in parsed(words)):
-            one = shlex.join(expanded(words, fixed(words, folder))[0])
+        if any(override.is_sweep_override() for override in parse_overrides(words)):
+            one = shlex.join(expand_sweep(words, without_sweep(words, folder))[0])
             raise UserError(f"'{typed}' is a grid.\n  next: pick one of its runs, as in '{one}'")
-        config = composed(words, folder)
+        config = compose_run(words, folder)
         check_keys(config)
         return Side(
             overrides=typed,
@@ -81,7 +81,7 @@ def of_command(typed: str) -> Side:
             folder=run_folder(config),
             name=run_subfolder(config),
             choices=dict(config.hydra.runtime.choices),
-            runs=len(expanded(words, fixed(words, folder))) if config.hydra.sweeper.params else 1,
+            runs=len(expand_sweep(words, without_sweep(words, folder))) if config.hydra.sweeper.params else 1,
         )
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(f"'{typed}' comes to no run: {error}\n  see `python -m marlpipe --help`") from error
@@ -101,7 +101,7 @@ def check_word(word: str, options: dict[str, list[str]]) -> None:
 
 def named(word: str, options: dict[str, list[str]]) -> list[str]:
     """Every group=option whose option has this name, or the closest to it."""
-    choices = composed([], config_folder()).hydra.runtime.choices
+    choices = compose_run([], config_folder()).hydra.runtime.choices
     readings: dict[str, list[str]] = {}
     for group, names in options.items():
         if "/" not in group and group != "hydra":

@@ -22,7 +22,7 @@ from marlpipe.envs.rendering.filmed import Filmed
 from marlpipe.envs.scene import Scene, Scenic
 from marlpipe.errors import Bound, UserError, unknown
 from marlpipe.models.agents.agent import Agent
-from marlpipe.runs.files import explained, write_text
+from marlpipe.runs.files import os_errors_as_user_errors, write_text
 from marlpipe.training.rollout import rollout
 from marlpipe.types import Env, EpisodeBatch
 
@@ -151,7 +151,7 @@ def _play_again(options: Options) -> int:
         played, films = play(env, agent, n, options.epsilon, generator, filmed)
         bar.update(playing, total=n, completed=n)
         out = folder.path / "evaluation"
-        with explained("make the folder", out):
+        with os_errors_as_user_errors("make the folder", out):
             out.mkdir(exist_ok=True)
         written = [out / "episodes.csv"]
         write_text(written[0], episodes_csv(played, local_rewards=env.spec.local_rewards))

@@ -11,7 +11,7 @@ from marlpipe.config.build import build_env
 from marlpipe.config.stored import stored_config
 from marlpipe.errors import UserError
 from marlpipe.runs.absolute_metric import TIMES_AS_MANY, Absolute, absolute_file, read_absolute, write_absolute
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.find import find_folders
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training.rollout import rollout
@@ -63,7 +63,7 @@ def _measure(folder: RunFolder, episodes: int | None, seed: int, device: torch.d
     if measured and (len(measured.returns), measured.best_return, measured.seed) == (n, best_return, seed):
         return
     played = rollout(env, agent, n, 0.0, torch.Generator(device).manual_seed(seed))
-    with explained("make the folder", absolute_file(folder).parent):
+    with os_errors_as_user_errors("make the folder", absolute_file(folder).parent):
         absolute_file(folder).parent.mkdir(exist_ok=True)
     returns = played.team_rewards.sum(1).tolist()
     write_absolute(folder, Absolute(returns=returns, best_return=best_return, seed=seed))

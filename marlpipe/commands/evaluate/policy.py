@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from marlpipe.config.build import build_algorithm
 from marlpipe.errors import Bound, UserError
 from marlpipe.models.agents.agent import Agent
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.links import check_enclosed
 from marlpipe.types import Env
@@ -76,7 +76,7 @@ def stored_policy(folder: RunFolder, device: torch.device) -> tuple[dict[str, to
     Raises:
         UserError: the file cannot be read, or holds anything else.
     """
-    with explained("read", folder.best_policy):
+    with os_errors_as_user_errors("read", folder.best_policy):
         try:
             stored: Any = torch.load(folder.best_policy, map_location=device, weights_only=True)
         except OSError:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from marlpipe.config.differences import add_section, differences, whole
 from marlpipe.runs.folder import RunFolder
-from marlpipe.training.conditions import mattering
+from marlpipe.training.conditions import bit_relevant
 
 KEPT = ("git", "python", "versions", "environment", "numerics", "hardware")  # of run.json
 
@@ -25,7 +25,7 @@ def conditions(folder: RunFolder, then: Mapping[str, Any], now: Mapping[str, Any
     """
     known = [key for key in KEPT if then.get(key) is not None]
     found = list(differences({key: then[key] for key in known}, {key: now.get(key) for key in known}))
-    bits = {path for path, _, _ in differences(mattering(then), mattering(now))}
+    bits = {path for path, _, _ in differences(bit_relevant(then), bit_relevant(now))}
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for heading in ("key", "then", "now"):
         table.add_column(heading, overflow="fold")
@@ -41,7 +41,7 @@ def sentences(folder: RunFolder, then: Mapping[str, Any], now: Mapping[str, Any]
         yield "Nothing differs from then" + (", of what the run tells." if silent else ".")
     if silent:
         yield f"The run does not tell: {', '.join(silent)}."
-    ours, theirs = (mattering(record)["git"] for record in (now, then))
+    ours, theirs = (bit_relevant(record)["git"] for record in (now, then))
     sessions = then.get("sessions") or []
     if isinstance(sessions, list) and len({code_of(session) for session in sessions}) > 1:
         yield f"The run went on with other code than it began with: it had {len(sessions)} sessions."

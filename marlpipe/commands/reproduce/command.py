@@ -21,9 +21,9 @@ from marlpipe.runs.identity import identity, run_record
 from marlpipe.runs.links import check_enclosed
 from marlpipe.runs.provenance import provenance
 from marlpipe.runs.status import LARGEST
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 from marlpipe.training.conditions import environment, numerics
-from marlpipe.training.session import Described, train_in
+from marlpipe.training.session import RunRequest, train_in
 
 HELP = """\
 python -m marlpipe reproduce FOLDER [key=value …]
@@ -172,8 +172,10 @@ def place(folder: RunFolder, options: Options, env_steps: int | None) -> Path:
     return out
 
 
-def described(folder: RunFolder, then: dict[str, Any]) -> Described:
+def described(folder: RunFolder, then: dict[str, Any]) -> RunRequest:
     """How the person asked who trained it first."""
     who = identity(folder)
-    choices = {plain(group, keep=""): plain(choice, keep="") for group, choice in then.get("choices", {}).items()}
-    return Described(label=who.label, overrides=list(who.overrides), choices=choices)
+    choices = {
+        printable(group, keep=""): printable(choice, keep="") for group, choice in then.get("choices", {}).items()
+    }
+    return RunRequest(label=who.label, overrides=list(who.overrides), choices=choices)

@@ -12,7 +12,7 @@ from matplotlib.ticker import EngFormatter
 from numpy import ndarray
 
 from marlpipe.runs.curve import EVAL_RETURN
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.metrics import OF_THE_CLOCK
 
 Rows = Sequence[Mapping[str, float]]
@@ -108,5 +108,5 @@ def draw(then: Float[ndarray, "2 K"], now: Float[ndarray, "2 L"], departs_at: fl
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
-    with explained("write", out):
+    with os_errors_as_user_errors("write", out):
         figure.savefig(out, dpi=160)

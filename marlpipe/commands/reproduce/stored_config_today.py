@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.config.plan import check_run
 from marlpipe.config.stored import stored_config
@@ -23,8 +23,8 @@ def config_of_today(folder: RunFolder) -> tuple[DictConfig, list[str]]:
     """
     stored = OmegaConf.to_container(stored_config(folder))
     assert isinstance(stored, dict)
-    with composing(config_folder()):
-        whole = composed(["logger=none"], config_folder())
+    with compose_api(config_folder()):
+        whole = compose_run(["logger=none"], config_folder())
     own = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
     defaults = OmegaConf.to_container(own, resolve=True)
     assert isinstance(defaults, dict)

@@ -19,7 +19,7 @@ from marlpipe.commands.status.table import below, table
 from marlpipe.errors import UserError, unknown
 from marlpipe.runs.display import COLOURS, summary
 from marlpipe.runs.find import find_folders
-from marlpipe.runs.standing import Look, look
+from marlpipe.runs.standing import RunStanding, standings
 
 HELP = """\
 python -m marlpipe status FOLDER [FOLDER…] [--watch | --json] [--state STATE,…]
@@ -99,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     options = parsed(arguments)
     console = Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)
-    looks = watch(options, console) if options.watch else look(find_folders(options.folders))
+    looks = watch(options, console) if options.watch else standings(find_folders(options.folders))
     if options.json:
         print(json.dumps(document(looks, options.states), indent=2, allow_nan=False))
     else:
@@ -108,24 +108,26 @@ def run(arguments: Sequence[str]) -> int:
     return exit_status(looks)
 
 
-def watch(options: Options, console: Console, every_s: float = EVERY_S) -> list[Look]:
+def watch(options: Options, console: Console, every_s: float = EVERY_S) -> list[RunStanding]:
     """Shows the runs until all have ended. Without a terminal, a line whenever the summary has changed."""
     told = ""
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            looks = look(find_folders(options.folders))
+            looks = standings(find_folders(options.folders))
             if not any(one.state in MOVING for one in looks):
                 live.transient = True  # all of it comes next
                 return looks
             if console.is_terminal:
                 live.update(Group(*view(looks, options.states, console.width, console.height)), refresh=True)
-            elif (now := summary([one.told.status for one in looks], [one.state for one in looks])).plain != told:
+            elif (now := summary([one.records.status for one in looks], [one.state for one in looks])).plain != told:
                 told = now.plain
                 console.print(now, soft_wrap=True)
             time.sleep(every_s)
 
 
-def view(looks: Sequence[Look], states: frozenset[str], width: int, height: int | None = None) -> list[RenderableType]:
+def view(
+    looks: Sequence[RunStanding], states: frozenset[str], width: int, height: int | None = None
+) -> list[RenderableType]:
     """What a person sees, from top to bottom.
 
     Args:
@@ -146,7 +148,7 @@ def view(looks: Sequence[Look], states: frozenset[str], width: int, height: int 
     return [*([grid] if shown else []), *notes, *lower]
 
 
-def document(looks: Sequence[Look], states: frozenset[str]) -> dict[str, Any]:
+def document(looks: Sequence[RunStanding], states: frozenset[str]) -> dict[str, Any]:
     """The same for scripts; `commands` complete what is missing."""
     return {
         "runs": [_entry(one) for one in looks if one.state in states],
@@ -155,19 +157,19 @@ def document(looks: Sequence[Look], states: frozenset[str]) -> dict[str, Any]:
     }
 
 
-def exit_status(looks: Sequence[Look]) -> int:
+def exit_status(looks: Sequence[RunStanding]) -> int:
     """As `HELP` says."""
     states = {one.state for one in looks}
     return 3 if states & MOVING else int(states != {"finished"})
 
 
-def _entry(one: Look) -> dict[str, Any]:
-    status = one.told.status
+def _entry(one: RunStanding) -> dict[str, Any]:
+    status = one.records.status
     return {
-        "folder": str(one.told.folder.path),
-        "env": one.told.who.env if one.told.who else None,
-        "label": one.told.who.label if one.told.who else None,
-        "seed": one.told.who.seed if one.told.who else None,
+        "folder": str(one.records.folder.path),
+        "env": one.records.identity.env if one.records.identity else None,
+        "label": one.records.identity.label if one.records.identity else None,
+        "seed": one.records.identity.seed if one.records.identity else None,
         "state": one.state,
         "env_steps": status.env_steps,
         "total_env_steps": status.total_env_steps,

@@ -6,27 +6,29 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from marlpipe.runs.standing import Look
-from marlpipe.runs.text import plain
+from marlpipe.runs.standing import RunStanding
+from marlpipe.runs.text import printable
 
 ENDED_EARLY = {"failed", "interrupted", "lost"}
 MODULE = re.compile(r"marlpipe(\.\w+)*", re.ASCII)
 
 
-def missing(looks: Sequence[Look]) -> list[Look]:
+def missing(looks: Sequence[RunStanding]) -> list[RunStanding]:
     """The runs that somebody has to start again.
 
     One that waits for no cluster waits for the process that started its grid, which is alive as long as a run is.
     """
     orphaned = {"queued"} if all(look.state != "running" for look in looks) else set()
     return [
-        look for look in looks if look.state in ENDED_EARLY or (look.state in orphaned and look.told.submitted is None)
+        look
+        for look in looks
+        if look.state in ENDED_EARLY or (look.state in orphaned and look.records.submitted is None)
     ]
 
 
-def commands(looks: Sequence[Look]) -> list[str]:
+def commands(looks: Sequence[RunStanding]) -> list[str]:
     """What starts them, each command once, that of most runs first; none where the folders do not tell."""
-    typed = Counter(look.told.command for look in looks if look.told.command)
+    typed = Counter(look.records.command for look in looks if look.records.command)
     found = [pasteable(command) for command, _ in typed.most_common()]
     return list(dict.fromkeys(command for command in found if command))
 
@@ -34,7 +36,7 @@ def commands(looks: Sequence[Look]) -> list[str]:
 def pasteable(command: str) -> str | None:
     """A command of ours that does nothing else in whatever shell, also if a stranger wrote it; None for any other."""
     try:
-        words = shlex.split(plain(command, keep=""))
+        words = shlex.split(printable(command, keep=""))
     except ValueError:
         return None
     for at, word in enumerate(words):

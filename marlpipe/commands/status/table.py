@@ -10,8 +10,8 @@ from rich.text import Text
 
 from marlpipe.commands.status.next_step import commands, missing
 from marlpipe.runs.display import COLOURS, URGENCY, about, rounded, summary
-from marlpipe.runs.standing import Look
-from marlpipe.runs.text import plain
+from marlpipe.runs.standing import RunStanding
+from marlpipe.runs.text import printable
 
 UNKNOWN = "–"
 NARROW_NAME = 30  # columns that a run's name gets in any case; a longer one breaks into lines
@@ -24,11 +24,11 @@ class Column:
     """cell: what to show of a run, as a text without markup."""
 
     heading: str
-    cell: Callable[[Look], str]
+    cell: Callable[[RunStanding], str]
     right: bool = False
 
 
-def table(looks: Sequence[Look], width: int, lines: int | None = None) -> tuple[Table, list[str]]:
+def table(looks: Sequence[RunStanding], width: int, lines: int | None = None) -> tuple[Table, list[str]]:
     """One line per run, and the headings of the columns for which there was no room.
 
     Args:
@@ -62,40 +62,42 @@ def table(looks: Sequence[Look], width: int, lines: int | None = None) -> tuple[
     return grid, left_out
 
 
-def below(looks: Sequence[Look], every: Sequence[Look]) -> list[Text]:
+def below(looks: Sequence[RunStanding], every: Sequence[RunStanding]) -> list[Text]:
     """The reasons of some runs, each once; then a line about all of them, and what to do next."""
-    reasons: dict[tuple[str, str], list[Look]] = {}
+    reasons: dict[tuple[str, str], list[RunStanding]] = {}
     for look in looks:
         if look.reason and look.state != "finished":
             first = (look.reason.splitlines() or [""])[0]
             reasons.setdefault((look.state, first[:LONGEST_REASON]), []).append(look)
     lines = [line for (state, reason), same in reasons.items() for line in _reason(state, reason, same)]
-    lines.append(summary([look.told.status for look in every], [look.state for look in every]))
+    lines.append(summary([look.records.status for look in every], [look.state for look in every]))
     return lines + _next(every)
 
 
-def _reason(state: str, reason: str, looks: Sequence[Look]) -> list[Text]:
+def _reason(state: str, reason: str, looks: Sequence[RunStanding]) -> list[Text]:
     """For each run, or for many with the same reason."""
     first, *others = looks
-    who = f"{len(looks)} runs" if others else _short(first.told.name)
-    if first.told.who and not others:
-        who += f" seed={first.told.who.seed}"
+    who = f"{len(looks)} runs" if others else _short(first.records.name)
+    if first.records.identity and not others:
+        who += f" seed={first.records.identity.seed}"
     lines = [Text.assemble(f"{who}: ", (state, COLOURS[state]), f": {reason}")]
     if log := _log(first):
-        lines.append(Text(f"  {plain(log, keep='')}" + (f", and {len(others)} like it" if others else ""), style="dim"))
+        lines.append(
+            Text(f"  {printable(log, keep='')}" + (f", and {len(others)} like it" if others else ""), style="dim")
+        )
     return lines
 
 
-def _log(look: Look) -> str | None:
+def _log(look: RunStanding) -> str | None:
     """Where more is told of a run that failed, or was lost in the hands of a cluster."""
-    folder, submitted = look.told.folder, look.told.submitted
+    folder, submitted = look.records.folder, look.records.submitted
     if look.state == "lost":
         return submitted.log if submitted else None
     logs = (folder.path / "error.log", folder.console)
     return str(next((log for log in logs if log.is_file()), folder.path)) if look.state == "failed" else None
 
 
-def _next(every: Sequence[Look]) -> list[Text]:
+def _next(every: Sequence[RunStanding]) -> list[Text]:
     if all(look.state == "finished" for look in every):
         return []
     unfinished = missing(every)
@@ -111,50 +113,50 @@ def _next(every: Sequence[Look]) -> list[Text]:
     return lines
 
 
-def _them(looks: Sequence[Look]) -> str:
+def _them(looks: Sequence[RunStanding]) -> str:
     return "the missing run" if len(looks) == 1 else f"the {len(looks)} missing runs"
 
 
 def _short(text: str | None) -> str:
     """One line of bearable length."""
-    line = plain(text or UNKNOWN, keep="")
+    line = printable(text or UNKNOWN, keep="")
     return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 1]}…"
 
 
-def _done(look: Look) -> str:
-    status = look.told.status
+def _done(look: RunStanding) -> str:
+    status = look.records.status
     return f"{min(100, 100 * status.env_steps // status.total_env_steps)} %" if status.total_env_steps else UNKNOWN
 
 
-def _env_steps(look: Look) -> str:
-    status = look.told.status
+def _env_steps(look: RunStanding) -> str:
+    status = look.records.status
     total = f"/{status.total_env_steps:,}" if status.total_env_steps else ""
     return f"{status.env_steps:,}{total}" if status.env_steps or total else UNKNOWN
 
 
-def _speed(look: Look) -> str:
-    speed = look.told.status.env_steps_per_s
+def _speed(look: RunStanding) -> str:
+    speed = look.records.status.env_steps_per_s
     return f"{speed:,.0f}" if speed else UNKNOWN
 
 
-def _age(look: Look) -> str:
+def _age(look: RunStanding) -> str:
     return about(max(0.0, (datetime.now(UTC) - look.seen).total_seconds()) if look.seen else None)
 
 
-RUN = Column("run", lambda look: _short(look.told.name))
+RUN = Column("run", lambda look: _short(look.records.name))
 STATE = Column("state", lambda look: look.state)
 ENV_STEPS = Column("env steps", _env_steps, right=True)
 SPEED = Column("env steps/s", _speed, right=True)
 JOB = Column("job", lambda look: _short(look.job))
-NODE = Column("node", lambda look: _short(look.told.status.host))
+NODE = Column("node", lambda look: _short(look.records.status.host))
 LEFT = Column("left", lambda look: about(look.left_s), right=True)
 COLUMNS = (
     RUN,
-    Column("seed", lambda look: str(look.told.who.seed) if look.told.who else UNKNOWN, right=True),
+    Column("seed", lambda look: str(look.records.identity.seed) if look.records.identity else UNKNOWN, right=True),
     STATE,
     ENV_STEPS,
     Column("done", _done, right=True),
-    Column("return", lambda look: rounded(look.told.status.eval_return), right=True),
+    Column("return", lambda look: rounded(look.records.status.eval_return), right=True),
     SPEED,
     LEFT,
     NODE,

@@ -10,7 +10,7 @@ from marlpipe.analysis.statistics.aggregates import iqm
 from marlpipe.errors import UserError
 from marlpipe.runs.curve import EVAL_RETURN
 from marlpipe.runs.folder import RunFolder
-from marlpipe.runs.standing import Look, look
+from marlpipe.runs.standing import RunStanding, standings
 
 LOOK_EVERY_S = 2.0  # at runs that a queue was asked for
 STARTING_S = 60.0  # in which a run that a job has begun seems lost, until it takes its lock
@@ -62,12 +62,12 @@ def robust(values: Sequence[float]) -> float:
     return iqm({"": np.array(values)})
 
 
-def settled(folders: Sequence[RunFolder]) -> list[Look]:
+def settled(folders: Sequence[RunFolder]) -> list[RunStanding]:
     """How runs stand once nobody works on any of them, and no job waits to."""
     since = time.monotonic()
     while True:
-        looks = look(folders)
-        if any(one.state == "running" or (one.state == "queued" and one.told.submitted) for one in looks):
+        looks = standings(folders)
+        if any(one.state == "running" or (one.state == "queued" and one.records.submitted) for one in looks):
             since = time.monotonic()
         elif time.monotonic() - since > STARTING_S or not any(one.state == "lost" for one in looks):
             return looks

@@ -15,8 +15,8 @@ from rich.table import Table
 
 from marlpipe.analysis.report.learning_curves import PALETTE
 from marlpipe.errors import UserError
-from marlpipe.runs.files import explained, write_text
-from marlpipe.runs.text import plain
+from marlpipe.runs.files import os_errors_as_user_errors, write_text
+from marlpipe.runs.text import printable
 
 MOST_SHOWN = 10  # trials in the table
 FRESH_SEEDS = 5  # of the command that measures the best trial
@@ -61,7 +61,7 @@ def report(folder: Path, kept: Sequence[Kept], seeds: Sequence[int], console: Co
         shown = Console(width=FILE_WIDTH)
     shown.print(table(ranked[:MOST_SHOWN], of=len(kept)))
     for one in failed:
-        reason = plain(f"trial {one.trial.number + 1} failed: {one.trial.user_attrs['reason']}")
+        reason = printable(f"trial {one.trial.number + 1} failed: {one.trial.user_attrs['reason']}")
         shown.print(reason, soft_wrap=True, highlight=False, markup=False)
     told = (
         "the best, measured with seeds that did not choose it:",
@@ -132,5 +132,5 @@ def draw_history(kept: Sequence[Kept], out: Path) -> None:
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="best", fontsize=9)
-    with explained("write", out):
+    with os_errors_as_user_errors("write", out):
         figure.savefig(out, dpi=160)

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from marlpipe.config.compose import composed, parsed
+from marlpipe.config.compose import compose_run, parse_overrides
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import defining_config, run_folder
 from marlpipe.config.plan import check_run
@@ -18,7 +18,7 @@ from marlpipe.launch.search.outcome import Outcome, outcome
 from marlpipe.launch.search.proposals import Sampler, distribution, propose
 from marlpipe.launch.search.report import Kept, best_of, report
 from marlpipe.launch.search.storage import Storage
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import FolderLock
 
@@ -69,8 +69,8 @@ class Searching:
             UserError: this is another search than the one in the folder, another process makes it, a run was
                 interrupted, or every trial has failed.
         """
-        self._asked = divided(parsed(overrides))
-        base = composed([*self._asked.search, *self._asked.fixed], config_folder())
+        self._asked = divided(parse_overrides(overrides))
+        base = compose_run([*self._asked.search, *self._asked.fixed], config_folder())
         evaluations = base.env_steps // base.evaluation.every_env_steps + 2  # at most, with the first and the final one
         if evaluations < self._last:
             raise UserError(
@@ -80,7 +80,7 @@ class Searching:
         choices = base.hydra.runtime.choices
         name = self._name or f"{choices.algo}-{choices.env}"
         folder = self._folder / name
-        with explained("make the folder", folder):
+        with os_errors_as_user_errors("make the folder", folder):
             folder.mkdir(parents=True, exist_ok=True)
         with FolderLock(folder / "lock"):
             storage = Storage(folder / "trials.journal", name, self._identity(base))
@@ -133,7 +133,7 @@ class Searching:
 
     def _folder_of(self, trial: Trial) -> Path:
         """That of the trial's runs. UserError if its values do not go together."""
-        config = composed([*self._typed(trial.params), f"seed={self._asked.seeds[0]}"], config_folder())
+        config = compose_run([*self._typed(trial.params), f"seed={self._asked.seeds[0]}"], config_folder())
         check_run(config)
         return run_folder(config).parent
 

@@ -10,9 +10,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from marlpipe.config.differences import differences, told
+from marlpipe.config.differences import differences, format_value
 from marlpipe.errors import UserError
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 
 ATTRIBUTE = "marlpipe"  # of the study: what is searched, with what, for what
 MOST_TOLD = 6  # keys in a message
@@ -32,7 +32,7 @@ class Storage:
 
     def __init__(self, path: Path, name: str, identity: dict[str, Any]) -> None:
         self.path = path
-        with explained("write", path):
+        with os_errors_as_user_errors("write", path):
             drop_unfinished_line(path)
             lock = path.with_name(path.name + ".lock")  # that a killed process has left
             lock.unlink(missing_ok=True)
@@ -52,7 +52,8 @@ class Storage:
                 self._study.set_user_attr(ATTRIBUTE, identity)
             elif found := list(differences(there, identity)):
                 lines = [
-                    f"    {'.'.join(key)}: {told(key[-1], a)} there, {told(key[-1], b)} here" for key, a, b in found
+                    f"    {'.'.join(key)}: {format_value(key[-1], a)} there, {format_value(key[-1], b)} here"
+                    for key, a, b in found
                 ]
                 more = [f"    … and {len(lines) - MOST_TOLD} more"] if len(lines) > MOST_TOLD else []
                 raise UserError(
@@ -67,7 +68,7 @@ class Storage:
 
     def add(self, trial: FrozenTrial) -> None:
         """Keeps a trial that is over, in one write."""
-        with explained("write", self.path):
+        with os_errors_as_user_errors("write", self.path):
             self._study.add_trial(trial)
 
 

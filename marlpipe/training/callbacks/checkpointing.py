@@ -11,7 +11,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from marlpipe.errors import Interrupted
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import FolderLock
 from marlpipe.training.generators import generator_states, restore_generators
@@ -67,12 +67,12 @@ class Resumable(Checkpoint):
         """Saves if the last checkpoint is so old, and raises `Interrupted` if the run was asked to stop."""
         started = time.monotonic()
         due = self.asked is not None or started - self.saved_at >= after_s
-        with explained("read", self.lock.path):
+        with os_errors_as_user_errors("read", self.lock.path):
             if self.lock.lost or (due and self.lock.taken_over()):
                 raise Interrupted("another process has taken the run over, while this one gave no sign of life")
         if not due:
             return
-        self.folder.settle()
+        self.folder.flush_to_disk()
         trainer.save_checkpoint(self.folder.last_checkpoint)
         self.saved_at = time.monotonic()
         self.saving_s = self.saved_at - started

@@ -12,7 +12,7 @@ from marlpipe.envs.rendering.film import write_film
 from marlpipe.envs.rendering.filmed import Filmed, ScenicEnv
 from marlpipe.envs.scene import Scenic
 from marlpipe.models.agents.agent import Agent
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training.learner import Learner
 from marlpipe.training.loaders import TrainingLoader
@@ -71,7 +71,7 @@ class Pictures(Callback):
             print(f"no picture at {self.evaluated_at:,} env steps: {type(error).__name__}: {error}", file=sys.stderr)
             return
         if frames:
-            with explained("make the folder", self.folder.pictures):
+            with os_errors_as_user_errors("make the folder", self.folder.pictures):
                 self.folder.pictures.mkdir(exist_ok=True)
             write_film(frames, self.folder.picture(name, self.evaluated_at, kind), FPS, colours=COLOURS)
 

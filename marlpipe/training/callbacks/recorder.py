@@ -27,7 +27,7 @@ class Recorder(Callback):
         self.sums: Metrics = {}
         self.counts: dict[str, int] = {}  # a batch that is not learned from has no values to tell
         self.earlier_s, self.earlier_env_steps = 0.0, 0
-        self.started, self.told = time.monotonic(), -math.inf
+        self.started, self.records = time.monotonic(), -math.inf
         self.eval_return: float | None = None
         self.rows = {"metrics": 0, "tables": 0}  # written so far, over all sessions
         self.progress: Progress | None = None
@@ -64,7 +64,7 @@ class Recorder(Callback):
             }
             self.write(trainer, {**scalars(means), **acted})
             self.write_tables(tables(means))
-        if time.monotonic() - self.told > SECONDS_BETWEEN_STATUS:
+        if time.monotonic() - self.records > SECONDS_BETWEEN_STATUS:
             self.tell()
 
     def on_validation_batch_end(
@@ -123,7 +123,7 @@ class Recorder(Callback):
             eta_s=left / rate if rate > 0 else None,
             wall_s=self.wall_s,
         )
-        self.told = time.monotonic()
+        self.records = time.monotonic()
 
     def state_dict(self) -> StateDict:
         return {

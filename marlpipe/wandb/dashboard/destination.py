@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import yaml  # type: ignore[import-untyped]
 
 from marlpipe.errors import UserError
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.wandb.run import NAME
 
@@ -41,7 +41,10 @@ def destination(folder: RunFolder) -> Destination | None:
     Raises:
         UserError: the config cannot be read, or names what cannot be a project.
     """
-    with explained("read", folder.config), folder.config.open(encoding="utf-8", errors="replace") as file:
+    with (
+        os_errors_as_user_errors("read", folder.config),
+        folder.config.open(encoding="utf-8", errors="replace") as file,
+    ):
         text = file.read(LARGEST_CONFIG + 1)
     if len(text) > LARGEST_CONFIG:
         raise UserError(f"{folder.config} is longer than {LARGEST_CONFIG:,} letters.")

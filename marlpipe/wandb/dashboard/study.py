@@ -13,7 +13,7 @@ from marlpipe.errors import UserError
 from marlpipe.runs.find import find_folders
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.identity import run_record
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 from marlpipe.wandb.dashboard.destination import Destination, destination
 
 NAME = re.compile(r"[\w./-]+", re.ASCII)  # of environments and arms, as marlpipe makes them
@@ -58,7 +58,7 @@ def study_of(root: Path) -> Study:
             if not all(map(NAME.fullmatch, (run.identity.env, run.identity.arm))):
                 raise UserError(f"{folder.run}: env or arm is not a name that marlpipe gives.")
         except UserError as error:
-            print(plain(f"warning: left out: {error}"), file=sys.stderr)
+            print(printable(f"warning: left out: {error}"), file=sys.stderr)
             continue
         if where is not None:
             runs.setdefault(where, []).append(run)
@@ -86,8 +86,10 @@ def _world(env: str, arms: tuple[Arm, ...]) -> World:
         env=env,
         arms=arms,
         groups=_groups(arms),
-        metrics=frozenset(plain(name, keep="") for row in rows for name, value in row.items() if math.isfinite(value)),
-        pictures=frozenset(plain(name, keep="") for folder in told for name in _pictures(folder)),
+        metrics=frozenset(
+            printable(name, keep="") for row in rows for name, value in row.items() if math.isfinite(value)
+        ),
+        pictures=frozenset(printable(name, keep="") for folder in told for name in _pictures(folder)),
     )
 
 

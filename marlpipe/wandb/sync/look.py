@@ -9,7 +9,7 @@ from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.identity import identity
 from marlpipe.runs.links import check_enclosed
 from marlpipe.runs.lock import owner
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 from marlpipe.wandb.sync.merged_history import Joined, joined
 from marlpipe.wandb.sync.sessions import Fragment, find_fragments
 
@@ -32,13 +32,13 @@ class Look:
 
 def look(folder: RunFolder) -> Look:
     """Reads one run, whoever wrote it. It changes nothing and raises nothing."""
-    name = plain("/".join(folder.path.parts[-3:]), keep="")
+    name = printable("/".join(folder.path.parts[-3:]), keep="")
     try:
         check_enclosed(folder.path)
         who = identity(folder)
         name = f"{who.env} {who.label} seed={who.seed}"
         if (holder := owner(folder.lock)) is not None:
-            pid, host = (plain(str(holder.get(key, "?")), keep="") for key in ("pid", "host"))
+            pid, host = (printable(str(holder.get(key, "?")), keep="") for key in ("pid", "host"))
             return Look(folder=folder, name=name, reason=f"left alone: process {pid} on {host} trains it")
         found = find_fragments(folder)
         own = _of_this_run(folder, found.whole)
@@ -47,7 +47,7 @@ def look(folder: RunFolder) -> Look:
         reason = "not sent: it was killed before W&B had written anything" if found.empty else None
         return Look(folder=folder, name=name, reason=reason, empty=found.empty)
     except (UserError, OSError) as error:
-        return Look(folder=folder, name=name, reason=f"refused: {plain(str(error))}")
+        return Look(folder=folder, name=name, reason=f"refused: {printable(str(error))}")
 
 
 def _of_this_run(folder: RunFolder, whole: Sequence[Fragment]) -> list[Fragment]:

@@ -11,7 +11,7 @@ from typing import Any
 from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
 from marlpipe.errors import UserError
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.metrics import Row
 from marlpipe.wandb.log import read_log, row, write_log
@@ -69,7 +69,7 @@ class Joined:
         Raises:
             UserError: a file cannot be read or written.
         """
-        with explained("write", into):
+        with os_errors_as_user_errors("write", into):
             (into / "files").mkdir(parents=True)
             begins = {"starting_step": first, "starting_runtime": 0}
             (into / "run.wandb.syncstate").write_text(json.dumps(begins), encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Literal
 
 from marlpipe.errors import UserError
 from marlpipe.runs.links import check_inside
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 from marlpipe.wandb.sync.merged_history import Joined
 from marlpipe.wandb.sync.server import Server, Stored, difference
 from marlpipe.wandb.sync.upload import upload
@@ -65,7 +65,7 @@ def ask(name: str, run: Joined, server: Server) -> Outcome | Lacking:
             name,
             "not all there",
             f"not all there: {lacks}, and W&B takes rows in their order only\n"
-            f"  next: send it whole to another project, with --project NAME; what is there: {plain(stored.url)}",
+            f"  next: send it whole to another project, with --project NAME; what is there: {printable(stored.url)}",
         )
     return Lacking(name, run, stored)
 
@@ -104,13 +104,13 @@ def _outcome(one: Lacking, lost: Sequence[str], complaints: Sequence[str], serve
         words = "".join(f"\n  W&B: {complaint}" for complaint in dict.fromkeys(complaints))
         return Outcome(one.name, "not all there", f"not all there: {lacks}{words}")
     if lost:
-        return Outcome(one.name, "not all there", "not all there: " + "; ".join(map(plain, lost)))
+        return Outcome(one.name, "not all there", "not all there: " + "; ".join(map(printable, lost)))
     _mark(one.run)
     return Outcome(one.name, "sent", f"sent {stored.rows - one.stored.rows} rows; W&B has all: {_all(stored)}")
 
 
 def _all(stored: Stored) -> str:
-    return f"{stored.rows} rows, {plain(stored.state)}"
+    return f"{stored.rows} rows, {printable(stored.state)}"
 
 
 def _mark(run: Joined) -> None:

@@ -10,7 +10,7 @@ from wandb.apis.public.runs import RunNotFoundError
 from wandb.errors import AuthenticationError, CommError
 
 from marlpipe.errors import UserError
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 from marlpipe.wandb.run import logged_in
 from marlpipe.wandb.sync.merged_history import Joined
 
@@ -74,7 +74,7 @@ class Server:
         refused = "verify credentials" in str(error) and "did not respond" not in str(error)
         step = "wandb login --relogin, or another WANDB_API_KEY" if refused else "check the network and WANDB_BASE_URL"
         what = "does not know this login" if refused else "does not answer"
-        return UserError(f"W&B at {self.address} {what}: {plain(str(error))}\n  next: {step}, then try again")
+        return UserError(f"W&B at {self.address} {what}: {printable(str(error))}\n  next: {step}, then try again")
 
 
 def difference(run: Joined, stored: Stored) -> str | None:
@@ -86,10 +86,10 @@ def difference(run: Joined, stored: Stored) -> str | None:
     if (stored.rows, stored.last_step) != (len(steps), last):
         return f"W&B has {stored.rows} rows up to step {stored.last_step}, the run {len(steps)} up to {last}"
     if stored.state not in run.states:
-        return f"W&B says that it is {plain(stored.state) or 'unknown'}, not {run.states[0]}"
+        return f"W&B says that it is {printable(stored.state) or 'unknown'}, not {run.states[0]}"
     for name, value in run.summary.items():
         if not _equal(stored.summary.get(name), value):
-            return f"W&B's summary has another {plain(name)}"
+            return f"W&B's summary has another {printable(name)}"
     return None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from marlpipe.runs.files import explained
+from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.links import check_inside
 from marlpipe.wandb.log import read_log, row
@@ -46,7 +46,7 @@ def find_fragments(folder: RunFolder) -> Fragments:
     found = Fragments()
     if not folder.wandb.is_dir():
         return found
-    with explained("look into", folder.wandb):
+    with os_errors_as_user_errors("look into", folder.wandb):
         sessions = [(match[1], path) for path in folder.wandb.iterdir() if (match := SESSION.fullmatch(path.name))]
     for _, path in sorted(sessions):
         logs = [log for log in path.glob("*.wandb") if log.is_file()] if path.is_dir() else []
@@ -68,7 +68,7 @@ def put_aside(folder: RunFolder, empty: Sequence[Path]) -> None:
         target, number = aside / path.name, 1
         while target.exists():
             target, number = aside / f"{path.name}.{number}", number + 1
-        with explained("move", path):
+        with os_errors_as_user_errors("move", path):
             aside.mkdir(exist_ok=True)
             path.rename(target)
 
@@ -78,7 +78,7 @@ def _read(log: Path) -> Fragment | None:
     run, steps, exit_code = None, set(), None
     summary: dict[str, Any] = {}
     try:
-        with explained("read", log):
+        with os_errors_as_user_errors("read", log):
             for record in read_log(log):
                 kind = record.WhichOneof("record_type")
                 if kind == "run":

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from subprocess import PIPE, STDOUT, Popen
 from threading import Thread
 
-from marlpipe.runs.text import plain
+from marlpipe.runs.text import printable
 
 SILENCE_S = 300.0  # without a word, it is taken to wait for a server that is gone
 DONE = re.compile(r"Finished syncing |ERROR ")
@@ -40,7 +40,7 @@ def upload(logs: Sequence[Path], scratch: Path, done: Callable[[], None]) -> lis
                 if DONE.search(line):
                     done()
                 if (at := line.find("ERROR ")) >= 0:
-                    complaints.append(plain(line[at + len("ERROR ") :].strip(), keep=""))
+                    complaints.append(printable(line[at + len("ERROR ") :].strip(), keep=""))
         except Empty:
             complaints.append(f"it has said nothing for {SILENCE_S:.0f} s and was stopped")
         finally:

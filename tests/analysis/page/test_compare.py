@@ -173,7 +173,7 @@ def test_runs_that_did_not_finish_are_listed_with_reasons(tmp_path: Path) -> Non
     outside.write_text("secret")
     (write_run(tmp_path, "cartpole", "iql", 0, [1.0]).path / "link").symlink_to(outside)
     told = comparison([tmp_path])
-    found = {(one.look.told.name, one.state): one.reason or "" for one in told.found if one.state != "finished"}
+    found = {(one.look.records.name, one.state): one.reason or "" for one in told.found if one.state != "finished"}
     assert "the loss is not finite" in found["cartpole qtran", "failed"]
     assert "no process trains it" in found["cartpole qtran", "lost"]
     assert "SIGUSR2" in found["cartpole graphmix", "interrupted"]

@@ -11,7 +11,7 @@ from marlpipe.commands.check_env import calls
 from marlpipe.commands.check_env.check import PROMISES, Report, check
 from marlpipe.commands.check_env.global_generators import global_seeds, global_states
 from marlpipe.config.build import build_env
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder, groups
 from marlpipe.config.naming import register_resolvers
 from tests.commands.check_env import broken_worlds as worlds
@@ -55,8 +55,8 @@ def test_our_worlds_keep_all_promises(world: str, monkeypatch: pytest.MonkeyPatc
     # these tests have all shapes checked by beartype, which draws from Python's generator to pick what it looks at
     monkeypatch.setattr(calls, "global_states", lambda: {**global_states(), "Python's global generator": 0})
     register_resolvers()
-    with composing(config_folder()):
-        config = composed([f"env={world}", *GIVEN.get(world, [])], config_folder())
+    with compose_api(config_folder()):
+        config = compose_run([f"env={world}", *GIVEN.get(world, [])], config_folder())
     for limit in ("time_limit", "horizon"):
         if config.env.get(limit):
             config.env[limit] = min(config.env[limit], SHORT)

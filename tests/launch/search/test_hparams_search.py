@@ -25,7 +25,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from marlpipe.commands import train as cli
 from marlpipe.config import search_space as space
-from marlpipe.config.compose import composed, composing
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers, run_folder
 from marlpipe.config.plan import planned_folders
@@ -144,7 +144,7 @@ class Trained:
     def search(self, *overrides: str, batches: int = 100) -> None:
         asked = [*SMALL, "agent.hidden=8,16", "seed=0,1", *overrides]
         register_resolvers()
-        with composing(config_folder()), closing(self.searching.batches(asked)) as proposed:
+        with compose_api(config_folder()), closing(self.searching.batches(asked)) as proposed:
             for number, batch in enumerate(proposed):
                 if number == batches:
                     return
@@ -155,7 +155,7 @@ class Trained:
         self.runs.append(run)
         *arm, seed = run
         if tuple(arm) not in self.arms:
-            self.arms[tuple(arm)] = composed(arm, config_folder())
+            self.arms[tuple(arm)] = compose_run(arm, config_folder())
         config = self.arms[tuple(arm)]
         folder = RunFolder(run_folder(config).with_name(seed)).create()
         lr = config.profile.optimizer.lr
@@ -268,7 +268,7 @@ def test_a_file_that_is_no_storage_is_refused(elsewhere: Path) -> None:
 def test_an_interrupted_run_ends_the_search_and_is_no_trial(elsewhere: Path) -> None:
     class Interrupting(Trained):
         def train(self, run: Sequence[str]) -> None:
-            RunFolder(run_folder(composed(run, config_folder()))).create().conclude("interrupted", "cancelled")
+            RunFolder(run_folder(compose_run(run, config_folder()))).create().record_end("interrupted", "cancelled")
 
     with pytest.raises(UserError, match=r"seed=0 is interrupted: cancelled\n.*the same command goes on"):
         Interrupting().search(LR)

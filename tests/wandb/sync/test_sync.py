@@ -201,10 +201,10 @@ def test_rows_that_a_run_has_gone_back_from_are_not_sent(
     server: WandbServer, folder: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trains(folder, 6, cut=3)
-    folder.cut_back(metrics=4, tables=0)
+    folder.truncate_to_checkpoint(metrics=4, tables=0)
     assert sync([str(folder.path)]) == 0
     there(server, folder)
-    folder.cut_back(metrics=2, tables=0)  # those that W&B has stay there: the run will make them again
+    folder.truncate_to_checkpoint(metrics=2, tables=0)  # those that W&B has stay there: the run will make them again
     capsys.readouterr()
     assert sync([str(folder.path)]) == 0
     assert "there already: 4 rows" in capsys.readouterr().out
