@@ -11,11 +11,12 @@ from rich.text import Text
 from marlpipe.commands.check_env.check import Report, check
 from marlpipe.commands.check_env.recording import Trial
 from marlpipe.commands.command_line.device import usable
-from marlpipe.config.bounds import check_bound
+from marlpipe.config.bounds import BOUNDS
 from marlpipe.config.build import build_env
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
+from marlpipe.errors import check_number
 from marlpipe.runs.terminal import console
 
 COLOURS = {"ok": "green", "failed": "bold red", "skipped": "yellow"}
@@ -36,7 +37,7 @@ def check_world(overrides: Sequence[str], *, copies: int, episodes: int, device:
     register_resolvers()
     with compose_api(config_folder()):
         config = compose_run(overrides, config_folder())
-    check_bound("seed", config.seed)
+    check_number("seed", config.seed, BOUNDS["seed"])
     env, where = build_env(config), usable(device)
     report = check(env, copies=copies, episodes=episodes, seed=config.seed, device=where)
     console().print(shown(report, config.hydra.runtime.choices.env))

@@ -24,7 +24,7 @@ class Number(click.ParamType[int | float]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float:  # noqa: ARG002
         """UserError for text that is no number, and for a number out of bounds."""
         try:
-            number = int(value) if self.bound.whole else float(value)
+            number = int(value) if self.bound.integer else float(value)
         except ValueError:
             number = None
         if number is None or not self.bound.holds(number):

@@ -17,11 +17,11 @@ OF_ONE_RUN = ("epsilon", "video", "form", "film", "fps")
 @click.argument("folder", metavar="[FOLDER]", required=False, shell_complete=complete_folders)
 @click.option("--episodes", type=Number(Bound(1)), help="How many.")
 @click.option("--seed", type=Number(Bound(0, 2**20)), default=0, show_default=True, help="Of worlds and exploration.")
-@click.option("--epsilon", type=Number(Bound(0, 1, whole=False)), help="The probability of a random action.")
+@click.option("--epsilon", type=Number(Bound(0, 1, integer=False)), help="The probability of a random action.")
 @click.option("--video", is_flag=True, help="Film the first episode, as MP4, or as GIF where MP4 cannot be written.")
 @click.option("--format", "form", type=OneOf(("mp4", "gif", "png")), help="Of the film; png is the time step halfway.")
 @click.option("--film", type=Number(Bound(1)), help="How many episodes to film, from the first on.")
-@click.option("--fps", type=Number(Bound(0.1, 100, whole=False)), help="Frames per second of the film.")
+@click.option("--fps", type=Number(Bound(0.1, 100, integer=False)), help="Frames per second of the film.")
 @device()
 @click.pass_context
 def command(
