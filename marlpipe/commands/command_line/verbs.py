@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from marlpipe import __version__
+import marlpipe
 from marlpipe.commands.command_line.overview import write_overview
 from marlpipe.commands.command_line.parameters import overrides
 from marlpipe.commands.command_line.verb import verb
@@ -66,7 +66,7 @@ class Verbs(click.Group):
 
 
 @click.group(cls=Verbs, context_settings=SETTINGS)
-@click.version_option(__version__, message="marlpipe %(version)s")
+@click.version_option(marlpipe.__version__, message="marlpipe %(version)s")
 def command_line() -> None:
     """marlpipe"""
 
