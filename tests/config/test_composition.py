@@ -5,7 +5,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder, groups
-from marlpipe.config.naming import arm_hash, register_resolvers, run_folder, run_subfolder
+from marlpipe.config.naming import arm_hash, register_resolvers, run_path
 from marlpipe.config.plan import planned_folders
 from marlpipe.errors import UserError
 
@@ -66,7 +66,7 @@ def test_the_arms_of_a_grid_share_their_profile() -> None:
 def test_no_key_leaks_from_one_arm_into_another() -> None:
     grid = planned_folders(["algo=qpro,qmix,ow_qmix", "seed=1,2"], FOLDER, sweep=True)
     alone = [compose(f"algo={algo}", f"seed={seed}") for algo in ("qpro", "qmix", "ow_qmix") for seed in (1, 2)]
-    assert grid == [run_folder(config) for config in alone]
+    assert grid == [run_path(config).folder for config in alone]
 
 
 @pytest.mark.parametrize(
@@ -130,9 +130,9 @@ def test_a_grid_over_a_key_that_one_arm_lacks_is_refused_before_it_starts() -> N
 
 def test_a_folder_is_named_by_what_determines_the_results() -> None:
     base = compose("algo=qmix", "seed=3")
-    assert run_subfolder(base).startswith("cartpole/qmix-")
-    assert run_subfolder(base).endswith("/seed=3")
-    assert str(run_folder(base)).startswith("multirun/")
+    assert run_path(base).name.startswith("cartpole/qmix-")
+    assert run_path(base).name.endswith("/seed=3")
+    assert str(run_path(base).folder).startswith("multirun/")
     same = [
         compose("algo=qmix", *more)
         for more in (["seed=4"], ["logger=none"], ["threads=1"], ["paths.runs=x"], ["evaluation.films=3"])

@@ -9,7 +9,7 @@ import yaml  # type: ignore[import-untyped]
 
 from marlpipe.analysis.arms import Arm
 from marlpipe.analysis.page.found_runs import Records
-from marlpipe.config.naming import INCIDENTAL, INCIDENTAL_KEYS
+from marlpipe.config.naming import NOT_HASHED, NOT_HASHED_KEYS
 from marlpipe.errors import UserError
 from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
@@ -102,7 +102,7 @@ def _parsed(folder: RunFolder) -> dict[str, Any]:
 
 def _flat(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
     """Every value by the keys that lead to it, but for those that results do not depend on."""
-    if path and (path[0] in INCIDENTAL or path[:2] in INCIDENTAL_KEYS):
+    if path and (path[0] in NOT_HASHED or path[:2] in NOT_HASHED_KEYS):
         return
     if isinstance(node, dict) and node:
         for key, value in node.items():
