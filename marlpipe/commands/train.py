@@ -93,7 +93,7 @@ def print_finished(folder: RunFolder) -> None:
     evaluations = [row for row in folder.read_metrics() if EVAL_RETURN in row]
     if evaluations:
         last = evaluations[-1]
-        print(f"return of the last evaluation: {last[EVAL_RETURN]:.1f} after {last['env_steps']:,} env steps")
+        print(f"return of the last evaluation: {last[EVAL_RETURN]:.1f} after {last['env_steps']:,.0f} env steps")
     print(f"all numbers and figures: python -m marlpipe report {folder.path}")
 
 

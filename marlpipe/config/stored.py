@@ -31,7 +31,7 @@ Place = tuple[str, ...]  # the keys that lead to a value
 
 
 def stored_config(folder: RunFolder) -> DictConfig:
-# Modules of torch, and the base class of what may be named there.
+    """The resolved config that a run was trained with, of which each part can be built without running strange code.
 
     It may name what this installation's `conf/` names, the other functions and classes in the modules of these,
     networks and optimizers directly in `torch.nn` and `torch.optim`, and worlds of PettingZoo and MPE2. A name of

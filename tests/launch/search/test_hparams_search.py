@@ -268,9 +268,8 @@ def test_a_file_that_is_no_storage_is_refused(elsewhere: Path) -> None:
 def test_an_interrupted_run_ends_the_search_and_is_no_trial(elsewhere: Path) -> None:
     class Interrupting(Trained):
         def train(self, run: Sequence[str]) -> None:
-            RunFolder(run_path(compose_run(run, config_folder())).folder).create().record_end(
-                "interrupted", "cancelled"
-            )
+            folder = run_path(compose_run(run, config_folder())).folder
+            RunFolder(folder).create().record_end("interrupted", "cancelled")
 
     with pytest.raises(UserError, match=r"seed=0 is interrupted: cancelled\n.*the same command goes on"):
         Interrupting().search(LR)
