@@ -16,7 +16,7 @@ from marlpipe.runs.files import (
     write_json,
     write_text,
 )
-from marlpipe.runs.metrics import Row, TableRow, append_row, read_rows, read_tables, truncate_rows
+from marlpipe.runs.metrics import Row, RowLog, TableRow, read_rows, read_tables
 from marlpipe.runs.status import State, Status, status_from
 
 PICTURES = (".gif", ".png")
@@ -30,6 +30,7 @@ class RunFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._metrics, self._tables = RowLog(self.metrics), RowLog(self.tables)
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -166,26 +167,30 @@ class RunFolder:
             with suppress(UserError):
                 write_text(self.path / "error.log", log)
 
-    def append_metrics(self, row: Row) -> None:
-        """Adds one row to the metrics, on the disk before this returns as far as a crash of the process goes."""
-        append_row(self.metrics, row)
+    def append_metrics(self, row: Row) -> int:
+        """Adds one row to the metrics and returns its number, from 0. A crash of the process no longer loses it."""
+        return self._metrics.append(row)
 
     def read_metrics(self) -> list[dict[str, float]]:
         """All whole rows of the metrics, none where there is no file."""
         return read_rows(self.metrics)
 
-    def append_tables(self, row: TableRow) -> None:
+    def append_tables(self, row: TableRow) -> int:
         """Adds one row to the tables, in the same way."""
-        append_row(self.tables, row)
+        return self._tables.append(row)
 
     def read_tables(self) -> list[dict[str, Any]]:
         """All whole rows of the tables, none where there is no file."""
         return read_tables(self.tables)
 
+    def rows(self) -> dict[str, int]:
+        """How many rows the metrics and the tables have, whichever callback appended them."""
+        return {"metrics": self._metrics.rows, "tables": self._tables.rows}
+
     def truncate_to_checkpoint(self, *, metrics: int, tables: int) -> None:
-        """Drops the rows past the first so many, which are those of a checkpoint. UserError where there are fewer."""
-        truncate_rows(self.metrics, metrics)
-        truncate_rows(self.tables, tables)
+        """Drops all rows past those that a checkpoint counts, as `rows`. UserError where there are fewer."""
+        self._metrics.truncate(metrics)
+        self._tables.truncate(tables)
 
     def flush_to_disk(self) -> None:
         """Returns once the rows would survive a power loss."""

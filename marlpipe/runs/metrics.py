@@ -12,7 +12,38 @@ from marlpipe.runs.files import os_errors_as_user_errors, write_text
 Row = Mapping[str, float | int]
 TableRow = Mapping[str, Any]  # env_steps, and nested lists of numbers
 
-OF_THE_CLOCK = frozenset({"wall_s", "time/env_steps_per_s"})  # what no two runs have in common
+WALL_CLOCK_METRICS = frozenset({"wall_s", "time/env_steps_per_s"})  # differ between any two runs
+
+
+class RowLog:
+    """A JSONL file and the number of rows in it. Every row is appended here, so every row is counted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._rows: int | None = None  # read from the file at the first use
+
+    @property
+    def rows(self) -> int:
+        """How many whole rows the file has.
+
+        Raises:
+            UserError: as `read_rows`.
+        """
+        if self._rows is None:
+            self._rows = sum(1 for _ in _rows(self.path, _numbers))
+        return self._rows
+
+    def append(self, row: Row | TableRow) -> int:
+        """Adds one row as `append_row` does, and returns its number, from 0."""
+        number = self.rows
+        append_row(self.path, row)
+        self._rows = number + 1
+        return number
+
+    def truncate(self, keep: int) -> None:
+        """Drops the rows past the first `keep`, as `truncate_rows` does."""
+        truncate_rows(self.path, keep)
+        self._rows = keep
 
 
 def append_row(path: Path, row: Row | TableRow) -> None:

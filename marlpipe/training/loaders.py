@@ -12,7 +12,7 @@ from marlpipe.models.agents.agent import Agent
 from marlpipe.models.exploration import LinearEpsilon
 from marlpipe.training.replay import Replay
 from marlpipe.training.rollout import rollout
-from marlpipe.types import Env, EpisodeBatch, Progress, StateDict, TrainingBatch
+from marlpipe.types import Env, EpisodeBatch, RunProgress, StateDict, TrainingBatch
 
 
 class TrainingLoader:
@@ -47,7 +47,7 @@ class TrainingLoader:
         self.recent_episodes, self.parallel_episodes = recent_episodes, parallel_episodes
         self.updates_per_rollout, self.env_steps, self.generator = updates_per_rollout, env_steps, generator
         self.gradient_steps = 0
-        self.progress = Progress(0, 0, exploration(0), math.nan, math.nan, 0, False)
+        self.progress = RunProgress(0, 0, exploration(0), math.nan, math.nan, 0, False)
 
     def __len__(self) -> int:
         """No run has more gradient steps: each episode has at least one env step."""
@@ -75,7 +75,7 @@ class TrainingLoader:
             )
             self.replay.add(batch)
             steps = int(batch.valid.sum())
-            self.progress = Progress(
+            self.progress = RunProgress(
                 env_steps=self.progress.env_steps + steps,
                 episodes=self.progress.episodes + self.parallel_episodes,
                 epsilon=epsilon,
@@ -99,7 +99,7 @@ class TrainingLoader:
         self.replay.load_state_dict(state["replay"])
         self.generator.set_state(state["generator"].cpu())
         self.gradient_steps = state["gradient_steps"]
-        self.progress = Progress(**state["progress"])
+        self.progress = RunProgress(**state["progress"])
 
 
 class EvaluationLoader:
