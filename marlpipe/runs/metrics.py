@@ -1,4 +1,4 @@
-"""The append-only log of a run: one JSON object per line, whatever happens to the process that writes it."""
+"""Append-only logs of a run: one JSON object per line, complete lines even if the writing process is killed."""
 
 import json
 import math
@@ -58,7 +58,7 @@ def append_row(path: Path, row: Row | TableRow) -> None:
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
-    """All rows, null read as NaN. A last line that a killed process left unfinished is passed over.
+    """All rows, with null as NaN. An unfinished last line, which a killed process can leave, is ignored.
 
     Raises:
         UserError: an earlier line is not a JSON object, or the file cannot be read.
@@ -72,14 +72,14 @@ def read_tables(path: Path) -> list[dict[str, Any]]:
 
 
 def truncate_rows(path: Path, keep: int) -> int:
-    """Drops the rows past a checkpoint, and an unfinished last line, so that a resumed run writes them once only.
+    """Drops the rows past a checkpoint, and an unfinished last line; a resumed run then writes them again.
 
     Args:
         path: the log.
-        keep: how many rows there were at the checkpoint; they stay as they are, byte for byte.
+        keep: the number of rows at the checkpoint; they stay byte for byte.
 
     Returns:
-        How many whole rows were dropped.
+        The number of complete rows that were dropped.
 
     Raises:
         UserError: there are fewer rows.
@@ -95,13 +95,13 @@ def truncate_rows(path: Path, keep: int) -> int:
     return len(lines) - keep
 
 
-def _rows(path: Path, told: Callable[[Any], Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows(path: Path, parse: Callable[[Any], Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     with os_errors_as_user_errors("read", path):
         text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-    whole = text.split("\n")[:-1]  # a row ends in a newline: what follows the last one was cut off in the writing
+    whole = text.split("\n")[:-1]  # a row ends in a newline; the rest is an unfinished row
     for number, line in enumerate(whole, start=1):
         try:
-            row = {name: told(value) for name, value in json.loads(line).items()}
+            row = {name: parse(value) for name, value in json.loads(line).items()}
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise UserError(
                 f"line {number} of {path} is not a row of metrics: {line[:60]!r}\n  Remove that line, then try again."

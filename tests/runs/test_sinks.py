@@ -85,12 +85,13 @@ class Broken:
         self.left = rows
 
     def log(self, row: Mapping[str, Any], number: int) -> None:
+        del row, number
         if self.left == 0:
             raise ValueError("no room for row 3")
         self.left -= 1
 
     def finish(self, exit_code: int = 0) -> None:
-        raise AssertionError("a broken sink is not used again")
+        raise AssertionError(f"{exit_code}: a broken sink is not used again")
 
 
 def cannot_open() -> Kept:
