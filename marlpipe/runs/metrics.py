@@ -30,7 +30,7 @@ class RowLog:
             UserError: as `read_rows`.
         """
         if self._rows is None:
-            self._rows = sum(1 for _ in _rows(self.path, _numbers))
+            self._rows = sum(1 for _ in _rows(self.path, _numbers)) if self.path.is_file() else 0  # a device has no end
         return self._rows
 
     def append(self, row: Row | TableRow) -> int:
