@@ -88,7 +88,7 @@ def test_which_evaluations_are_due(films: int, at: list[int], drawn_at: list[int
     assert [now for now, before, after in zip(at, due, due[1:], strict=False) if after > before] == drawn_at
 
 
-@pytest.mark.parametrize("algo", ["qmix", "pac"])
+@pytest.mark.parametrize("algo", ["qmix", pytest.param("pac", marks=pytest.mark.slow)])
 def test_a_run_comes_to_the_same_bits_with_films_and_without(algo: str, tmp_path: Path) -> None:
     without = trained(tmp_path / "without", f"algo={algo}", *SHORT, "evaluation.films=0")
     filmed = trained(tmp_path / "filmed", f"algo={algo}", *SHORT, "evaluation.films=2")
