@@ -14,6 +14,7 @@ from marlpipe.errors import Bound, UserError
 from marlpipe.runs.find import run_at
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.identity import identity, run_record
+from marlpipe.runs.path import short_name
 from marlpipe.runs.provenance import provenance
 from marlpipe.runs.status import LARGEST
 from marlpipe.runs.terminal import console
@@ -88,7 +89,7 @@ def threads_then(then: dict[str, Any], configured: int | None) -> int | None:
 def place(folder: RunFolder, out: Path | None, env_steps: int | None) -> Path:
     """The folder of the new run. UserError for one in or around the old one, where it would count as one more seed."""
     source = folder.path.resolve()
-    name = Path(*source.relative_to(source.anchor).parts[-3:])
+    name = Path(short_name(source))
     short = name if env_steps is None else name.with_name(f"{name.name}-to-{env_steps}")
     chosen = out or Path("reproductions") / short
     if chosen.resolve().is_relative_to(source) or source.is_relative_to(chosen.resolve()):
