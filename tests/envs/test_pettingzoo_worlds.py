@@ -226,8 +226,8 @@ def test_edges() -> None:
         ({"name": "sisl/pursit-v5"}, "'sisl/pursit-v5' does not exist. Did you mean 'sisl/pursuit-v5'"),
         ({"name": "classic/chess-v6"}, "classic/chess-v6 is not a world of PettingZoo's parallel API"),
         ({"arguments": {"size": 3}}, "could not be made: TypeError.*'size'.*given: env.arguments={'size': 3}"),
-        ({"name": "company:wordy"}, "what cook observes has no fixed length: Sequence.*env.arguments"),
-        ({"name": "company:strong"}, r"smith acts in MultiDiscrete\(\[2 2\]\).*valid: Discrete"),
+        ({"name": "tests.envs.company:wordy"}, "what cook observes has no fixed length: Sequence.*env.arguments"),
+        ({"name": "tests.envs.company:strong"}, r"smith acts in MultiDiscrete\(\[2 2\]\).*valid: Discrete"),
         (
             {"name": "mpe2.simple_spread_v3", "arguments": {"continuous_actions": True}},
             r"agent_0 acts in Box\(0.0, 1.0, \(5,\), float32\).*valid: Discrete",
