@@ -136,7 +136,7 @@ def test_what_differs_is_told_before_anything_starts(folder: Path, capsys: Captu
     (folder / "run.json").write_text(json.dumps(record | {"sessions": sessions}))
     assert run([str(folder), "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert "The run went on with other code than it began with: it had 2 sessions.\n" in out
+    assert "The run was resumed with other code than it began with: it had 2 sessions.\n" in out
     lines = [line.split() for line in out.splitlines()]
     bits, rest = lines.index(["bits", "depend", "on", "it"]), lines.index(["the", "rest"])
     assert bits < next(number for number, line in enumerate(lines) if line[:1] == ["versions.torch"]) < rest
@@ -194,7 +194,7 @@ def test_only_the_beginning(folder: Path, capsys: Capture) -> None:
     assert f"equal to the last bit: {len(ours) - surplus} rows of metrics.\n" in out
     change_row(folder, len(ours) - 1 - surplus, gradient_steps=1)
     assert run([str(folder), "--env-steps=100"]) == 1
-    with pytest.raises(UserError, match=r"env_steps=261 is more than the run was to have.\n  valid: at most 260"):
+    with pytest.raises(UserError, match=r"--env-steps=261 is more than the run was to have.\n  valid: at most 260"):
         run([str(folder), "--env-steps=261"])
 
 
