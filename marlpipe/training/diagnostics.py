@@ -1,4 +1,4 @@
-"""Whether what was learned is what the method promises: pure functions of a `Factorisation`, cheap enough to log."""
+"""Whether what was learned is what the method promises: pure functions of a `JointValueView`, cheap enough to log."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from marlpipe.models.monotonicity.jacobian import violation_rate
 from marlpipe.models.utilities import greedy_actions
-from marlpipe.types import EpisodeBatch, Factorisation, Metrics
+from marlpipe.types import EpisodeBatch, JointValueView, Metrics
 
 MOST_JOINT_ACTIONS = 64  # that many are tried at each moment; all of them where there are no more
 SMALLEST_GAP = 1e-4  # of the larger value's size: rounding in sums over agents stays below it
@@ -63,7 +63,7 @@ def igm_consistency(
     return (consistent & valid).sum() / valid.sum()
 
 
-def gradient_shares(learned: Factorisation) -> Float[Tensor, " J"]:
+def gradient_shares(learned: JointValueView) -> Float[Tensor, " J"]:
     """Each block's part of the sum of all blocks' gradient norms: which blocks the agents learn from."""
     norms = learned.block_gradients()
     return norms / norms.sum().clamp(min=torch.finfo(norms.dtype).tiny)
@@ -77,7 +77,9 @@ def value_table(value: Value, valid: Bool[Tensor, "B T"], n_agents: int, n_actio
 
 
 @torch.no_grad()
-def diagnosed(learned: Factorisation, batch: EpisodeBatch, team_table: Float[Tensor, " *joint"] | None) -> Metrics:
+def diagnostic_metrics(
+    learned: JointValueView, batch: EpisodeBatch, team_table: Float[Tensor, " *joint"] | None
+) -> Metrics:
     """All of them: scalars, and vectors and tables, from which figures are drawn.
 
     team_table: the payoffs that the values are to fit, in a matrix game whose episodes last one env step.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from marlpipe.algos.algorithm import Algorithm
 from marlpipe.errors import UserError
-from marlpipe.training.diagnostics import diagnosed
+from marlpipe.training.diagnostics import diagnostic_metrics
 from marlpipe.types import EpisodeBatch, Metrics, OptimizerOf, TrainingBatch, Update
 
 DIAGNOSED_EPISODES = 4  # of each evaluation
@@ -25,6 +25,7 @@ class Learner(LightningModule):
 
     optimizer: parameters -> optimizer. gradient_clip: largest norm of a gradient, 0 for none.
     target_update_episodes: collected episodes between two target copies. team_table: the true payoffs of a matrix game.
+    generator: source of all draws in gradient steps, on the batches' device.
     """
 
     def __init__(
@@ -35,13 +36,14 @@ class Learner(LightningModule):
         gradient_clip: float,
         target_update_episodes: int,
         team_table: Float[Tensor, " *joint"] | None,
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.algorithm, self.trained = algorithm, algorithm.trained()
         self.optimizer, self.gradient_clip = optimizer, gradient_clip
         self.target_update_episodes, self.synced_at_episode = target_update_episodes, 0
-        self.team_table = team_table
+        self.team_table, self.generator = team_table, generator
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> dict[str, Metrics]:
         del batch_idx
@@ -49,7 +51,7 @@ class Learner(LightningModule):
             self.algorithm.sync_targets()
             self.synced_at_episode = batch.progress.episodes
         metrics: Metrics = {}
-        for update in self.algorithm.updates(batch):
+        for update in self.algorithm.updates(batch, self.generator):
             self.step(update)
             metrics |= update.metrics
         return {"metrics": metrics}
@@ -79,7 +81,7 @@ class Learner(LightningModule):
             "return_min": returns.min(),
             "return_max": returns.max(),
             "length_mean": batch.lengths.float().mean(),
-            **diagnosed(self.algorithm.factorisation(looked_at), looked_at, self.team_table),
+            **diagnostic_metrics(self.algorithm.joint_value_view(looked_at), looked_at, self.team_table),
         }
         measured = {f"eval/{name}": value for name, value in metrics.items()}
         self.log_dict({name: value for name, value in measured.items() if value.dim() == 0}, batch_size=len(returns))
@@ -87,14 +89,21 @@ class Learner(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["synced_at_episode"] = self.synced_at_episode
+        checkpoint["generator"] = self.generator.get_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """UserError for the tensors of other code."""
         check_same_tensors(checkpoint["state_dict"], self.state_dict())
         self.synced_at_episode = checkpoint["synced_at_episode"]
+        self.generator.set_state(checkpoint["generator"].cpu())
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [(owned.optimizer or self.optimizer)(owned.parameters) for owned in self.trained.values()]
+
+
+def learner_seed(seed: int) -> int:
+    """Apart from the seed of acting, in the 32 bits that torch's CPU generator uses."""
+    return (seed + 2**31) % 2**32
 
 
 def check_same_tensors(stored: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> None:

@@ -144,9 +144,8 @@ def test_a_sampled_penalty_depends_on_the_draw_and_on_nothing_padded(algo: str) 
     garbage = with_padding(batch, batch.filled, 1e4, avail=True, action=SPEC.n_actions - 1, terminated=True)
     found = []
     for seed, episodes in [(0, batch), (0, garbage), (1, batch)]:
-        torch.manual_seed(seed)
         algorithm.zero_grad()
-        loss, metrics = loss_of(algorithm, episodes)
+        loss, metrics = loss_of(algorithm, episodes, seed)
         loss.backward()
         found.append((metrics["penalty"].item(), [p.grad.clone() for p in algorithm.mixer.parameters()]))
     assert found[0][0] == found[1][0] != found[2][0]
@@ -164,11 +163,11 @@ def test_a_sampled_penalty_is_on_the_online_mixer_at_the_state_of_the_step(algo:
     seen: dict[str, Tensor] = {}
     penalty = algorithm.monotonicity.penalty
 
-    def spy(values: Tensor, utilities: Tensor, valid: Tensor, mix: Any) -> Tensor:
+    def spy(values: Tensor, utilities: Tensor, mask: Tensor, mix: Any, generator: torch.Generator) -> Tensor:
         points = utilities.detach() + 0.1
         torch.testing.assert_close(mix(utilities.detach()), values.detach())
         seen["points"], seen["mixed"] = points, mix(points)
-        return penalty(values, utilities, valid, mix)
+        return penalty(values, utilities, mask, mix, generator)
 
     spy.loss_share = penalty.loss_share  # type: ignore[attr-defined]
     algorithm.monotonicity.penalty = spy

@@ -67,7 +67,7 @@ def test_losses_and_gradients_equal_plain_loops(partly: bool, factors: tuple[flo
     algorithm, batch = scrambled(*overrides), ragged()
     if partly:
         algorithm.reward = PartlyTrusted(SPEC, algorithm.partition)
-    trusted = algorithm.reward(batch).trusted
+    trusted = algorithm.reward(batch).learn_mask
     assert bool((trusted != batch.valid).any()) == partly
     found, wanted = all_losses(algorithm, batch), plain_losses(algorithm, batch, trusted, factors)
     assert list(found) == ["critic", "actor", "temperature"]
@@ -220,7 +220,7 @@ def test_sizes_and_factors_of_the_public_code() -> None:
     ("override", "reason"),
     [
         ("partition=singletons", "partition=full"),
-        ("mixer=own", "mixer=sum, qmix"),
+        ("mixer=builtin", "mixer=sum, qmix"),
         ("monotonicity=projected", "monotonicity="),
         ("loss.actor.highest=-1.0", r"loss\.actor\.highest="),
     ],
