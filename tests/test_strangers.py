@@ -266,7 +266,7 @@ def test_every_config_of_ours_is_taken(tmp_path: Path) -> None:
         ["agent.gru._target_=torch.nn.GRU"],
         ["profile.optimizer._target_=torch.optim.AdamW", "logger=wandb"],
         ["algo=resq", "loss.residual.path=marlpipe.algos.resq.raw"],
-        ["loss.next_actions.path=marlpipe.algos.targets.max_actions"],
+        ["loss.next_actions.path=marlpipe.algos.targets.target_greedy_actions"],
         ["algo=graphmix", "loss.alive.path=marlpipe.algos.graphmix.observing_or_able_to_act"],
         ["algo=lomaq", "mixer.sharing.path=marlpipe.models.mixers.reading.private_groups"],
         ["algo=lomaq_rd", "reward.sets._target_=marlpipe.algos.rewards.sets.neighbourhood_sets"],

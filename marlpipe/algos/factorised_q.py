@@ -67,6 +67,7 @@ class FactorisedQ(OneLoss):
         utilities = taken_utilities(all_utilities[:, :-1], batch.actions)
         values = mix_valid(self.mixer, utilities, state, batch.valid)
 
+        @torch.no_grad()
         def slopes() -> Float[Tensor, "B T J N"]:
             return self.mixer.slopes(utilities.detach(), state)
 

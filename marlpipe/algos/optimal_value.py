@@ -86,6 +86,7 @@ def project_optimal_value(
     utilities = taken_utilities(all_utilities[:, :-1], batch.actions)
     values = mix_valid(mixer, utilities, state, batch.valid)
 
+    @torch.no_grad()
     def slopes() -> Float[Tensor, "B T J N"]:
         return mixer.slopes(utilities.detach(), state)
 

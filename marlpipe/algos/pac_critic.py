@@ -39,6 +39,11 @@ def delivered(messages: Float[Tensor, "*batch N M"]) -> Float[Tensor, "*batch N 
     return addressed.transpose(-3, -2).flatten(-2)
 
 
+def standard_normal(like: Float[Tensor, "*batch N M"], generator: torch.Generator) -> Float[Tensor, "*batch N M"]:
+    """Independent draws from N(0, 1) of that shape."""
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+
+
 def kl_to_standard_normal(means: Float[Tensor, "*batch N M"]) -> Float[Tensor, "*batch"]:
     """KL( N(μ, 1) ‖ N(0, 1) ) = μ²/2, summed over the numbers of all messages."""
     return means.square().sum((-2, -1)) / 2
@@ -120,10 +125,7 @@ class AssistedCritic(nn.Module):
         """Utilities at all time steps that exist. Messages are m ~ N(μ, 1), or their means μ without a generator."""
         inputs = gather_valid(batch.filled, batch.obs, batch.last_actions)
         means = scatter_valid(self.encoder(*inputs), batch.filled)
-        messages = means
-        if generator is not None:
-            noise = torch.randn(means.shape, generator=generator, dtype=means.dtype, device=means.device)
-            messages = means + noise
+        messages = means if generator is None else means + standard_normal(means, generator)
         heard = torch.cat([batch.obs, delivered(messages)], dim=-1)
         utilities = self.agent(heard, batch.last_actions, batch.filled)
         return Assisted(utilities=utilities, means=means, messages=messages, heard=heard)

@@ -127,6 +127,11 @@ class ResQ(OneLoss):
             greedy = greedy_actions(all_utilities, batch.avail_actions)
             greedy_optimal_values = self.optimal_value.target(batch).at_all_steps(greedy)
             targets = self.returns(block_rewards.rewards, greedy_optimal_values, batch.terminated, batch.valid)
+
+        @torch.no_grad()
+        def slopes() -> Float[Tensor, "B T J N"]:
+            return self.mixer.slopes(utilities.detach(), state)
+
         residual_weight = self.residual_weight(batch.actions, greedy[:, :-1])
         return ResidualTDFit(
             all_utilities=all_utilities[:, :-1],
@@ -136,7 +141,7 @@ class ResQ(OneLoss):
             weights=torch.ones_like(targets),
             mask=block_rewards.learn_mask,
             mix=lambda given: mix_valid(self.mixer, given, state, batch.valid),
-            slopes=lambda: self.mixer.slopes(utilities.detach(), state),
+            slopes=slopes,
             greedy=greedy[:, :-1],
             main=main,
             residual=residual,

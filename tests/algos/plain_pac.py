@@ -48,7 +48,7 @@ def mlp(network: Any, seen: list[Tensor]) -> Tensor:
 def plain_losses(
     algorithm: Any, batch: EpisodeBatch, mask: Tensor, factors: tuple[float, float, float]
 ) -> dict[str, Tensor]:
-    """`factors`: of the communication loss, and of the KL divergence and of the messages' entropy in it."""
+    """`factors`: of the message_cost loss, and of the KL divergence and of the messages' entropy in it."""
     critic, alpha_ow, (outer, beta, of_entropy) = algorithm.critic, 0.5, factors
     n_agents, n_actions = batch.avail_actions.shape[2:]
     total = {name: torch.zeros((), dtype=torch.float64) for name in ("critic", "actor", "temperature")}
@@ -99,7 +99,7 @@ def plain_losses(
                 algorithm.optimal_value.mixer, reference.taken(unrestricted[t], actions), state
             ).squeeze()
             weight = 1.0 if float(q_tot.detach()) < y[t] else alpha_ow
-            communication = torch.zeros(())
+            message_cost = torch.zeros(())
             for i in range(n_agents):
                 seen_i = [
                     heard[t][i],
@@ -107,11 +107,11 @@ def plain_losses(
                     torch.eye(n_agents).double()[i],
                 ]
                 odds = mlp(critic.predictor, seen_i).exp()
-                communication = communication - (odds[label[i]] / odds.sum()).log()
-                communication = communication + beta * (means[t][i] ** 2).sum() / 2
-                communication = communication + of_entropy * (messages[t][i] ** 2 + math.log(2 * math.pi)).sum() / 2
+                message_cost = message_cost - (odds[label[i]] / odds.sum()).log()
+                message_cost = message_cost + beta * (means[t][i] ** 2).sum() / 2
+                message_cost = message_cost + of_entropy * (messages[t][i] ** 2 + math.log(2 * math.pi)).sum() / 2
             total["critic"] = (
-                total["critic"] + weight * (q_tot - y[t]) ** 2 + 0.5 * (q_star - y[t]) ** 2 + outer * communication
+                total["critic"] + weight * (q_tot - y[t]) ** 2 + 0.5 * (q_star - y[t]) ** 2 + outer * message_cost
             )
 
             costs, entropy = [], torch.zeros(())

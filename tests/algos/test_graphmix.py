@@ -81,9 +81,9 @@ def plain_terms(
         ]
         own_targets = []
         for i in range(SPEC.n_agents):
-            paid: list[Any] = [shares[i] * r for (_, shares), r in zip(mixed, team, strict=True)]
+            share_rewards: list[Any] = [shares[i] * r for (_, shares), r in zip(mixed, team, strict=True)]
             own = [float(u[i]) for u in next_q]
-            own_targets.append(reference.returns(paid, own, terminal, DISCOUNT, decay))
+            own_targets.append(reference.returns(share_rewards, own, terminal, DISCOUNT, decay))
         for t in range(length):
             local = torch.zeros((), dtype=torch.float64)
             for i in range(SPEC.n_agents):

@@ -36,7 +36,7 @@ def test_the_factorisation_is_of_actors_critics_and_q_star() -> None:
             found = learned.optimal_value(3 - batch.actions)[index, t]
             torch.testing.assert_close(found, star.squeeze().detach())
     with torch.no_grad():
-        utilities = algorithm.critic(batch, sampled=False).utilities[:, :-1]
+        utilities = algorithm.critic(batch, None).utilities[:, :-1]
         inputs = utilities.gather(-1, (3 - batch.actions).unsqueeze(-1)).squeeze(-1)
         q_tot = algorithm.mixer(inputs, batch.state[:, :-1]).squeeze(-1) * batch.valid
     torch.testing.assert_close(learned.joint_value(3 - batch.actions), q_tot)

@@ -132,7 +132,8 @@ def test_negative_brackets(rule: Any, g: list[float]) -> None:
 
 def test_a_slope_that_the_block_does_not_read_does_not_count() -> None:
     given = context(values=[0.0, 0.0], targets=[1.0, 1.0], slopes=[[0.1, 0.0], [0.2, 0.0]])
-    found = QPRO(replace(given, reads=torch.tensor([[True, False]]))).flatten().tolist()
+    reading_one = replace(given, reads=torch.tensor([[True, False]]))
+    found = QPRO(given.values, lambda: reading_one).flatten().tolist()
     assert found == pytest.approx(ranged([5.0 - 1, 2.5 - 1], 4.0), abs=1e-6)
 
 
@@ -208,7 +209,7 @@ def random_context(scale: float, seed: int = 0) -> ProjectionContext:
 @pytest.mark.parametrize("normalisation", ["max", "quantile"])
 def test_weights_lie_in_their_range(scale: float, normalisation: Any) -> None:
     given = random_context(scale)
-    found = replace(QPRO, normalisation=normalisation)(given)
+    found = replace(QPRO, normalisation=normalisation)(given.values, lambda: given)
     assert found.isfinite().all()
     assert (found >= 0.1).all()
     assert (found <= 1).all()

@@ -29,7 +29,7 @@ def linear(matrix: Tensor, enforced: Any = None, valid: Tensor = VALID) -> float
     def mix(u: Tensor) -> Tensor:
         return u @ matrix.T
 
-    return float(penalty(enforced=enforced)(mix(utilities), utilities, valid, mix).detach())
+    return float(penalty(enforced=enforced)(mix(utilities), utilities, valid, mix, draws()).detach())
 
 
 def pairs(spec: Any) -> Tensor:
@@ -75,7 +75,7 @@ def test_the_penalty_is_over_the_steps_that_exist() -> None:
         return u**3 / 3 - u
 
     # slope −1 for all four agents at the valid (0, 0) and (1, 0); 3 at (0, 1), (0, 2); of four valid steps
-    assert penalty()(mix(utilities), utilities, VALID, mix).item() == pytest.approx((1.0 + 1.0) / 4)
+    assert penalty()(mix(utilities), utilities, VALID, mix, draws()).item() == pytest.approx((1.0 + 1.0) / 4)
 
 
 def test_the_penalty_can_be_learned_from() -> None:
@@ -100,7 +100,7 @@ def test_convex_and_additive_forms(form: Any, share: float) -> None:
     method = penalty(coefficient=0.25, form=form)
     utilities = torch.randn(2, 3, 4, requires_grad=True)
     assert method.loss_share == share
-    assert method(-utilities, utilities, VALID, torch.neg).item() == pytest.approx(0.25)
+    assert method(-utilities, utilities, VALID, torch.neg, draws()).item() == pytest.approx(0.25)
 
 
 def test_a_convex_coefficient_is_a_share() -> None:
@@ -113,7 +113,7 @@ def test_no_penalty() -> None:
     method = NoPenalty(SPEC, SINGLETONS)
     utilities = torch.randn(2, 3, 4)
     assert method.loss_share == 1.0
-    assert method(-utilities, utilities, VALID, torch.neg).item() == 0.0
+    assert method(-utilities, utilities, VALID, torch.neg, draws()).item() == 0.0
 
 
 def test_a_coarsening_names_the_parts_of_each_block() -> None:
