@@ -116,7 +116,7 @@ def test_loss_and_gradients_equal_plain_loops(profile: str, alive: str) -> None:
     found, wanted = gradients(algorithm, loss), gradients(algorithm, expected)
     for name, gradient in wanted.items():
         torch.testing.assert_close(found[name], gradient, atol=1e-8, rtol=1e-6, msg=lambda text, n=name: f"{n}: {text}")
-    for part in ("agent.cell", "mixing.encoder", "mixing.query", "mixing.key", "mixing.w_share", "mixing.w1"):
+    for part in ("agent.cell", "mixer.encoder", "mixer.query", "mixer.key", "mixer.w_share", "mixer.w1"):
         assert max(float(gradient.abs().max()) for name, gradient in wanted.items() if name.startswith(part)) > 1e-5
 
 
@@ -124,11 +124,11 @@ def test_the_share_learns_from_the_local_loss_alone() -> None:
     batch = ragged()
     td_only = scrambled("loss.local_factor=0.0")
     of_td = gradients(td_only, loss_of(td_only, batch)[0])
-    assert not any(gradient.any() for name, gradient in of_td.items() if name.startswith("mixing.w_share"))
-    assert all(gradient.any() for name, gradient in of_td.items() if name.startswith(("mixing.w_out", "mixing.query")))
+    assert not any(gradient.any() for name, gradient in of_td.items() if name.startswith("mixer.w_share"))
+    assert all(gradient.any() for name, gradient in of_td.items() if name.startswith(("mixer.w_out", "mixer.query")))
     both = scrambled()
     of_both = gradients(both, loss_of(both, batch)[0])
-    assert all(gradient.any() for name, gradient in of_both.items() if name.startswith(("mixing.w_share", "agent.")))
+    assert all(gradient.any() for name, gradient in of_both.items() if name.startswith(("mixer.w_share", "agent.")))
     assert not any(gradient.any() for name, gradient in of_both.items() if name.startswith("target_"))
 
 
