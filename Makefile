@@ -7,9 +7,12 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 WORKERS = $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) # many tests wait for other processes
 IN_BROWSER := tests/analysis/page/test_in_browser.py
+TEST_S = 300 # seconds that a test may take on a busy machine; then it fails, and the next one starts
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --timeout $(TEST_S) --timeout-method signal
+SIDE_BY_SIDE = --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal --ignore=tests/launch/slurm --ignore=$(IN_BROWSER)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slurm test-page lint format bench bench-check ladder wheel clean
+.PHONY: help setup run test test-slow test-slurm test-page lint format bench bench-check ladder wheel clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,18 +24,24 @@ run: $(INSTALLED) ## Train QPro, WQMIX and QMIX, three seeds each; or what you l
 	$(BIN)/python -m marlpipe $(ARGS)
 
 test: ARGS =
-test: lint ## Style, types and all tests; some of them: make test ARGS="-k cartpole"
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal --ignore=tests/launch/slurm --ignore=$(IN_BROWSER) $(ARGS)
+test: lint ## Style, types and all tests that are quick; some of them: make test ARGS="-k cartpole"
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not slow" $(ARGS)
+
+test-slow: ARGS =
+test-slow: TEST_S = 900
+test-slow: $(INSTALLED) ## The tests that train for long
+	$(PYTEST) $(SIDE_BY_SIDE) -m slow $(ARGS)
 
 test-slurm: ARGS =
 test-slurm: $(INSTALLED) ## The tests on a real Slurm, which they start and stop; installs Slurm (Debian, Ubuntu; may ask for sudo)
-	@bash tests/launch/slurm/packages.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/launch/slurm $(ARGS)
+	@bash tests/support/debian_packages.sh "make $@" slurmctld slurmd slurm-client munge -- munged slurmctld slurmd sbatch
+	$(PYTEST) tests/launch/slurm $(ARGS)
 
 test-page: ARGS =
-test-page: $(INSTALLED) ## The page of `marlpipe.analysis.page` in a real Chromium; installs one (Debian; may ask for sudo)
-	@bash tests/analysis/page/packages.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(IN_BROWSER) $(ARGS)
+test-page: $(INSTALLED) ## The page of `marlpipe compare` in a real Chromium; installs one (Debian; may ask for sudo)
+	@bash tests/support/debian_packages.sh "make $@" chromium-headless-shell -- \
+		'chromium-headless-shell|chromium|chromium-browser|google-chrome'
+	$(PYTEST) $(IN_BROWSER) $(ARGS)
 
 lint: $(INSTALLED) ## Style and types
 	$(BIN)/ruff check .

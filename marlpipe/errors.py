@@ -25,34 +25,34 @@ class Interrupted(Exception):  # noqa: N818 not an error: somebody asked for it
 
 @dataclass(frozen=True)
 class Bound:
-    """A finite number from `low` to `high`, both included unless `above` excludes the low one."""
+    """A finite number from `low` to `high`, both included unless `exclusive_low` leaves out the low one."""
 
     low: int | float
     high: int | float = math.inf
-    whole: bool = True
-    above: bool = False
+    integer: bool = True
+    exclusive_low: bool = False
     or_null: bool = False
 
     def __str__(self) -> str:
-        kind, null = "a whole number" if self.whole else "a number", ", or null" if self.or_null else ""
+        kind, null = "a whole number" if self.integer else "a number", ", or null" if self.or_null else ""
         if self.high == math.inf == -self.low:
             return kind + null
         if self.low == -math.inf:
             return f"{kind} of at most {self.high}{null}"
-        if self.above:
+        if self.exclusive_low:
             return f"{kind} above {self.low}" + (f" and of at most {self.high}" if self.high < math.inf else "") + null
         if self.high == math.inf:
-            return f"{kind} of at least {self.low}{null}"
+            return f"{kind} of at least {self.low:.7g}{null}"
         return f"{kind} from {self.low} to {self.high}{null}"
 
     def holds(self, value: Any) -> bool:
         """Whether the value lies within."""
         if value is None:
             return self.or_null
-        kinds = int if self.whole else (int, float)
+        kinds = int if self.integer else (int, float)
         if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
             return False
-        return self.low <= value <= self.high and not (self.above and value == self.low)
+        return self.low <= value <= self.high and not (self.exclusive_low and value == self.low)
 
     @property
     def example(self) -> int | float:
@@ -65,17 +65,13 @@ def refused(name: str, given: object, valid: object, example: object) -> UserErr
     return UserError(f"{name} cannot be {given!r}.\n  valid: {valid}\n  next: set it, as in env.{name}={example}")
 
 
-def check_numbers(world: object, bounds: Mapping[str, Bound]) -> None:
-    """UserError for the first of a world's attributes that is out of its bounds."""
-    for name, bound in bounds.items():
-        if not bound.holds(given := getattr(world, name)):
-            raise refused(name, given, bound, bound.example)
+def check_number(path: str, value: object, bound: Bound) -> None:
+    """UserError if a number is out of its bound. `path`: as it is typed, such as `profile.discount`."""
+    if not bound.holds(value):
+        raise UserError(f"{path}={value} is not possible.\n  valid: {bound}\n  next: {path}={bound.example}")
 
 
-def check_keys(path: str, given: Mapping[str, object], bounds: Mapping[str, Bound]) -> None:
-    """UserError for the first of the keys below `path` that is out of its bounds."""
+def check_numbers(path: str, values: Mapping[str, object], bounds: Mapping[str, Bound]) -> None:
+    """UserError for the first of the keys below `path` whose value is out of its bound."""
     for key, bound in bounds.items():
-        if not bound.holds(given[key]):
-            raise UserError(
-                f"{path}.{key}={given[key]} is not possible.\n  valid: {bound}\n  next: {path}.{key}={bound.example}"
-            )
+        check_number(f"{path}.{key}", values[key], bound)

@@ -1,5 +1,6 @@
-"""What all tests share: one thread, and no warning that is about somebody else's code."""
+"""What all tests share: one thread, a Ctrl-C that arrives, and no warning that is about somebody else's code."""
 
+import signal
 from collections.abc import Iterator
 
 import jaxtyping
@@ -7,6 +8,9 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+
+# A script's background jobs ignore SIGINT, and so does every process that they start. Runs that tests start do not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def random_returns(name: str, batches: int) -> torch.Tensor:
-    """The team's return of each episode under uniformly random actions, of those that are possible."""
+    """The team's return of each episode under uniformly random available actions."""
     with compose_api(config_folder()):
         config = compose_run([f"env={name}"], config_folder())
     env = build_env(config)

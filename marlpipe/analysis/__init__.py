@@ -1,1 +1,1 @@
-"""From run folders to tables and figures. Nothing here needs torch."""
+"""From run folders to statistics, the terminal report and the comparison page, without torch."""

@@ -1,4 +1,4 @@
-"""The arms of a comparison: the runs that differ in nothing but their seed, under a name that tells them apart."""
+"""The arms of a comparison: runs that differ in their seed only, under a name that distinguishes the arms."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,22 +17,21 @@ class Arm:
 
     @property
     def partial(self) -> bool:
-        """Whether none of its runs has finished: what is counted is then only how far they are."""
+        """Whether no run has finished; its statistics then describe unfinished runs."""
         return not any(run.status.state == "finished" for run in self.runs)
 
     @property
     def counted(self) -> tuple[Run, ...]:
-        """The runs that statistics are made of: the finished ones, or while there is none, all that were evaluated."""
+        """The runs that statistics use: the finished ones, or, while there is none, all with an evaluation."""
         evaluated = tuple(run for run in self.runs if len(run.returns))
         return evaluated if self.partial else tuple(run for run in evaluated if run.status.state == "finished")
 
 
 def by_env(runs: Sequence[Run]) -> dict[str, list[Arm]]:
-    """The arms of each environment, both in the order in which their first run comes."""
+    """The arms of each environment; environments and arms in the order of their first run."""
     grouped: dict[str, dict[tuple[str, str], list[Run]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
-        who = run.identity
-        grouped[who.env][who.label, who.arm].append(run)
+        grouped[run.identity.env][run.identity.label, run.identity.arm].append(run)
     return {
         env: [
             Arm(env=env, name=name, runs=tuple(arm))
@@ -43,16 +42,16 @@ def by_env(runs: Sequence[Run]) -> dict[str, list[Arm]]:
 
 
 def _names(arms: Sequence[Sequence[Run]]) -> list[str]:
-    """The labels; where several arms share one, with the overrides that differ, or else the hash of the config."""
+    """The labels; arms that share one get the overrides that differ, or else the hash of their config."""
     alike: dict[str, list[Sequence[Run]]] = defaultdict(list)
     for arm in arms:
         alike[arm[0].identity.label].append(arm)
     names = []
     for arm in arms:
-        who = arm[0].identity
-        shared = set.intersection(*(_overrides(other) for other in alike[who.label]))
-        own = [override for override in who.overrides if override in _overrides(arm) - shared]
-        names.append(" ".join([who.label, *own]) if len(alike[who.label]) > 1 else who.label)
+        identity = arm[0].identity
+        shared = set.intersection(*(_overrides(other) for other in alike[identity.label]))
+        own = [override for override in identity.overrides if override in _overrides(arm) - shared]
+        names.append(" ".join([identity.label, *own]) if len(alike[identity.label]) > 1 else identity.label)
     return [
         name if names.count(name) == 1 else f"{name} ({arm[0].identity.arm})"
         for name, arm in zip(names, arms, strict=True)

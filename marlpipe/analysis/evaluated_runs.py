@@ -1,4 +1,4 @@
-"""Run folders as records: who each run is, how it stands, and its evaluation curve."""
+"""Runs read from their folders: identity, status and evaluation curve."""
 
 import math
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from marlpipe.runs.status import LARGEST, Status
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Run:
-    """One run as its folder tells it."""
+    """One run as recorded in its folder; K evaluations."""
 
     folder: RunFolder
     identity: Identity
@@ -27,12 +27,12 @@ class Run:
     env_steps: Int[np.ndarray, " K"]  # of each evaluation, increasing
     returns: Float[np.ndarray, " K"]  # mean return of each evaluation; NaN where it was not finite
     gradient_steps: Float[np.ndarray, " K"]  # at each evaluation; NaN where they were not recorded
-    wall_s: Float[np.ndarray, " K"]  # seconds of training at each evaluation; likewise
-    last: dict[str, float]  # all metrics of the last evaluation, none before the first
+    wall_s: Float[np.ndarray, " K"]  # seconds of training at each evaluation; NaN where they were not recorded
+    last: dict[str, float]  # all metrics of the last evaluation; empty without an evaluation
 
 
 def load_run(path: Path) -> Run:
-    """Reads one run folder, whatever state the run is in, and whoever made it.
+    """Reads one run folder in any state; its content is untrusted.
 
     Raises:
         UserError: a file of the run is broken, or a link leads out of the folder.
@@ -67,13 +67,13 @@ def find_runs(roots: Iterable[Path]) -> list[Run]:
 
 
 def _evaluations(folder: RunFolder) -> dict[int, dict[str, float]]:
-    """By env steps: an evaluation that was repeated after a resume counts once, as it came out last."""
+    """By env steps; of an evaluation that was repeated after a resume, the last one counts."""
     evaluations = [row for row in folder.read_metrics() if EVAL_RETURN in row]
     for row in evaluations:
-        if not 0 <= row.get("env_steps", math.nan) <= LARGEST / 2:  # a float may round up to what no integer holds
+        if not 0 <= row.get("env_steps", math.nan) <= LARGEST / 2:  # a larger float may round up beyond int64
             raise UserError(
                 f"{folder.metrics}: an evaluation at env_steps={row.get('env_steps', 'null')}.\n"
-                "  valid: a number from 0\n  Remove that line, then try again."
+                "  valid: a number from 0\n  next: remove that line"
             )
     return {
         int(row["env_steps"]): row if math.isfinite(row[EVAL_RETURN]) else {**row, EVAL_RETURN: math.nan}

@@ -1,4 +1,4 @@
-"""What a comparison comes down to: numbers per arm, and who is better by how much."""
+"""Summary statistics of each arm of an environment, and the difference to its best rival."""
 
 import math
 from collections import Counter
@@ -14,13 +14,13 @@ from marlpipe.runs.status import State
 
 @dataclass(frozen=True, kw_only=True)
 class ArmSummary:
-    """One arm in numbers. Spreads are over its counted runs."""
+    """Summary of one arm; spreads are over its counted runs."""
 
     arm: Arm
     final: Spread  # mean return of the last tenth of the evaluations
     area: Spread  # mean height of the learning curve
     env_steps_per_s: float | None
-    wall_s: float | None  # of one run, on average
+    wall_s: float | None  # mean over runs
     states: dict[State, int]
     rival: str | None = None  # the best other arm
     difference: Difference | None = None  # of the final return, to the rival's
@@ -29,25 +29,25 @@ class ArmSummary:
 def compare(arms: Sequence[Arm]) -> list[ArmSummary]:
     """One summary per arm of an environment, each against the best of the others.
 
-    An arm without a finished run is compared with none: a return half-way says nothing of the one at the end.
+    Arms without a finished run are not compared: the return of an unfinished run does not predict its final one.
     """
     summaries = [_summary(arm) for arm in arms]
     finals = {arm.name: [final_return(run.returns) for run in arm.counted] for arm in arms if not arm.partial}
     compared = [summary for summary in summaries if summary.arm.name in finals and not math.isnan(summary.final.mean)]
-    told = []
+    result = []
     for summary in summaries:
         others = [other for other in compared if other is not summary]
         if summary not in compared or not others:
-            told.append(summary)
+            result.append(summary)
             continue
         rival = max(others, key=lambda other: other.final.mean).arm.name
         difference = bootstrap_difference(finals[summary.arm.name], finals[rival])
-        told.append(replace(summary, rival=rival, difference=difference))
-    return told
+        result.append(replace(summary, rival=rival, difference=difference))
+    return result
 
 
 def verdict(summaries: Sequence[ArmSummary]) -> str | None:
-    """Who is better by how much, in one sentence: the best arm against the second. None without two to compare."""
+    """One sentence on the best arm against the second best; None with fewer than two comparable arms."""
     compared = [summary for summary in summaries if summary.difference is not None]
     if not compared:
         return None
@@ -56,12 +56,12 @@ def verdict(summaries: Sequence[ArmSummary]) -> str | None:
     assert difference is not None
     gap = f"{difference.mean:.4g}"
     if math.isnan(difference.low):
-        return f"{best.arm.name} ends {gap} above {best.rival}; one run of an arm says nothing about its spread"
+        return f"{best.arm.name} ends {gap} above {best.rival}; an arm with a single run has no interval"
     interval = f"95 % interval {difference.low:.4g} to {difference.high:.4g}"
     few = ", only indicative: fewer than 5 seeds" if difference.indicative else ""
     if difference.clear:
         return f"{best.arm.name} is better than {best.rival} by {gap} ({interval}{few})"
-    return f"{best.arm.name} and {best.rival} cannot be told apart: difference {gap} ({interval}{few})"
+    return f"{best.arm.name} and {best.rival} are not clearly different: difference {gap} ({interval}{few})"
 
 
 def _summary(arm: Arm) -> ArmSummary:

@@ -17,13 +17,13 @@ from marlpipe.bandit.figure import draw
 from marlpipe.bandit.options import ROOT, Arm, asked, help_text
 from marlpipe.bandit.outcome import Outcome, logged_rounds, regret_csv, table, table_csv
 from marlpipe.bandit.play import play
-from marlpipe.commands.evaluate.command import progress_bar
 from marlpipe.config.build import build_env, build_part
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import defining_config, grid_hash
 from marlpipe.envs.linear_bandit import LinearBandit
 from marlpipe.runs.files import os_errors_as_user_errors, write_json, write_text
 from marlpipe.runs.provenance import provenance
+from marlpipe.runs.terminal import progress_bar
 
 FILE_WIDTH = 180  # columns where the output goes into a file or a pipe, which has no width of its own
 Game = tuple[LinearBandit, Float[Tensor, "J N"], Constants]

@@ -13,13 +13,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from marlpipe.config.bounds import check_bound
+from marlpipe.config.bounds import BOUNDS as OF_RUNS
 from marlpipe.config.build import check_keys
 from marlpipe.config.compose import check_option, check_path, compose_api, parse_overrides
 from marlpipe.config.folder import groups
 from marlpipe.config.naming import arm_hash, defining_config, grid_hash
 from marlpipe.envs.linear_bandit import LinearBandit
-from marlpipe.errors import Bound, UserError, unknown
+from marlpipe.errors import Bound, UserError, check_number, unknown
 
 HELP = """\
 python -m marlpipe bandit [partition=singletons,pairs,full] [seed=0,1,2] [key=value …]
@@ -42,9 +42,9 @@ The same command again computes the same again, in seconds.
 ROOT = "bandit"  # conf/bandit.yaml
 BOUNDS = {
     "rounds": Bound(1, 10**6),
-    "exploration_factor": Bound(0, whole=False),
-    "ridge": Bound(0, whole=False, above=True),
-    "delta": Bound(0, 1, whole=False, above=True),
+    "exploration_factor": Bound(0, integer=False),
+    "ridge": Bound(0, integer=False, exclusive_low=True),
+    "delta": Bound(0, 1, integer=False, exclusive_low=True),
 }
 NOISES = ("independent", "sum")
 
@@ -86,10 +86,10 @@ def asked(arguments: Sequence[str], folder: Path) -> list[Arm]:
 def _arm(overrides: tuple[str, ...], seeds: list[str], swept: set[str], folder: Path) -> Arm:
     """Composed with its first seed only: the others differ in nothing else."""
     config = composed([*overrides, *seeds[:1]], folder)
-    check(config)
+    check_arm(config)
     values: list[Any] = [override.value() for override in parse_overrides(seeds)] or [config.seed]
     for value in values:
-        check_bound("seed", value)
+        check_number("seed", value, OF_RUNS["seed"])
     told = [override for override in parse_overrides(overrides) if override.key_or_group in swept - {"partition"}]
     label = " ".join([config.hydra.runtime.choices.partition, *(str(override.input_line) for override in told)])
     return Arm(label=label, config=config, seeds=tuple(dict.fromkeys(values)))
@@ -124,7 +124,7 @@ def _check_changes(override: Override) -> None:
         )
 
 
-def check(config: DictConfig) -> None:
+def check_arm(config: DictConfig) -> None:
     """UserError for another world than a linear bandit, and for the first value that cannot be."""
     world = locate(config.env._target_)
     if world is not None and not (isinstance(world, type) and issubclass(world, LinearBandit)):
@@ -134,7 +134,6 @@ def check(config: DictConfig) -> None:
         )
     check_keys(config)
     for key, bound in BOUNDS.items():
-        if not bound.holds(config[key]):
-            raise UserError(f"{key}={config[key]} is not possible.\n  valid: {bound}")
+        check_number(key, config[key], bound)
     if config.block_noise not in NOISES:
         raise unknown("block_noise: the option", str(config.block_noise), NOISES)

@@ -1,49 +1,40 @@
-"""What the numbers of a config may be, where no constructor of a part checks them."""
-
-from typing import Any
+"""Bounds of the config's numbers that no constructor of a part checks."""
 
 from omegaconf import DictConfig, OmegaConf
 
-from marlpipe.errors import Bound, UserError
+from marlpipe.errors import Bound, UserError, check_number
 
 BOUNDS = {
     "seed": Bound(0, 2**20),
     "env_steps": Bound(1),
     "record_every_env_steps": Bound(1),
-    "checkpoint_minutes": Bound(0, whole=False),
+    "checkpoint_minutes": Bound(0, integer=False),
     "evaluation.every_env_steps": Bound(1),
     "evaluation.episodes": Bound(1),
     "evaluation.films": Bound(0),
-    "replay.recent_share": Bound(0, 1, whole=False),
+    "replay.recent_share": Bound(0, 1, integer=False),
     "replay.recent_episodes": Bound(1),
-    "profile.discount": Bound(0, 1, whole=False),
-    "profile.gradient_clip": Bound(0, whole=False),
+    "profile.discount": Bound(0, 1, integer=False),
+    "profile.gradient_clip": Bound(0, integer=False),
     "profile.batch_episodes": Bound(1),
     "profile.replay_episodes": Bound(1),
-    "profile.epsilon_start": Bound(0, 1, whole=False),
-    "profile.epsilon_end": Bound(0, 1, whole=False),
+    "profile.epsilon_start": Bound(0, 1, integer=False),
+    "profile.epsilon_end": Bound(0, 1, integer=False),
     "profile.epsilon_anneal_env_steps": Bound(0),
     "profile.target_update_episodes": Bound(1),
     "profile.parallel_episodes": Bound(1),
     "profile.updates_per_rollout": Bound(1),
-    "profile.loss_factor": Bound(0, whole=False),
-    "profile.central_loss_factor": Bound(0, whole=False),
+    "profile.loss_factor": Bound(0, integer=False),
+    "profile.central_loss_factor": Bound(0, integer=False),
     "agent.hidden": Bound(1),
+    "threads": Bound(1, or_null=True),
 }
-
-
-def check_bound(path: str, value: Any) -> None:
-    """UserError if the value of a key is out of its bounds."""
-    if not BOUNDS[path].holds(value):
-        raise UserError(f"{path}={value} is not possible.\n  valid: {BOUNDS[path]}")
 
 
 def check_bounds(config: DictConfig) -> None:
     """UserError for the first number that is out of its bounds, or does not fit another one."""
-    for path in BOUNDS:
-        check_bound(path, OmegaConf.select(config, path))
-    if config.threads is not None and not Bound(1).holds(config.threads):
-        raise UserError(f"threads={config.threads} is not possible.\n  valid: {Bound(1)}, or null for all cores")
+    for path, bound in BOUNDS.items():
+        check_number(path, OmegaConf.select(config, path), bound)
     profile = config.profile
     if profile.batch_episodes > profile.replay_episodes:
         raise UserError(

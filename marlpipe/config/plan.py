@@ -7,13 +7,13 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
-from marlpipe.config.bounds import check_bound, check_bounds
+from marlpipe.config.bounds import BOUNDS, check_bounds
 from marlpipe.config.build import build_algorithm, build_env, check_keys
 from marlpipe.config.compose import compose_api, compose_run, parse_overrides
 from marlpipe.config.launcher import check_launcher, check_runs_here, check_selected
 from marlpipe.config.naming import defining_config, run_folder
 from marlpipe.config.search_space import check_installed, divided, ends_of_space, is_search, makes_a_search
-from marlpipe.errors import UserError
+from marlpipe.errors import UserError, check_number
 
 
 def planned_folders(overrides: Sequence[str], folder: Path, *, sweep: bool) -> list[Path]:
@@ -48,7 +48,7 @@ def planned_folders(overrides: Sequence[str], folder: Path, *, sweep: bool) -> l
                 check_run(config)
                 values = [seed.value() for seed in parse_overrides(list(filter(None, seeds)))] or [config.seed]
                 for seed in values:
-                    check_bound("seed", seed)
+                    check_number("seed", seed, BOUNDS["seed"])
                 planned += [run_folder(config).with_name(f"seed={seed}") for seed in values]
             except UserError as error:
                 refused[" ".join(arm) or "the defaults"] = str(error)

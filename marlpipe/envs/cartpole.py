@@ -132,9 +132,9 @@ BOUNDS = {
     "n_agents": Bound(1),
     "time_limit": Bound(1),
     "observation_radius": Bound(0),
-    "spring": Bound(0, whole=False),
-    "cart_distance": Bound(0, whole=False, above=True),
-    "force": Bound(0, whole=False, above=True),
+    "spring": Bound(0, integer=False),
+    "cart_distance": Bound(0, integer=False, exclusive_low=True),
+    "force": Bound(0, integer=False, exclusive_low=True),
 }
 
 
@@ -159,7 +159,7 @@ class CartPole:
     spec: EnvSpec = field(init=False)
 
     def __post_init__(self) -> None:
-        check_numbers(self, BOUNDS)
+        check_numbers("env", vars(self), BOUNDS)
         if self.termination not in TERMINATIONS:
             raise unknown("termination", self.termination, TERMINATIONS)
         obs_dim, own = 4 * (2 * self.observation_radius + 1), 4 * self.observation_radius + torch.arange(4)

@@ -55,8 +55,8 @@ BOUNDS = {
     "context_dim": Bound(1),
     "horizon": Bound(1),
     "instance_seed": Bound(0),
-    "context_radius": Bound(0, 1, whole=False, above=True),  # so that |E[r]| ≤ 1
-    "noise": Bound(0, whole=False),
+    "context_radius": Bound(0, 1, integer=False, exclusive_low=True),  # so that |E[r]| ≤ 1
+    "noise": Bound(0, integer=False),
 }
 
 
@@ -82,7 +82,7 @@ class LinearBandit:
     spec: EnvSpec = field(init=False)
 
     def __post_init__(self) -> None:
-        check_numbers(self, BOUNDS)
+        check_numbers("env", vars(self), BOUNDS)
         instance = torch.Generator().manual_seed(self.instance_seed)
         shape = (self.n_agents, self.n_actions, self.context_dim)
         self.parameters = in_ball(shape, self.parameter_radius, instance)

@@ -70,13 +70,15 @@ def constant(points: tuple[Point, ...], dtype: torch.dtype, device: torch.device
 BOUNDS = {
     **dict.fromkeys(("columns", "rows", "time_limit"), Bound(1)),
     **dict.fromkeys(("n_landmarks", "observed_landmarks"), Bound(1, or_null=True)),
-    **dict.fromkeys(("region_radius", "force", "agent_radius", "landmark_radius"), Bound(0, whole=False, above=True)),
     **dict.fromkeys(
-        ("column_distance", "row_distance", "agent_spawn_radius", "landmark_spawn_radius"), Bound(0, whole=False)
+        ("region_radius", "force", "agent_radius", "landmark_radius"), Bound(0, integer=False, exclusive_low=True)
     ),
-    **dict.fromkeys(("nearness_reward", "collision_penalty"), Bound(0, whole=False)),
-    "odd_column_shift": Bound(-inf, whole=False),
-    "damping": Bound(0, 1, whole=False),
+    **dict.fromkeys(
+        ("column_distance", "row_distance", "agent_spawn_radius", "landmark_spawn_radius"), Bound(0, integer=False)
+    ),
+    **dict.fromkeys(("nearness_reward", "collision_penalty"), Bound(0, integer=False)),
+    "odd_column_shift": Bound(-inf, integer=False),
+    "damping": Bound(0, 1, integer=False),
 }
 
 
@@ -120,7 +122,7 @@ class Navigation:
     spec: EnvSpec = field(init=False)
 
     def __post_init__(self) -> None:
-        check_numbers(self, BOUNDS)
+        check_numbers("env", vars(self), BOUNDS)
         for name, valid in {"region": REGIONS.keys(), "sharing": SHARINGS.keys()}.items():
             if getattr(self, name) not in valid:
                 raise unknown(name, getattr(self, name), valid)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from marlpipe.envs import graphs
 from marlpipe.envs.scene import Box, Label, Line, Scene, Shape
-from marlpipe.errors import Bound, UserError, refused
+from marlpipe.errors import Bound, UserError, check_number
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 TAKEN, OPTIMAL = "#d55e00", "#b8860b"
@@ -96,8 +96,7 @@ class PayoffGame:
         horizon: int,
     ) -> None:
         for name, given in {"obs_dim": obs_dim, "horizon": horizon}.items():
-            if not Bound(1).holds(given):
-                raise refused(name, given, Bound(1), 1)
+            check_number(f"env.{name}", given, Bound(1))
         tables = parse_payoffs(team_payoffs, local_payoffs)
         team = tables.sum(0)
         self.team_table = team.to(torch.get_default_dtype())

@@ -36,8 +36,8 @@ class PredatorPreyState(NamedTuple):
 
 BOUNDS = {
     **dict.fromkeys(("n_agents", "n_prey", "rows", "columns", "view", "time_limit", "catch_threshold"), Bound(1)),
-    "capture_reward": Bound(0, whole=False),
-    "punishment": Bound(-inf, 0, whole=False),
+    "capture_reward": Bound(0, integer=False),
+    "punishment": Bound(-inf, 0, integer=False),
 }
 
 
@@ -70,7 +70,7 @@ class PredatorPrey:
     spec: EnvSpec = field(init=False)
 
     def __post_init__(self) -> None:
-        check_numbers(self, BOUNDS)
+        check_numbers("env", vars(self), BOUNDS)
         if self.view % 2 == 0:
             raise refused("view", self.view, "an odd number, for the agent is in the middle of what it sees", 5)
         if self.n_agents + self.n_prey > self.rows * self.columns:

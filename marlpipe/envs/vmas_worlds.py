@@ -21,7 +21,7 @@ from torch import Tensor
 from marlpipe.envs import graphs
 from marlpipe.envs.scene import Scene
 from marlpipe.envs.vmas_scenes import scene
-from marlpipe.errors import Bound, UserError, check_numbers, unknown
+from marlpipe.errors import Bound, UserError, check_number, unknown
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 
@@ -117,7 +117,7 @@ class VmasWorld:
         return ["vmas"]
 
     def __post_init__(self) -> None:
-        check_numbers(self, {"horizon": Bound(1)})
+        check_number("env.horizon", self.horizon, Bound(1))
         vmas = import_vmas()
         scenarios = {*vmas.scenarios, *vmas.mpe_scenarios, *vmas.debug_scenarios}
         if self.scenario not in scenarios:

@@ -15,10 +15,10 @@ from omegaconf import DictConfig
 from submitit.core.core import Executor
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from marlpipe.errors import UserError, unknown
+from marlpipe.errors import Bound, UserError, check_number, unknown
 from marlpipe.launch.application import Application
 from marlpipe.launch.cluster_job import Run, RunsOfOneJob
-from marlpipe.launch.cluster_plan import Array, Resources, arrays, check_numbers, needed
+from marlpipe.launch.cluster_plan import Array, Resources, arrays, needed
 from marlpipe.launch.job_configs import Arms
 from marlpipe.runs.files import read_json, write_json
 from marlpipe.runs.folder import RunFolder
@@ -46,8 +46,8 @@ class ClusterLauncher(Launcher):
         *,
         gpus: int,
         cpus: int,
-        memory_gib: float,
-        hours: float,
+        memory_gib: float | int,
+        hours: float | int,
         runs_per_job: int,
         algo: Mapping[str, Any],
         env: Mapping[str, Any],
@@ -56,7 +56,8 @@ class ClusterLauncher(Launcher):
         dry_run: bool,
     ) -> None:
         self._usual = Resources(gpus=gpus, cpus=cpus, memory_gib=memory_gib, hours=hours, runs_per_job=runs_per_job)
-        check_numbers(grace_s=(grace_s, 1), requeues=(requeues, 0))
+        check_number("hydra.launcher.grace_s", grace_s, Bound(1))
+        check_number("hydra.launcher.requeues", requeues, Bound(0))
         self._own = {"algo": algo, "env": env}
         self._grace_s, self._requeues, self._dry_run = grace_s, requeues, dry_run
 

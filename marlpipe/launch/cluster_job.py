@@ -46,8 +46,8 @@ class RunsOfOneJob:
 
     runs: Sequence[Run]
     threads: int
-    memory_gib: float
-    grace_s: float
+    memory_gib: float | int
+    grace_s: float | int
     preload: Sequence[str]
     command: str
 

@@ -4,9 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from marlpipe.errors import UserError, unknown
+from marlpipe.errors import Bound, UserError, check_numbers, unknown
 
 Item = TypeVar("Item")
+BOUNDS = {
+    "gpus": Bound(0),
+    "cpus": Bound(1),
+    "runs_per_job": Bound(1),
+    "memory_gib": Bound(0.001, integer=False),
+    "hours": Bound(1 / 60, integer=False),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +30,7 @@ class Resources:
     runs_per_job: int
 
     def __post_init__(self) -> None:
-        check_numbers(gpus=(self.gpus, 0), cpus=(self.cpus, 1), runs_per_job=(self.runs_per_job, 1))
-        check_numbers(fractions=True, memory_gib=(self.memory_gib, 0.001), hours=(self.hours, 1 / 60))
+        check_numbers("hydra.launcher", vars(self), BOUNDS)
 
     @property
     def minutes(self) -> int:
@@ -34,18 +40,6 @@ class Resources:
     def of_job(self, runs: int) -> tuple[int, float]:
         """Cores, and memory in GiB, of a job of so many runs."""
         return self.cpus * runs, self.memory_gib * runs
-
-
-def check_numbers(*, fractions: bool = False, **settings: tuple[Any, int | float]) -> None:
-    """UserError for a setting, given with the least that it can be, that is no such number.
-
-    fractions: whether it may be other than whole.
-    """
-    kinds = (int, float) if fractions else (int,)
-    for name, (given, least) in settings.items():
-        if type(given) not in kinds or not least <= given < float("inf"):
-            number = "a number" if fractions else "a whole number"
-            raise UserError(f"hydra.launcher.{name}={given} is not possible\n  valid: {number}, {least:.3g} or more")
 
 
 def needed(usual: Resources, own: Mapping[str, Any]) -> Resources:

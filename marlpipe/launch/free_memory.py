@@ -15,7 +15,7 @@ class Memory:
         peak_gib: what a run needs at most, in GiB. None: `USUAL_PEAK`, or the largest peak seen so far.
     """
 
-    def __init__(self, *, peak_gib: float | None) -> None:
+    def __init__(self, *, peak_gib: float | int | None) -> None:
         self._given = peak_gib is not None
         self.peak = USUAL_PEAK if peak_gib is None else round(peak_gib * GIB)  # of a run, in bytes
         self.free = available()

@@ -10,7 +10,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from marlpipe.errors import UserError
+from marlpipe.errors import Bound, check_number
 from marlpipe.launch.application import Application, job_return
 from marlpipe.launch.free_memory import GIB, Memory
 from marlpipe.launch.job_configs import Arms
@@ -45,14 +45,13 @@ class LocalLauncher(Launcher):
         *,
         processes: int | None = None,
         threads: int | None = None,
-        memory_gib: float | None = None,
-        grace_s: float = 30.0,
+        memory_gib: float | int | None = None,
+        grace_s: float | int = 30,
     ) -> None:
-        for name, given in (("processes", processes), ("threads", threads)):
-            if given is not None and given < 1:
-                raise UserError(f"hydra.launcher.{name}={given} is not possible\n  valid: 1 or more, or null to choose")
-        if memory_gib is not None and memory_gib < 0:
-            raise UserError(f"hydra.launcher.memory_gib={memory_gib} is not possible\n  valid: 0 or more, or null")
+        check_number("hydra.launcher.processes", processes, Bound(1, or_null=True))
+        check_number("hydra.launcher.threads", threads, Bound(1, or_null=True))
+        check_number("hydra.launcher.memory_gib", memory_gib, Bound(0, integer=False, or_null=True))
+        check_number("hydra.launcher.grace_s", grace_s, Bound(0, integer=False))
         self._processes = processes
         self._threads = threads
         self._memory_gib = memory_gib

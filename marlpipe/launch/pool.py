@@ -52,7 +52,7 @@ class RunPool:
         processes: int,
         preload: Sequence[str],
         environment: Mapping[str, str],
-        grace_s: float,
+        grace_s: float | int,
         memory: Memory,
     ) -> None:
         self._processes = processes

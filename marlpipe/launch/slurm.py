@@ -10,9 +10,9 @@ from submitit import SlurmExecutor
 from submitit.core.core import Executor
 from submitit.slurm.slurm import _make_sbatch_string  # the only way to see a script without a cluster
 
-from marlpipe.errors import UserError
+from marlpipe.errors import Bound, UserError, check_number
 from marlpipe.launch.cluster import ClusterLauncher
-from marlpipe.launch.cluster_plan import Array, Resources, check_numbers
+from marlpipe.launch.cluster_plan import Array, Resources
 from marlpipe.runs.slurm import known_jobs
 
 USUAL_LARGEST_ARRAY = 1001  # Slurm's own default, where no cluster can be asked
@@ -47,7 +47,8 @@ class SlurmLauncher(ClusterLauncher):
         **resources: Any,
     ) -> None:
         super().__init__(**resources)
-        check_numbers(at_once=(at_once, 1), max_array=(1 if max_array is None else max_array, 1))
+        check_number("hydra.launcher.at_once", at_once, Bound(1))
+        check_number("hydra.launcher.max_array", max_array, Bound(1, or_null=True))
         self._asked = {"partition": queue, "account": account, "qos": qos, "constraint": constraint}
         self._at_once, self._max_array = at_once, max_array
         self._setup, self._extra = list(setup), dict(extra)

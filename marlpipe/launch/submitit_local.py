@@ -7,7 +7,7 @@ from typing import Any
 from submitit import LocalExecutor
 from submitit.core.core import Executor
 
-from marlpipe.errors import UserError
+from marlpipe.errors import Bound, check_number
 from marlpipe.launch.cluster import ClusterLauncher
 from marlpipe.launch.cluster_plan import Array, Resources
 
@@ -27,10 +27,7 @@ class SubmititLocalLauncher(ClusterLauncher):
 
     def __init__(self, *, requeues: int, **resources: Any) -> None:
         super().__init__(requeues=requeues, **resources)
-        if requeues >= SESSIONS:
-            raise UserError(
-                f"hydra.launcher.requeues={requeues} is not possible on this machine\n  valid: 0 to {SESSIONS - 1}"
-            )
+        check_number("hydra.launcher.requeues", requeues, Bound(0, SESSIONS - 1))
 
     def executor(self, resources: Resources, runs: int, folder: Path) -> Executor:
         del runs

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from marlpipe.errors import Bound, UserError
+from marlpipe.errors import Bound, check_number
 
 
 def neighbourhoods(graph: Bool[Tensor, "N N"], hops: int) -> Bool[Tensor, "N N"]:
@@ -13,8 +13,7 @@ def neighbourhoods(graph: Bool[Tensor, "N N"], hops: int) -> Bool[Tensor, "N N"]
     Raises:
         UserError: κ is no whole number of at least 0.
     """
-    if not Bound(0).holds(hops):
-        raise UserError(f"hops={hops} is not possible.\n  valid: {Bound(0)}")
+    check_number("hops", hops, Bound(0))
     step = graph | torch.eye(len(graph), dtype=torch.bool, device=graph.device)
     reached = torch.eye(len(graph), dtype=torch.bool, device=graph.device)
     for _ in range(hops):

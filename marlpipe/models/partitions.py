@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from marlpipe.errors import UserError
+from marlpipe.errors import Bound, UserError, check_number
 from marlpipe.models.graphs import neighbourhoods as hop_neighbourhoods
 from marlpipe.types import EnvSpec
 
@@ -48,8 +48,7 @@ def singletons(spec: EnvSpec) -> Float[Tensor, "N N"]:
 
 def blocks(spec: EnvSpec, *, size: int) -> Float[Tensor, "J N"]:
     """Consecutive blocks of `size` agents; the last one takes what is left."""
-    if size < 1:
-        raise UserError(f"partition: size={size} is not a block size. Take 1 to {spec.n_agents}.")
+    check_number("partition.size", size, Bound(1))
     agents = range(spec.n_agents)
     return explicit(spec, blocks=[agents[start : start + size] for start in range(0, spec.n_agents, size)])
 

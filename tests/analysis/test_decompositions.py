@@ -11,7 +11,7 @@ from matplotlib.image import imread
 
 from marlpipe.analysis.arms import by_env
 from marlpipe.analysis.evaluated_runs import Run
-from marlpipe.analysis.report.reward_tables import decompositions
+from marlpipe.analysis.report.reward_tables import reward_tables
 
 MakeRun = Callable[..., Run]
 
@@ -49,7 +49,7 @@ def test_a_row_of_heat_maps_for_each_arm_with_one_scale(make_run: MakeRun, tmp_p
     write(single, {(0,): one, (1,): two})
     write(pair, {(0,): one, (1,): two, (0, 1): [[-3.0, 0.0], [0.0, 0.0]]})
     [(env, arms)] = by_env([pair, single]).items()
-    out = decompositions(env, arms, tmp_path / "out.png")
+    out = reward_tables(env, arms, tmp_path / "out.png")
     assert out == tmp_path / "out.png"
     assert imread(out).shape[0] > 300
     titles = [axes.get_title() for axes in panels]
@@ -68,5 +68,5 @@ def test_without_learned_rewards_there_is_no_figure(make_run: MakeRun, tmp_path:
     run = make_run("qmix")
     run.folder.append_tables({"env_steps": 0, "eval/learned_table": [[1.0]]})
     [(env, arms)] = by_env([run]).items()
-    assert decompositions(env, arms, tmp_path / "out.png") is None
+    assert reward_tables(env, arms, tmp_path / "out.png") is None
     assert not (tmp_path / "out.png").exists()

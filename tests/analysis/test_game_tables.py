@@ -11,7 +11,7 @@ from rich.console import Console
 from marlpipe.analysis.arms import by_env
 from marlpipe.analysis.evaluated_runs import Run, load_run
 from marlpipe.analysis.report.games import game_summaries, games_csv, games_table
-from marlpipe.analysis.report.payoff_tables import learned_tables
+from marlpipe.analysis.report.payoff_tables import payoff_tables
 from marlpipe.analysis.report.projection_weights import projection_weights
 from marlpipe.analysis.report.report import report
 from tests.analysis.conftest import MakeRun
@@ -67,10 +67,10 @@ def test_one_table_for_all_games(played: list[Run], make_run: MakeRun) -> None:
 
 def test_learned_tables_are_drawn_beside_the_payoffs(played: list[Run], make_run: MakeRun, tmp_path: Path) -> None:
     [arms] = by_env(played).values()
-    assert learned_tables("payoff", arms, tmp_path / "values.png") == tmp_path / "values.png"
+    assert payoff_tables("payoff", arms, tmp_path / "values.png") == tmp_path / "values.png"
     assert (tmp_path / "values.png").stat().st_size > 10_000
     [without] = by_env([make_run("iql")]).values()
-    assert learned_tables("cartpole", without, tmp_path / "none.png") is None
+    assert payoff_tables("cartpole", without, tmp_path / "none.png") is None
     assert not (tmp_path / "none.png").exists()
 
 

@@ -22,7 +22,7 @@ def export(*runs: Run) -> Export:
 
 
 def replayed(run: Run, *returns: float) -> Run:
-    """As `python -m marlpipe evaluate runs=FOLDER` leaves a run."""
+    """As `python -m marlpipe evaluate FOLDER` leaves a run."""
     absolute_file(run.folder).parent.mkdir()
     write_absolute(run.folder, Absolute(returns=[*returns], best_return=float(run.returns.max()), seed=0))
     return run
@@ -83,7 +83,7 @@ def test_without_a_second_measurement_it_is_said_how_to_get_one(make_run: MakeRu
     break_no_rule(data)
     runs = data["cartpole"]["cartpole"]["qmix"]
     assert [run["absolute_metrics"]["mean_episode_return"] for run in runs.values()] == [[9.0], [3.0]]  # in one way
-    assert any("1 of 2 runs" in said and "python -m marlpipe evaluate runs=FOLDER" in said for said in messages)
+    assert any("1 of 2 runs" in said and "python -m marlpipe evaluate FOLDER" in said for said in messages)
 
 
 def test_too_few_episodes_of_the_second_measurement_are_said(make_run: MakeRun) -> None:
@@ -101,13 +101,13 @@ def test_too_few_episodes_of_the_second_measurement_are_said(make_run: MakeRun) 
         '{"returns": [1.0], "best_return": 0.5, "seed": 0}',  # of a policy that is not the best any more
     ],
 )
-def test_a_broken_second_measurement_counts_as_none(make_run: MakeRun, text: str) -> None:
+def test_an_invalid_second_measurement_counts_as_none(make_run: MakeRun, text: str) -> None:
     run = make_run(returns=[0.0, 1.0])
     absolute_file(run.folder).parent.mkdir()
     write_text(absolute_file(run.folder), text)
     data, messages = export(run)
     break_no_rule(data)
-    assert any("were not measured again" in said for said in messages)
+    assert any("were not evaluated after training" in said for said in messages)
 
 
 def test_tasks_of_one_world_share_algorithms_seeds_and_evaluations(make_run: MakeRun) -> None:
@@ -180,7 +180,7 @@ def test_the_same_seed_twice_counts_once(make_run: MakeRun, tmp_path: Path) -> N
     data, messages = export(load_run(copied), make_run(seed=0, returns=[3.0, 4.0]))
     break_no_rule(data)
     assert np.isclose(data["cartpole"]["cartpole"]["qmix"]["seed_0"]["step_0"]["mean_episode_return"], 1.0).all()
-    assert any("there twice" in said for said in messages)
+    assert any("a second run of this seed" in said for said in messages)
 
 
 def test_without_anything_in_common_an_environment_is_left_out(make_run: MakeRun) -> None:

@@ -10,7 +10,17 @@ from omegaconf import OmegaConf
 
 from marlpipe.analysis.arms import by_env
 from marlpipe.analysis.evaluated_runs import Run
-from marlpipe.analysis.statistics.references import KNOWN, Known, Reference, normalised, read_references, references
+from marlpipe.analysis.statistics.references import (
+    DIFFERENT,
+    KNOWN,
+    UNLISTED,
+    Known,
+    Reference,
+    References,
+    normalised,
+    read_references,
+    references,
+)
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.errors import UserError
@@ -28,25 +38,23 @@ def in_world(run: Run, env: dict[str, Any]) -> Run:
     return run
 
 
-def found(known: list[Known] | None, *runs: Run) -> dict[str, Reference]:
-    return references(by_env(runs), known)
+def found(listed: list[Known] | None, *runs: Run) -> References:
+    return references(by_env(runs), listed)
 
 
 def test_scores_by_hand() -> None:
     scores = {"cart": np.array([70.0, 335.0, 600.0]), "game": np.array([-1.0]), "unknown": np.array([1.0])}
-    told = normalised(
-        scores, {"cart": Reference(70, 600, "x"), "game": Reference(1, 3, "x"), "other": Reference(0, 1, "")}
-    )
-    assert {task: runs.tolist() for task, runs in told.scores.items()} == {"cart": [0, 0.5, 1], "game": [-1]}
-    [message] = told.messages
-    assert message.startswith("unknown: ")
+    known = {"cart": Reference(70, 600, "x"), "game": Reference(1, 3, "x"), "other": Reference(0, 1, "")}
+    result = normalised(scores, References(known, {"unknown": "a reason"}))
+    assert {task: runs.tolist() for task, runs in result.scores.items()} == {"cart": [0, 0.5, 1], "game": [-1]}
+    assert result.messages == ("unknown is in no aggregate over tasks: a reason",)
 
 
 def test_a_matrix_game_says_both_itself(make_run: MakeRun) -> None:
     runs = [in_world(make_run(env="classic"), CLASSIC), in_world(make_run(env="local"), LOCAL)]
-    told = found([], *runs)
-    assert told["classic"][:2] == pytest.approx(((8 - 4 * 12) / 9, 8))
-    assert told["local"][:2] == pytest.approx((2 * 9 / 4, 6))  # two env steps of [[2, 2], [2, 3]]
+    known = found([], *runs).known
+    assert known["classic"][:2] == pytest.approx(((8 - 4 * 12) / 9, 8))
+    assert known["local"][:2] == pytest.approx((2 * 9 / 4, 6))  # two env steps of [[2, 2], [2, 3]]
 
 
 @pytest.mark.parametrize(
@@ -60,26 +68,45 @@ def test_a_matrix_game_says_both_itself(make_run: MakeRun) -> None:
     ],
 )
 def test_what_is_no_game_has_no_reference(make_run: MakeRun, env: dict[str, Any]) -> None:
-    assert found([], in_world(make_run(), env)) == {}
+    assert found([], in_world(make_run(), env)) == References({}, {"cartpole": UNLISTED})
 
 
 def test_a_known_world_is_known_by_its_settings(make_run: MakeRun) -> None:
-    assert found(CARTS, in_world(make_run(), {**CART, "view": 2})) == {"cartpole": CARTS[0].reference}
-    assert found(CARTS, in_world(make_run(), {**CART, "time_limit": 50})) == {}
+    assert found(CARTS, in_world(make_run(), {**CART, "view": 2})) == References({"cartpole": CARTS[0].reference}, {})
+    assert found(CARTS, in_world(make_run(), {**CART, "time_limit": 50})).missing == {"cartpole": UNLISTED}
 
 
 def test_arms_in_different_worlds_have_no_reference_together(make_run: MakeRun) -> None:
     usual = in_world(make_run("qmix"), CART)
-    assert found(CARTS, usual, in_world(make_run("vdn"), CART)) != {}
-    assert found(CARTS, usual, in_world(make_run("vdn"), {**CART, "time_limit": 50})) == {}
+    assert found(CARTS, usual, in_world(make_run("vdn"), CART)).known != {}
+    other = in_world(make_run("vdn"), {**CART, "time_limit": 50})
+    assert found(CARTS, usual, other) == References({}, {"cartpole": DIFFERENT})
 
 
-@pytest.mark.parametrize("text", [None, "", "[1, 2]", "env: cartpole", "env: {", "env: &a [*a]", "- " * 100_000, "\0"])
-def test_a_run_without_a_config_that_can_be_read_has_no_reference(make_run: MakeRun, text: str | None) -> None:
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "cannot read"),
+        ("", "is not the config of a run"),
+        ("[1, 2]", "is not the config of a run"),
+        ("env: cartpole", UNLISTED),
+        ("env: {", "is no YAML"),
+        ("env: &a [*a]", "refers to parts of itself"),
+        ("- " * 100_000, "is longer than 100,000 characters"),
+        ("[" * 5000, "is no YAML"),
+        ("\0", "is not the config of a run"),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_the_reason_for_no_reference(
+    make_run: MakeRun, text: str | None, reason: str
+) -> None:
+    """An unreadable config is not taken for a world without a reference."""
     run = make_run()
     if text is not None:
         write_text(run.folder.config, text)
-    assert found(CARTS, run) == {}
+    result = found(CARTS, run)
+    assert result.known == {}
+    assert reason in result.missing["cartpole"]
 
 
 def test_the_references_that_come_with_marlpipe_are_of_its_worlds(make_run: MakeRun) -> None:
@@ -90,7 +117,7 @@ def test_the_references_that_come_with_marlpipe_are_of_its_worlds(make_run: Make
         with compose_api(config_folder()):
             env = OmegaConf.to_container(compose_run([f"env={name}"], config_folder()).env, resolve=True)
         assert isinstance(env, dict)
-        assert found(None, in_world(make_run(env=name), env)) == {name: known.reference}
+        assert found(None, in_world(make_run(env=name), env)) == References({name: known.reference}, {})
     assert listed[0].reference.best == 3 * 200
 
 
@@ -108,9 +135,9 @@ def test_the_references_that_come_with_marlpipe_are_of_its_worlds(make_run: Make
         "- {",
     ],
 )
-def test_a_broken_file_of_references_is_told(tmp_path: Path, text: str) -> None:
+def test_an_invalid_file_of_references_is_refused(tmp_path: Path, text: str) -> None:
     write_text(tmp_path / "mine.yaml", text)
-    with pytest.raises(UserError, match=r"mine\.yaml cannot be understood"):
+    with pytest.raises(UserError, match=r"mine\.yaml is invalid"):
         read_references(tmp_path / "mine.yaml")
     with pytest.raises(UserError, match=r"none\.yaml"):
         read_references(tmp_path / "none.yaml")

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from marlpipe.analysis.arms import by_env
 from marlpipe.analysis.evaluated_runs import Run
-from marlpipe.analysis.report.learning_curves import PALETTE, learning_curves
+from marlpipe.analysis.palette import PALETTE
+from marlpipe.analysis.report.learning_curves import learning_curves
 from marlpipe.analysis.report.report import report
 from marlpipe.analysis.summaries import compare, verdict
 from marlpipe.commands.report import run
@@ -72,17 +73,17 @@ def test_one_figure_per_environment_and_the_paths_are_told(tree: Path, tmp_path:
     assert str(tmp_path / "out" / "cartpole.png") in text
 
 
-def test_runs_that_agree_cannot_be_told_apart(make_run: MakeRun) -> None:
+def test_runs_that_agree_are_not_clearly_different(make_run: MakeRun) -> None:
     runs = [make_run(label, seed, [1.0 + seed]) for label in ("qmix", "vdn") for seed in range(5)]
     said = verdict(compare(by_env(runs)["cartpole"]))
     assert said is not None
-    assert "cannot be told apart" in said
+    assert "are not clearly different" in said
     assert "indicative" not in said
 
 
 def test_one_seed_gives_a_difference_without_an_interval(make_run: MakeRun) -> None:
     summaries = compare(by_env([make_run("qmix", 0, [3.0]), make_run("vdn", 0, [1.0])])["cartpole"])
-    assert verdict(summaries) == "qmix ends 2 above vdn; one run of an arm says nothing about its spread"
+    assert verdict(summaries) == "qmix ends 2 above vdn; an arm with a single run has no interval"
 
 
 def test_an_arm_that_is_still_running_is_shown_but_not_compared(make_run: MakeRun, tmp_path: Path) -> None:
@@ -137,6 +138,6 @@ def test_the_command_writes_beside_the_runs(tree: Path) -> None:
     assert (tree / "report" / "cartpole.png").exists()
 
 
-def test_the_command_fails_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([str(tmp_path)]) == 1
-    assert "no run found in" in capsys.readouterr().err
+def test_the_command_fails_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run found in"):
+        run([str(tmp_path)])

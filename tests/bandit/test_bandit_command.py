@@ -139,7 +139,7 @@ def test_many_arms_have_a_colour_each() -> None:
         (["exploration_factor=-1"], "exploration_factor=-1 is not possible"),
         (["block_noise=none"], "block_noise: the option 'none' does not exist.*valid: independent, sum"),
         (["env=cartpole"], "env=cartpole is no linear bandit.*valid: env=linear_bandit"),
-        (["env.noise=-1.0"], "noise cannot be -1"),
+        (["env.noise=-1.0"], "noise=-1.0 is not possible"),
         (["env._target_=nowhere.World"], "leads nowhere"),
         (["env.nagents=2"], "env: the key 'nagents' does not exist. Did you mean 'n_agents'"),
         (["algo=lomaq"], "the key 'algo' does not exist.*valid: block_noise, delta, env"),
@@ -161,7 +161,7 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     assert exit_status(monkeypatch, "bandit", "rounds=0") == 2
     assert capsys.readouterr() == (
         "",
-        "marlpipe: rounds=0 is not possible.\n  valid: a whole number from 1 to 1000000\n",
+        "marlpipe: rounds=0 is not possible.\n  valid: a whole number from 1 to 1000000\n  next: rounds=1\n",
     )
 
 

@@ -1,12 +1,15 @@
 """What wins over what, what is refused, and what an arm of a grid may know of the others."""
 
+from collections.abc import Sequence
+
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from marlpipe.config import plan
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder, groups
 from marlpipe.config.naming import arm_hash, register_resolvers, run_folder, run_subfolder
-from marlpipe.config.plan import planned_folders
+from marlpipe.config.plan import expand_sweep, planned_folders
 from marlpipe.errors import UserError
 
 FOLDER = config_folder()
@@ -38,8 +41,21 @@ def test_every_option_composes(group: str, name: str) -> None:
     assert OmegaConf.to_container(config.get(group, config.loss), resolve=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS["experiment"])
 def test_every_experiment_plans_runs_that_can_be_built(name: str) -> None:
+    assert len(planned_folders([f"+experiment={name}"], FOLDER, sweep=True)) > 1
+
+
+@pytest.mark.parametrize("name", OPTIONS["experiment"])
+def test_every_value_that_an_experiment_sweeps_can_be_built(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each value in one arm at least; the slow test above plans every arm."""
+
+    def few(overrides: Sequence[str], executing: DictConfig) -> list[list[str]]:
+        runs, shown = expand_sweep(overrides, executing), set[str]()
+        return [run for run in runs if not shown.issuperset(run) and (shown.update(run) or True)]
+
+    monkeypatch.setattr(plan, "expand_sweep", few)
     assert len(planned_folders([f"+experiment={name}"], FOLDER, sweep=True)) > 1
 
 

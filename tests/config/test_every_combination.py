@@ -1,8 +1,12 @@
-"""Every algo × partition × monotonicity × world builds and makes a finite gradient step, or is refused with a reason.
+"""What algo × partition × monotonicity × world build makes a finite gradient step; what is refused has a reason.
 
-The options are read from conf/: a new file is a new case.
+Every pair of options is in a quick test, all combinations are in a slow one. The options are read from conf/: a new
+file is a new case.
 """
 
+from collections.abc import Sequence
+from functools import cache
+from itertools import product
 from typing import Any
 
 import pytest
@@ -16,7 +20,8 @@ from marlpipe.config.naming import register_resolvers
 from marlpipe.errors import UserError
 from marlpipe.training.rollout import rollout
 from marlpipe.types import Metrics
-from tests.support.composition import GradientSteps
+from tests.support.composition import GradientSteps, compose
+from tests.support.pairwise import Case, pairwise
 
 OPTIONS = groups(config_folder())
 WORLDS = {
@@ -47,21 +52,44 @@ def option(group: str, name: str) -> DictConfig:
     return node
 
 
-def partition_node(name: str, n_agents: int) -> DictConfig:
-    node = option("partition", name)
-    if OmegaConf.missing_keys(node):
-        return OmegaConf.merge(node, {"blocks": [list(range(n_agents - 1)), [n_agents - 1]]})
-    return node
+def base(algo: str, world: str, *overrides: str) -> DictConfig:
+    """A config that a test may change."""
+    composed = compose(f"algo={algo}", *overrides, *WORLDS[world], *LENIENT.get(algo, []))
+    return OmegaConf.create({key: composed[key] for key in composed if key != "hydra"})
 
 
-def refusal(algo: str, n_blocks: int, monotonicity: str) -> str | None:
-    if algo in ONE_BLOCK and n_blocks > 1:
+def combined(algo: str, partition: str, monotonicity: str, world: str) -> DictConfig:
+    config = base(algo, world)
+    config.partition = option("partition", partition)
+    if OmegaConf.missing_keys(config.partition):
+        agents = list(range(build_env(config).spec.n_agents))
+        config.partition.blocks = [agents[:-1], agents[-1:]]
+    config.monotonicity = option("monotonicity", monotonicity)
+    return config
+
+
+@cache
+def n_blocks(partition: str, world: str) -> int:
+    config = combined("vdn", partition, "none", world)
+    return len(build_part(config, "partition", spec=build_env(config).spec))
+
+
+def refusal(algo: str, partition: str, monotonicity: str, world: str) -> str | None:
+    if algo in ONE_BLOCK and n_blocks(partition, world) > 1:
         return "partition=full"
     if algo in FIXED and monotonicity in NEEDS_WEIGHTS:
         return "monotone by construction"
     if algo in GENERATED and monotonicity == "projected":
         return "generated"
     return None
+
+
+@cache
+def chosen_cases() -> Sequence[Case]:
+    """Every pair of options in what is built, and in what is refused."""
+    cases = list(product(ALGOS, OPTIONS["partition"], OPTIONS["monotonicity"], WORLDS))
+    refused = [case for case in cases if refusal(*case)]
+    return [*pairwise([case for case in cases if case not in refused]), *pairwise(refused)]
 
 
 def gradient_step(config: DictConfig) -> tuple[Metrics, Any]:
@@ -76,55 +104,57 @@ def gradient_step(config: DictConfig) -> tuple[Metrics, Any]:
     return metrics, algorithm
 
 
+def check(algo: str, partition: str, monotonicity: str, world: str) -> None:
+    """A gradient step, or the refusal that belongs to it."""
+    torch.manual_seed(0)
+    config = combined(algo, partition, monotonicity, world)
+    reason = refusal(algo, partition, monotonicity, world)
+    if reason is None:
+        metrics, _ = gradient_step(config)
+        assert metrics, f"{algo} {partition} {monotonicity} {world}"
+    else:
+        with pytest.raises(UserError, match=reason):
+            build_algorithm(config, build_env(config))
+
+
+@pytest.mark.parametrize("algo", ALGOS)
+def test_pairs(algo: str) -> None:
+    for case in chosen_cases():
+        if case[0] == algo:
+            check(*case)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")  # the pairs have shown that all shapes fit
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("algo", ALGOS)
-def test_combinations(algo: str, world: str, request: pytest.FixtureRequest) -> None:
-    if world != "cartpole":  # one world is enough to see that all shapes fit
-        request.getfixturevalue("unchecked")
-    torch.manual_seed(0)
-    with compose_api(config_folder()):
-        base = compose_run([f"algo={algo}", *WORLDS[world], *LENIENT.get(algo, [])], config_folder())
-    n_agents = build_env(base).spec.n_agents
-    for partition in OPTIONS["partition"]:
-        for monotonicity in OPTIONS["monotonicity"]:
-            config = OmegaConf.create({key: base[key] for key in base if key != "hydra"})
-            config.partition = partition_node(partition, n_agents)
-            config.monotonicity = option("monotonicity", monotonicity)
-            n_blocks = len(build_part(config, "partition", spec=build_env(config).spec))
-            reason = refusal(algo, n_blocks, monotonicity)
-            where = f"{algo} {partition} {monotonicity} {world}"
-            if reason is None:
-                metrics, _ = gradient_step(config)
-                assert metrics, where
-            else:
-                with pytest.raises(UserError, match=reason):
-                    build_algorithm(config, build_env(config))
+def test_combinations(algo: str, world: str) -> None:
+    for partition, monotonicity in product(OPTIONS["partition"], OPTIONS["monotonicity"]):
+        check(algo, partition, monotonicity, world)
 
 
-@pytest.mark.usefixtures("unchecked")  # the test above checks the shapes of all that is combined here
-@pytest.mark.parametrize("projection", OPTIONS["projection"])
+@pytest.mark.usefixtures("unchecked")  # the tests above check the shapes of all that is combined here
 @pytest.mark.parametrize("algo", ALGOS)
-def test_projection_weights_in_every_algorithm(algo: str, projection: str) -> None:
+def test_projection_weights_in_every_algorithm(algo: str) -> None:
     """QPro's weights in LOMAQ's blocks are one override; weights that need Q* are refused where there is none."""
-    needs_optimal_values = projection == "central" or projection.startswith("qpro")
-    with compose_api(config_folder()):
-        chosen = [f"algo={algo}", f"projection={projection}", *WORLDS["cartpole"], *LENIENT.get(algo, [])]
-        plain = compose_run(chosen, config_folder())
-        weighted = compose_run([*chosen, "loss=weighted_q"], config_folder())
-    if algo in UNWEIGHTED and projection != "uniform":
-        with pytest.raises(UserError, match="projection=uniform"):
-            build_algorithm(plain, build_env(plain))
-        return
-    if algo in BUILT_IN_MIXER:
-        with pytest.raises(UserError, match="mixer=builtin"):
-            build_algorithm(weighted, build_env(weighted))
-    else:
-        gradient_step(weighted)
-    if needs_optimal_values and "factorised_q" in plain.loss._target_:
-        with pytest.raises(UserError, match=r"unrestricted Q\*"):
-            build_algorithm(plain, build_env(plain))
-    else:
-        gradient_step(plain)
+    for projection in OPTIONS["projection"]:
+        needs_optimal_values = projection == "central" or projection.startswith("qpro")
+        plain, weighted = base(algo, "cartpole"), base(algo, "cartpole", "loss=weighted_q")
+        plain.projection = weighted.projection = compose(f"projection={projection}").projection
+        if algo in UNWEIGHTED and projection != "uniform":
+            with pytest.raises(UserError, match="projection=uniform"):
+                build_algorithm(plain, build_env(plain))
+            continue
+        if algo in BUILT_IN_MIXER:
+            with pytest.raises(UserError, match="mixer=builtin"):
+                build_algorithm(weighted, build_env(weighted))
+        else:
+            gradient_step(weighted)
+        if needs_optimal_values and "factorised_q" in plain.loss._target_:
+            with pytest.raises(UserError, match=r"unrestricted Q\*"):
+                build_algorithm(plain, build_env(plain))
+        else:
+            gradient_step(plain)
 
 
 def test_local_rewards_are_refused_in_a_world_that_pays_the_team() -> None:

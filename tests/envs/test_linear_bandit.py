@@ -259,7 +259,7 @@ def test_the_config_is_the_default_world() -> None:
     ],
 )
 def test_a_bad_value_is_named(name: str, value: float, valid: float) -> None:
-    with pytest.raises(UserError, match=rf"(?s){name} cannot be {value}.*valid: .*env\.{name}="):
+    with pytest.raises(UserError, match=rf"(?s){name}={value} is not possible.*valid: .*env\.{name}="):
         world(**{name: value})
     world(**{name: valid})
 

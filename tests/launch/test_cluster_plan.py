@@ -3,12 +3,20 @@
 from dataclasses import replace
 from typing import Any
 
+import jaxtyping
 import pytest
 
 from marlpipe.errors import UserError
 from marlpipe.launch.cluster import told, total
 from marlpipe.launch.cluster_job import gpu_shares
 from marlpipe.launch.cluster_plan import Array, Resources, arrays, needed, packed
+
+
+@pytest.fixture
+def unchecked_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As outside of tests: what a YAML file holds may have any type."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
 
 USUAL = Resources(gpus=1, cpus=2, memory_gib=4.0, hours=4.0, runs_per_job=1)
 LONG = replace(USUAL, hours=12.0)
@@ -47,6 +55,7 @@ def test_what_an_algorithm_or_a_world_needs(own: dict[str, Any], expected: Resou
         ({"env": {"cpus": 0}, "algo": {"cpus": 2}}, r"hydra\.launcher\.cpus=0 is not possible"),
     ],
 )
+@pytest.mark.usefixtures("unchecked_types")
 def test_what_none_can_have(own: dict[str, Any], told: str) -> None:
     with pytest.raises(UserError, match=f"(?s){told}"):
         needed(USUAL, own)
@@ -55,26 +64,28 @@ def test_what_none_can_have(own: dict[str, Any], told: str) -> None:
 @pytest.mark.parametrize(
     ("name", "given", "valid"),
     [
-        ("gpus", -1, "a whole number, 0 or more"),
-        ("gpus", "two", "a whole number, 0 or more"),
-        ("gpus", True, "a whole number, 0 or more"),
-        ("gpus", 0.5, "a whole number, 0 or more"),
-        ("cpus", 0, "a whole number, 1 or more"),
-        ("cpus", None, "a whole number, 1 or more"),
-        ("cpus", 1.0, "a whole number, 1 or more"),
-        ("runs_per_job", 0, "a whole number, 1 or more"),
-        ("runs_per_job", 2.5, "a whole number, 1 or more"),
-        ("memory_gib", 0, "a number, 0.001 or more"),
-        ("hours", 0.01, "a number, 0.0167 or more"),
-        ("hours", float("nan"), "a number, 0.0167 or more"),
-        ("hours", float("inf"), "a number, 0.0167 or more"),
-        ("hours", "4:00:00", "a number, 0.0167 or more"),
+        ("gpus", -1, "a whole number of at least 0"),
+        ("gpus", "two", "a whole number of at least 0"),
+        ("gpus", True, "a whole number of at least 0"),
+        ("gpus", 0.5, "a whole number of at least 0"),
+        ("cpus", 0, "a whole number of at least 1"),
+        ("cpus", None, "a whole number of at least 1"),
+        ("cpus", 1.0, "a whole number of at least 1"),
+        ("runs_per_job", 0, "a whole number of at least 1"),
+        ("runs_per_job", 2.5, "a whole number of at least 1"),
+        ("memory_gib", 0, "a number of at least 0.001"),
+        ("hours", 0.01, "a number of at least 0.01666667"),
+        ("hours", float("nan"), "a number of at least 0.01666667"),
+        ("hours", float("inf"), "a number of at least 0.01666667"),
+        ("hours", "4:00:00", "a number of at least 0.01666667"),
     ],
 )
+@pytest.mark.usefixtures("unchecked_types")
 def test_resources_that_cannot_be(name: str, given: Any, valid: str) -> None:
     with pytest.raises(UserError) as refused:
         replace(USUAL, **{name: given})
-    assert str(refused.value) == f"hydra.launcher.{name}={given} is not possible\n  valid: {valid}"
+    said = f"hydra.launcher.{name}={given} is not possible.\n  valid: {valid}\n  next: hydra.launcher.{name}=1"
+    assert str(refused.value) == said
 
 
 def test_the_least_that_can_be() -> None:

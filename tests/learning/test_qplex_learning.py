@@ -9,7 +9,9 @@ from tests.learning.exploring import greedy_payoff, learn
 
 
 @pytest.mark.parametrize("seed", [0])
-@pytest.mark.parametrize(("game", "updates"), [("payoff_pymarl2", 250), ("payoff_qplex_3", 60)])
+@pytest.mark.parametrize(
+    ("game", "updates"), [pytest.param("payoff_pymarl2", 250, marks=pytest.mark.slow), ("payoff_qplex_3", 60)]
+)
 def test_the_greedy_joint_action_stays_the_best_one(game: str, updates: int, seed: int) -> None:
     """Golden item 12 after training, with the game's table learned where nothing punishes to leave its optimum."""
     env, algorithm = learn("+experiment=games/classic", f"env={game}", "algo=qplex", seed=seed, updates=updates)

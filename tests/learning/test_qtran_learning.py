@@ -17,6 +17,7 @@ LEARNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0])
 @pytest.mark.parametrize("algo", LEARNS)
 def test_it_finds_the_optimum_and_its_greedy_actions_maximise_the_joint_value(algo: str, seed: int) -> None:

@@ -8,6 +8,7 @@ from marlpipe.training.rollout import rollout
 from tests.learning.exploring import greedy_payoff, learn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0])
 def test_it_finds_the_optimum_and_holds_the_table(seed: int) -> None:
     """The residual takes from the other joint actions what the monotone value has too much."""

@@ -45,7 +45,7 @@ def test_blocks(size: int, expected: list[list[int]]) -> None:
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_block_has_members(size: int) -> None:
-    with pytest.raises(UserError, match=f"size={size} is not a block size. Take 1 to 5"):
+    with pytest.raises(UserError, match=rf"partition\.size={size} is not possible"):
         partitions.blocks(FIVE, size=size)
 
 

@@ -1,4 +1,4 @@
-"""What is told at each evaluation of the values that were learned."""
+"""The metrics of an evaluation: returns, lengths, and diagnostics of the learned values."""
 
 from collections.abc import Callable
 from itertools import product
@@ -12,6 +12,7 @@ from marlpipe.config.build import build_algorithm, build_env
 from marlpipe.models.utilities import greedy_actions
 from marlpipe.training.diagnostics import (
     diagnostic_metrics,
+    episode_metrics,
     gradient_shares,
     igm_consistency,
     joint_actions,
@@ -169,3 +170,16 @@ def test_values_are_held_against_the_payoffs_of_a_game() -> None:
     taken[row, column] = 1
     right, wrong = diagnostic_metrics(found, batch, taken), diagnostic_metrics(found, batch, 1 - taken)
     assert (right["optimum_found"], wrong["optimum_found"]) == (1, 0)
+
+
+def test_metrics_of_episodes_by_hand() -> None:
+    batch = ragged_batch(make_spec(n_agents=2, horizon=3), lengths=[3, 1], terminal=[True, False])
+    rewards = torch.tensor([[[1.0, 2.0], [0.0, -1.0], [4.0, 0.0]], [[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]])
+    metrics = episode_metrics(batch._replace(rewards=rewards))  # returns 6 and 2, lengths 3 and 1
+    assert {name: float(value) for name, value in metrics.items()} == {
+        "return_mean": 4.0,
+        "return_std": 2.0,
+        "return_min": 2.0,
+        "return_max": 6.0,
+        "length_mean": 2.0,
+    }

@@ -14,7 +14,7 @@ from torch import Tensor
 from marlpipe.algos.rewards.reward import BlockRewards, Reward
 from marlpipe.algos.rewards.set_rewards import SetRewards
 from marlpipe.algos.rewards.sets import Sets, shares
-from marlpipe.errors import Bound, UserError, check_keys
+from marlpipe.errors import Bound, UserError, check_numbers
 from marlpipe.models.utilities import gather_valid, masked_mean, scatter_valid
 from marlpipe.types import EnvSpec, EpisodeBatch, Metrics, OptimizerOf, Trained, TrainingBatch, Update
 
@@ -36,10 +36,10 @@ def steps_to_learn_from(
 
 
 BOUNDS = {
-    "penalty": Bound(0, whole=False),
-    "tolerance_per_agent": Bound(0, whole=False, above=True),
-    "accurate_share": Bound(0, 1, whole=False),
-    "gradient_clip": Bound(0, whole=False),
+    "penalty": Bound(0, integer=False),
+    "tolerance_per_agent": Bound(0, integer=False, exclusive_low=True),
+    "accurate_share": Bound(0, 1, integer=False),
+    "gradient_clip": Bound(0, integer=False),
     "batch_episodes": Bound(1),
     "updates_per_batch": Bound(1),
 }
@@ -98,7 +98,7 @@ class LearnedReward(Reward):
         self.tolerance_per_agent, self.accurate_share = tolerance_per_agent, accurate_share
         self.optimizer, self.gradient_clip = optimizer, gradient_clip
         self.batch_episodes, self.updates_per_batch = batch_episodes, updates_per_batch
-        check_keys("reward", vars(self), BOUNDS)
+        check_numbers("reward", vars(self), BOUNDS)
         self.register_buffer("shares", shares(self.sets, spec.n_agents), persistent=False)
         self.register_buffer("weights", weights_of(self.sets, size_weights), persistent=False)
         self.register_buffer("partition", partition, persistent=False)
@@ -176,7 +176,7 @@ def local_reward_error(
 
 def weights_of(sets: Sets, size_weights: Sequence[float]) -> Float[Tensor, " I"]:
     """w(|I|) of every set. UserError without a list of numbers that are not negative."""
-    if not size_weights or not all(Bound(0, whole=False).holds(weight) for weight in size_weights):
+    if not size_weights or not all(Bound(0, integer=False).holds(weight) for weight in size_weights):
         raise UserError(
             f"reward.size_weights={list(size_weights)} is not possible.\n"
             "  valid: numbers of at least 0 for sets of 1, 2, … agents, as in reward.size_weights=[0.0,1.0]"

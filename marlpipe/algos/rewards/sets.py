@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from marlpipe.errors import Bound, UserError, check_keys
+from marlpipe.errors import Bound, UserError, check_numbers
 from marlpipe.models.graphs import neighbourhoods
 
 Sets = list[tuple[int, ...]]
@@ -82,7 +82,7 @@ def ordered(sets: set[tuple[int, ...]]) -> Sets:
 
 def check_rule(largest: int, reach: int, limit: int) -> None:
     """UserError for numbers that give no sets."""
-    check_keys("reward.sets", {"largest": largest, "reach": reach, "limit": limit}, BOUNDS)
+    check_numbers("reward.sets", {"largest": largest, "reach": reach, "limit": limit}, BOUNDS)
 
 
 def check_count(count: int, limit: int) -> None:

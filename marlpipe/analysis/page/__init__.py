@@ -1,1 +1,1 @@
-"""One page on which method is better, and on what evidence: from run folders alone, without any account."""
+"""The comparison page: one HTML file, CSV tables, figures and exports, made from run folders alone."""

@@ -1,6 +1,6 @@
 "use strict";
 
-// One canvas with two axes. Everything is given in the units of the data; null is a gap.
+// A canvas with two axes, in the units of the data; null is a gap.
 
 const DASHES = [[], [9, 4], [2, 4]];
 
@@ -16,7 +16,7 @@ function shortNumber(value) {
 
 const round = (value) => Number(value.toPrecision(6));
 
-// Round places on an axis, so many at most.
+// Round positions of at most `most` ticks on an axis.
 function ticks(low, high, most) {
   const rough = (high - low) / Math.max(1, most);
   if (!(rough > 0)) return [low];
@@ -27,7 +27,7 @@ function ticks(low, high, most) {
   return found;
 }
 
-// The smallest and largest of some arrays, a little apart where they are the same.
+// The smallest and largest value of some arrays; widened where they are equal.
 function extent(arrays) {
   let low = Infinity, high = -Infinity;
   for (const values of arrays) for (const value of values) {
@@ -47,7 +47,7 @@ class Plot {
     this.marks = [];
   }
 
-  // Clears the canvas and draws the axes. Places on x are round, and told, in units of `xUnit`.
+  // Clears the canvas and draws the axes. Ticks and labels on x are in units of `xUnit`.
   frame({ x, y, xLabel = "", yLabel = "", xText = shortNumber, xUnit = 1, yText = shortNumber, left = 56 }) {
     const scale = window.devicePixelRatio || 1;
     const { clientWidth: width, clientHeight: height } = this.canvas;
@@ -55,7 +55,7 @@ class Plot {
     this.canvas.height = Math.round(height * scale);
     this.pen.setTransform(scale, 0, 0, scale, 0, 0);
     this.marks = [];
-    this.told = (value) => xText(Number((value / xUnit).toPrecision(4)));
+    this.xText = (value) => xText(Number((value / xUnit).toPrecision(4)));
     this.box = { left, right: width - 24, top: 20, bottom: height - 40 };
     this.x = (value) => this.box.left + ((value - x[0]) / (x[1] - x[0])) * (this.box.right - this.box.left);
     this.y = (value) => this.box.bottom - ((value - y[0]) / (y[1] - y[0])) * (this.box.bottom - this.box.top);
@@ -92,7 +92,7 @@ class Plot {
     this.pen.fillText(said, x, y);
   }
 
-  // `mark` is told to whoever points at the line.
+  // `mark` is what a tooltip shows for the line.
   line(xs, ys, { colour, width = 1, dash = [], alpha = 1, mark = null }) {
     const pen = this.pen, places = [];
     pen.save();
@@ -145,7 +145,7 @@ class Plot {
     this.pen.fill();
   }
 
-  // What lies nearest to a place on the screen, within a finger's width.
+  // The mark nearest to a position on the screen, at most 18 pixels away.
   nearest(clientX, clientY) {
     const box = this.canvas.getBoundingClientRect();
     const x = clientX - box.left, y = clientY - box.top;

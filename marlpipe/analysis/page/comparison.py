@@ -1,4 +1,4 @@
-"""Everything that is written, as one value: read once, then shown as a page, as figures and as tables."""
+"""The comparison of all runs as one value, which the page, the figures and the tables show."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,43 +6,43 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from marlpipe.analysis.arms import by_env
-from marlpipe.analysis.page.caveats import notices
+from marlpipe.analysis.page.caveats import caveats
 from marlpipe.analysis.page.config_differences import ConfigDifferences, config_differences
 from marlpipe.analysis.page.evidence import EnvEvidence, evidence
-from marlpipe.analysis.page.found_runs import Found, find
-from marlpipe.analysis.page.sample_efficiency import Sooner, sooner
+from marlpipe.analysis.page.found_runs import FoundRun, find_runs
+from marlpipe.analysis.page.sample_efficiency import SampleEfficiency, sample_efficiency
 from marlpipe.analysis.page.tasks import TaskEvidence, over_tasks
 from marlpipe.analysis.statistics.references import references
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class EnvPart:
-    """One environment with all that is said of it."""
+class EnvComparison:
+    """The comparison of the arms of one environment."""
 
     evidence: EnvEvidence
-    notices: list[str]
-    sooner: list[Sooner]
+    caveats: list[str]
+    sample_efficiency: list[SampleEfficiency]
     differences: ConfigDifferences
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Comparison:
-    """All runs and what they come to."""
+    """All runs, the comparison of each environment, and that over tasks."""
 
-    folders: tuple[str, ...]  # as they were named
+    folders: tuple[str, ...]  # as given by the user
     made: datetime
-    found: list[Found]
-    envs: list[EnvPart]
+    found: list[FoundRun]
+    envs: list[EnvComparison]
     tasks: TaskEvidence
 
     @property
     def arms(self) -> list[str]:
-        """The names of all arms in the order that gives each its colour: the same everywhere, and while runs go on."""
+        """The names of all arms, sorted: the position is the palette index, which unfinished runs do not change."""
         return sorted({one.arm.name for part in self.envs for one in part.evidence.arms})
 
     @property
     def states(self) -> dict[Path, str]:
-        """How each run stands, by its folder."""
+        """The state of each run, by its folder."""
         return {one.standing.records.folder.path: one.state for one in self.found}
 
 
@@ -53,18 +53,18 @@ def comparison(folders: Iterable[Path]) -> Comparison:
         UserError: a folder does not exist, or there is no run below any.
     """
     roots = list(folders)
-    found = find(roots)
+    found = find_runs(roots)
     grouped = by_env([one.run for one in found if one.run is not None])
     records = {one.standing.records.folder.path: one.record for one in found}
     envs = []
     for env, arms in grouped.items():
-        told = evidence(env, arms)
-        differences = config_differences([one.arm for one in told.arms], records)
+        own = evidence(env, arms)
+        differences = config_differences([one.arm for one in own.arms], records)
         envs.append(
-            EnvPart(
-                evidence=told,
-                notices=[*notices(told, records), *differences.messages],
-                sooner=sooner(told),
+            EnvComparison(
+                evidence=own,
+                caveats=[*caveats(own, records), *differences.messages],
+                sample_efficiency=sample_efficiency(own),
                 differences=differences,
             )
         )

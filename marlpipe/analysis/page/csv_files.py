@@ -1,4 +1,4 @@
-"""Every number of the comparison as CSV, unrounded; what is not known stays empty."""
+"""All numbers of the comparison as CSV tables, unrounded; unknown values are empty."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ BOUNDS = ("point", "low", "high")
 
 
 def csv_files(comparison: Comparison) -> dict[str, str]:
-    """The content of each file, by its name. The order of rows is that of the page."""
+    """The text of each file, by file name; rows have the order of the page."""
     tables: dict[str, Table] = {
         "results.csv": (
             ("env", "arm", "partial", "seeds", *_headings("final"), *_headings("area"), *_headings("absolute")),
@@ -50,10 +50,10 @@ def _curves(comparison: Comparison) -> Iterator[Sequence[Cell]]:
     names = {id(run): one.arm.name for part in comparison.envs for one in part.evidence.arms for run in one.arm.runs}
     for number, one in enumerate(comparison.found):
         if one.run is not None:
-            who = (number, one.run.identity.env, names[id(one.run)], one.run.identity.seed)
+            run = (number, one.run.identity.env, names[id(one.run)], one.run.identity.seed)
             columns = (one.run.env_steps, one.run.gradient_steps, one.run.wall_s, one.run.returns)
             for row in zip(*(column.tolist() for column in columns), strict=True):
-                yield *who, *row
+                yield *run, *row
 
 
 def _bands(comparison: Comparison) -> Iterator[Sequence[Cell]]:
@@ -80,9 +80,9 @@ def _improvement(comparison: Comparison) -> Iterator[Sequence[Cell]]:
 
 def _efficiency(comparison: Comparison) -> Iterator[Sequence[Cell]]:
     for part in comparison.envs:
-        for one in part.sooner:
-            told = (one.share, one.threshold, one.reached, one.runs, one.env_steps, one.minutes)
-            yield part.evidence.env, one.arm, *told
+        for one in part.sample_efficiency:
+            numbers = (one.share, one.threshold, one.reached, one.runs, one.env_steps, one.minutes)
+            yield part.evidence.env, one.arm, *numbers
 
 
 def _tasks(comparison: Comparison) -> Iterator[Sequence[Cell]]:
@@ -100,10 +100,10 @@ def _config(comparison: Comparison) -> Iterator[Sequence[Cell]]:
 
 def _runs(comparison: Comparison) -> Iterator[Sequence[Cell]]:
     for number, one in enumerate(comparison.found):
-        told = one.standing.records
-        seed = told.identity.seed if told.identity else None
-        steps, wall = told.status.env_steps, told.status.wall_s
-        yield number, str(told.folder.path), told.name, seed, one.state, steps, wall, one.reason
+        records = one.standing.records
+        seed = records.identity.seed if records.identity else None
+        steps, wall = records.status.env_steps, records.status.wall_s
+        yield number, str(records.folder.path), records.name, seed, one.state, steps, wall, one.reason
 
 
 def _headings(name: str) -> list[str]:

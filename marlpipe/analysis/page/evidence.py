@@ -1,4 +1,4 @@
-"""What the runs of one environment tell: each arm in numbers with their intervals, and each against the others."""
+"""Statistics of the arms of one environment with their intervals, and the comparison of each pair of arms."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,20 +17,20 @@ from marlpipe.analysis.summaries import ArmSummary, compare, verdict
 from marlpipe.runs.curve import area_under_curve, final_return
 
 MOST_GRID_POINTS = 200  # of a band and of a profile
-MOST_PAIRED = 12  # arms, the best ones, of which each is set against each other: a larger matrix cannot be read
+MOST_PAIRED = 12  # best arms in the matrix of pairs: a larger one is unreadable
 Names = tuple[str, str]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ArmEvidence:
-    """One arm. Without an evaluated run, numbers are NaN and arrays empty."""
+    """Statistics of one arm; without an evaluated run numbers are NaN and arrays empty."""
 
     summary: ArmSummary
-    finals: Float[np.ndarray, " R"]  # of the counted runs: the mean return of the last tenth of their evaluations
+    finals: Float[np.ndarray, " R"]  # of each counted run, the mean return of the last tenth of its evaluations
     final: Interval
     area: Interval
-    absolute: Interval | None  # mean return of the best policies, where each counted run's was measured again
-    grid: Int[np.ndarray, " G"]  # env steps that all counted runs have passed
+    absolute: Interval | None  # return of the best policies; None unless all counted runs measured it after training
+    grid: Int[np.ndarray, " G"]  # env steps, within the range of all counted runs
     band: Band
     profile: Band  # at the thresholds of the environment
 
@@ -40,7 +40,7 @@ class ArmEvidence:
 
     @property
     def few(self) -> bool:
-        """Whether it has too few runs for a band to mean much: they are shown one by one then."""
+        """Whether it has too few runs for a meaningful band; its runs are then shown one by one."""
         return len(self.finals) < FEW_SEEDS
 
 
@@ -51,19 +51,19 @@ class EnvEvidence:
     env: str
     arms: tuple[ArmEvidence, ...]
     thresholds: Float[np.ndarray, " G"]  # of the profiles, in units of return
-    improvement: Mapping[Names, Interval]  # how likely a run of the first is better than one of the second
+    improvement: Mapping[Names, Interval]  # P(a run of the first scores higher than one of the second)
     verdict: str | None
 
 
 def evidence(env: str, arms: Sequence[Arm]) -> EnvEvidence:
-    """Everything at once; the same runs give the same numbers."""
+    """All statistics of one environment, a deterministic function of its runs."""
     summaries = compare(arms)
     finals = {arm.name: _scores(arm) for arm in arms}
-    told = np.concatenate([*finals.values(), []])
-    told = told[np.isfinite(told)]
-    thresholds = np.linspace(told.min(), told.max(), 101) if len(told) else np.array([])
-    weighed = [_weighed(env, summary, finals[summary.arm.name], thresholds) for summary in summaries]
-    ordered = sorted(weighed, key=lambda one: math.inf if math.isnan(one.final.point) else -one.final.point)
+    scores = np.concatenate([*finals.values(), []])
+    scores = scores[np.isfinite(scores)]
+    thresholds = np.linspace(scores.min(), scores.max(), 101) if len(scores) else np.array([])
+    arms_evidence = [_arm_evidence(env, summary, finals[summary.arm.name], thresholds) for summary in summaries]
+    ordered = sorted(arms_evidence, key=lambda one: math.inf if math.isnan(one.final.point) else -one.final.point)
     paired = [one for one in ordered if not one.arm.partial and not math.isnan(one.final.point)][:MOST_PAIRED]
     return EnvEvidence(
         env=env,
@@ -75,7 +75,7 @@ def evidence(env: str, arms: Sequence[Arm]) -> EnvEvidence:
 
 
 def improvements(scores: Mapping[str, Mapping[str, Float[np.ndarray, " _"]]]) -> dict[Names, Interval]:
-    """Each arm against each other one; of the two ways to look at a pair, one follows from the other."""
+    """The probability of improvement of each ordered pair of arms; P(b > a) is 1 - P(a > b)."""
     found: dict[Names, Interval] = {}
     names = list(scores)
     for number, ours in enumerate(names):
@@ -88,7 +88,7 @@ def improvements(scores: Mapping[str, Mapping[str, Float[np.ndarray, " _"]]]) ->
     return found
 
 
-def _weighed(
+def _arm_evidence(
     env: str, summary: ArmSummary, finals: Float[np.ndarray, " R"], thresholds: Float[np.ndarray, " G"]
 ) -> ArmEvidence:
     curves = [(run.env_steps, run.returns) for run in summary.arm.counted]

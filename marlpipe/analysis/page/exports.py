@@ -1,4 +1,4 @@
-"""The same runs for other tools: marl-eval's JSON, and arrays of the shape that rliable takes."""
+"""Exports for other tools: marl-eval's JSON, and arrays in the shape that rliable reads."""
 
 import io
 import json
@@ -14,20 +14,20 @@ NOTES = "exports.txt"
 
 
 def exports(comparison: Comparison) -> dict[str, bytes]:
-    """The content of each file, by its name: `exports.txt` says what the others leave out."""
+    """The content of each file, by file name; `exports.txt` lists what the others leave out."""
     export = marl_eval_export(by_env([one.run for one in comparison.found if one.run is not None]))
-    told = {"marl_eval.json": export.messages}
+    messages = {"marl_eval.json": export.messages}
     files = {"marl_eval.json": json.dumps(export.data, allow_nan=False).encode()}
     if comparison.tasks.tasks:
         cut: list[str] = []
         files["scores.npz"] = _scores(comparison, cut)
-        told["scores.npz"] = (*comparison.tasks.messages, *cut)
-    notes = [f"{file}: {message}\n" for file, messages in told.items() for message in messages]
+        messages["scores.npz"] = (*comparison.tasks.messages, *cut)
+    notes = [f"{file}: {message}\n" for file, own in messages.items() for message in own]
     return files | {NOTES: "".join(notes).encode()}
 
 
 def _scores(comparison: Comparison, said: list[str]) -> bytes:
-    """Normalised scores, an array (runs, tasks) "scores/ARM" for each arm, and the names of the tasks, "tasks"."""
+    """An NPZ file of normalised scores: an array (runs, tasks) "scores/ARM" per arm, and the task names "tasks"."""
     file = io.BytesIO()
     np.savez(file, allow_pickle=False, tasks=np.array(comparison.tasks.tasks), **dict(_matrices(comparison, said)))
     return file.getvalue()
@@ -38,5 +38,8 @@ def _matrices(comparison: Comparison, said: list[str]) -> Iterator[tuple[str, np
         fewest = min(map(len, scores.values()))
         dropped = sum(len(runs) - fewest for runs in scores.values())
         if dropped:
-            said.append(f"{arm}: the first {fewest} runs of each task, {dropped} left out: tasks have unequal numbers.")
+            said.append(
+                f"{arm}: the first {fewest} runs of each task; {dropped} are left out, since tasks differ in their"
+                " number of runs."
+            )
         yield f"scores/{arm}", np.stack([scores[task][:fewest] for task in comparison.tasks.tasks], axis=1)

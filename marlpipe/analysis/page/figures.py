@@ -1,4 +1,4 @@
-"""The curves and profiles of the page as figures for a paper: PNG and PDF."""
+"""The learning curves and performance profiles of the page as PNG and PDF, for a paper."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,28 +10,28 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
+from marlpipe.analysis.output_files import output_file
 from marlpipe.analysis.page.evidence import ArmEvidence, EnvEvidence
 from marlpipe.analysis.page.tasks import TaskEvidence
-from marlpipe.analysis.report.learning_curves import DASHES, PALETTE
-from marlpipe.analysis.report.report import inside
+from marlpipe.analysis.palette import DASHES, PALETTE
 from marlpipe.analysis.statistics.bootstrap import Band
 from marlpipe.runs.files import os_errors_as_user_errors
 
 KINDS = ("png", "pdf")
 MOST_NAMED = 20  # arms in a legend: the best ones
-LONGEST_NAME = 60  # letters
+LONGEST_NAME = 60  # characters
 
 
 def env_figure(env: EnvEvidence, colours: Mapping[str, int], out: Path, name: str) -> list[Path]:
     """Learning curves and performance profile of one environment.
 
     Args:
-        colours: the number of each arm's name.
+        colours: the palette index of each arm, by name.
         out: the folder.
-        name: of the files, without its ending.
+        name: of the files, without ending.
 
     Returns:
-        The files, none where no run has been evaluated.
+        The files; none where no run has an evaluation.
 
     Raises:
         UserError: a file cannot be written.
@@ -54,7 +54,7 @@ def env_figure(env: EnvEvidence, colours: Mapping[str, int], out: Path, name: st
 
 
 def tasks_figure(tasks: TaskEvidence, colours: Mapping[str, int], out: Path) -> list[Path]:
-    """The performance profile of normalised scores; nothing where there are none."""
+    """The performance profile of normalised scores; no file where there are none."""
     if not tasks.profiles:
         return []
     figure = Figure(figsize=(8, 4.5), layout="constrained")
@@ -101,7 +101,7 @@ def _dress(axes: Axes, title: str, x: str, y: str) -> None:
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
-    """The best first: they were drawn last."""
+    """The best arms first, which were drawn last."""
     handles, labels = axes.get_legend_handles_labels()
     best = list(zip(handles, labels, strict=True))[::-1][:MOST_NAMED]
     legend = figure.legend(
@@ -116,11 +116,11 @@ def _legend(figure: Figure, axes: Axes) -> None:
 
 
 def _saved(figure: Figure, out: Path, name: str) -> list[Path]:
-    files = [inside(out, f"{name}.{kind}") for kind in KINDS]
+    files = [output_file(out, f"{name}.{kind}") for kind in KINDS]
     layout = figure.get_layout_engine()
     if layout is not None:
         layout.execute(figure)
-        figure.set_layout_engine(None)  # or each file would be drawn twice, and laid out again
+        figure.set_layout_engine(None)  # otherwise each file would be laid out and drawn again
     for file in files:
         with os_errors_as_user_errors("write", file):
             figure.savefig(file, dpi=160)

@@ -1,4 +1,4 @@
-"""HTML of which every text is escaped: what stands in a folder is shown, and never does anything."""
+"""Builds HTML in which every text is escaped: the content of run folders is untrusted."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,25 +11,25 @@ UNKNOWN = "–"
 
 
 class Html(str):
-    """Text that is HTML already."""
+    """Text that is already escaped HTML."""
 
 
 class Column(NamedTuple):
-    """Of a table."""
+    """A column of a table."""
 
     heading: str | Html
-    number: bool = True  # set flush right
+    number: bool = True  # aligned right
 
 
 def safe(text: str | Html) -> Html:
-    """The text as it reads; HTML as it is."""
+    """Escaped text; HTML unchanged."""
     return text if isinstance(text, Html) else Html(escape(printable(text)))
 
 
 def element(name: str, *inside: str | Html, **attributes: str) -> Html:
-    """An element; `class_` is the attribute class, an underscore in a name a hyphen."""
-    told = "".join(f' {key.rstrip("_").replace("_", "-")}="{safe(value)}"' for key, value in attributes.items())
-    return Html(f"<{name}{told}>{''.join(map(safe, inside))}</{name}>")
+    """An element; `class_` is the attribute class, and underscores in attribute names become hyphens."""
+    written = "".join(f' {key.rstrip("_").replace("_", "-")}="{safe(value)}"' for key, value in attributes.items())
+    return Html(f"<{name}{written}>{''.join(map(safe, inside))}</{name}>")
 
 
 def joined(parts: Iterable[str | Html]) -> Html:
@@ -37,12 +37,12 @@ def joined(parts: Iterable[str | Html]) -> Html:
 
 
 def listed(sentences: Sequence[str | Html], **attributes: str) -> Html:
-    """A list of sentences; nothing where there is none."""
+    """An unordered list; empty without sentences."""
     return element("ul", *(element("li", one) for one in sentences), **attributes) if sentences else Html("")
 
 
 def table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[str | Html]]) -> Html:
-    """The first cell of a row is its heading. What is too wide is scrolled by itself, also by the keyboard."""
+    """A table that scrolls sideways, also by keyboard; the first cell of each row is its heading."""
     kinds = ["number" if column.number else "text" for column in columns]
     head = element(
         "tr", *(element("th", c.heading, scope="col", class_=k) for c, k in zip(columns, kinds, strict=True))
@@ -54,19 +54,19 @@ def table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[str |
 
 
 def swatch(number: int, name: str | Html) -> Html:
-    """An arm's name behind its colour; seven colours, then the same with another dash."""
+    """An arm's name after a swatch of its colour; after seven arms colours repeat with another dash."""
     return element("span", element("i", class_=f"swatch c{number % 7} d{number // 7 % 3}"), name, class_="arm")
 
 
 def rounded(value: float, digits: int = 4) -> str:
-    """A dash for what is not known."""
+    """A dash for NaN, "never" for infinity."""
     if math.isinf(value):
         return "never"
     return UNKNOWN if math.isnan(value) else f"{value:,.{digits}g}"
 
 
 def bracketed(point: float, low: float, high: float) -> Html:
-    """A number with its interval, where it has one."""
+    """A number, followed by its interval where it has one."""
     if math.isnan(low):
         return safe(rounded(point))
     return joined([rounded(point), " ", element("small", f"[{rounded(low, 3)}, {rounded(high, 3)}]")])

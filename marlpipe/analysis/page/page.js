@@ -1,6 +1,6 @@
 "use strict";
 
-// What moves on the page: which arms are shown and how, the curves, and what is known of a run.
+// The interactive part of the page: which arms are shown, the charts, and the details of a run.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const controls = document.getElementById("controls");
@@ -28,7 +28,7 @@ const colour = (arm) => colourOf(`--c${arm % 7}`);
 const dash = (arm) => DASHES[Math.floor(arm / 7) % 3];
 const shown = (arm) => !state.off.includes(data.arms[arm]);
 
-// The mean of each value and so many to either side; gaps stay gaps.
+// Moving average over `reach` values to either side; gaps stay gaps.
 function smoothed(values, reach) {
   if (!reach) return values;
   const sums = [0], counts = [0];
@@ -43,7 +43,7 @@ function smoothed(values, reach) {
   });
 }
 
-// How seconds up to so many are told.
+// The unit for times up to `most` seconds.
 function timeUnit(most) {
   const [xUnit, name] = most > 2 * 3600 ? [3600, "h"] : most > 120 ? [60, "min"] : [1, "s"];
   return { xUnit, xText: (value) => `${round(value)} ${name}` };
@@ -63,7 +63,7 @@ function drawCurves(plot, env) {
     ...(state.band && !one.few ? one.band.slice(1).map(ys) : []),
     ys(one.band[0]),
   ]));
-  if (!x || !y) return empty(plot, arms.length ? "none of this was recorded" : "no arm is switched on");
+  if (!x || !y) return empty(plot, arms.length ? "not recorded" : "no arm is switched on");
   plot.frame({
     x: [Math.min(0, x[0]), x[1]], y: padded(y), xLabel: AXES[state.axis] + (state.smooth ? ", smoothed" : ""),
     yLabel: "evaluation return", ...(state.axis === 2 ? timeUnit(x[1]) : {}),
@@ -141,7 +141,7 @@ const DRAW = {
     "normalised score above"),
 };
 
-// Only what can be seen is drawn; the rest when it comes into view.
+// A chart is drawn when it comes into view.
 const visible = new Set();
 const watcher = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
@@ -171,9 +171,9 @@ function legends() {
   }
 }
 
-const MANY = 8; // arms in one picture
+const MANY = 8; // arms in one chart
 
-// Buttons for many arms at once; the best ones stand first.
+// Buttons that switch many arms at once; the best arms are listed first.
 function choices(arms) {
   const sets = [["all", arms], ["none", []]];
   if (arms.length > MANY) sets.splice(1, 0, [`best ${MANY}`, arms.slice(0, MANY)]);
@@ -225,7 +225,7 @@ function openRun(number) {
     : made("p", {}, name));
   const config = (run.config || []).map((line) => data.lines[line]).join("\n");
   document.getElementById("run-name").textContent = titleOf(run);
-  document.getElementById("run-told").replaceChildren(
+  document.getElementById("run-details").replaceChildren(
     list, ...pictures, ...(config ? [made("h3", {}, "config"), made("pre", { tabIndex: 0 }, config)] : []));
   document.getElementById("run").showModal();
 }
@@ -237,7 +237,7 @@ function point(event) {
   tip.hidden = !found;
   if (!found) return;
   const height = event.currentTarget.dataset.kind === "finals" ? "" : ` ${shortNumber(Number(found.y.toPrecision(4)))} at`;
-  tip.textContent = `${found.said}:${height} ${plot.told(found.x)}`;
+  tip.textContent = `${found.said}:${height} ${plot.xText(found.x)}`;
   tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8))}px`;
   tip.style.top = `${event.clientY + 16}px`;
 }
@@ -262,13 +262,13 @@ function listen() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 }
 
-// Served while the runs go on: asks whether there is more, and waits while somebody reads about a run.
+// Of a served page: reloads when there is a newer version, except while the details of a run are open.
 function watch(version) {
   setInterval(async () => {
     try {
       const now = await (await fetch("version", { cache: "no-store" })).text();
       if (now !== version && !document.getElementById("run").open) location.reload();
-    } catch { /* the server has gone: what is shown stays */ }
+    } catch { /* the server has stopped: the page stays */ }
   }, 3000);
 }
 

@@ -1,4 +1,4 @@
-"""The whole comparison as one HTML file: it asks for nothing else, from the disk or from a network."""
+"""The comparison as one self-contained HTML file, which loads nothing from the disk or a network."""
 
 import hashlib
 from base64 import b64encode
@@ -7,11 +7,11 @@ from importlib.resources import files
 from string import Template
 
 from marlpipe.analysis.page.caveats import not_finished
-from marlpipe.analysis.page.comparison import Comparison, EnvPart
+from marlpipe.analysis.page.comparison import Comparison, EnvComparison
 from marlpipe.analysis.page.evidence import EnvEvidence
-from marlpipe.analysis.page.found_runs import Found
+from marlpipe.analysis.page.found_runs import FoundRun
 from marlpipe.analysis.page.markup import Html, element, joined, listed, safe
-from marlpipe.analysis.page.page_data import Embedding, as_json
+from marlpipe.analysis.page.page_data import PageData, as_json
 from marlpipe.analysis.page.sections import (
     differing,
     efficiency,
@@ -27,11 +27,11 @@ SCRIPTS = ("chart.js", "page.js")
 
 
 def page(comparison: Comparison, *, live: str = "") -> str:
-    """The file's text.
+    """The HTML text.
 
     Args:
         comparison: what to show.
-        live: the version of what is shown, for a page that asks the server it came from whether there is a newer one.
+        live: the version of the page, for one that asks its server for a newer version; empty for a file.
     """
     style, script = _part("page.css"), "\n".join(map(_part, SCRIPTS))
     colours = {name: number for number, name in enumerate(comparison.arms)}
@@ -45,7 +45,7 @@ def page(comparison: Comparison, *, live: str = "") -> str:
         unfinished=_unfinished(comparison),
         envs=joined(_env(number, part, colours, comparison) for number, part in enumerate(comparison.envs)),
         tasks=_tasks(comparison, colours),
-        data=as_json(Embedding(comparison).document()),
+        data=as_json(PageData(comparison).document()),
     )
 
 
@@ -54,7 +54,7 @@ def _part(name: str) -> str:
 
 
 def _policy(style: str, script: str, *, live: bool) -> str:
-    """What the browser lets the page do: its own script and style by their hashes, pictures that it holds itself."""
+    """The Content-Security-Policy: only this script and style, by their hashes, and embedded pictures."""
     connects = "'self'" if live else "'none'"
     hashes = [b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style)]
     return (
@@ -65,13 +65,13 @@ def _policy(style: str, script: str, *, live: bool) -> str:
 
 def _head(comparison: Comparison) -> Html:
     counts = Counter(one.state for one in comparison.found)
-    told = ", ".join(f"{counts[state]} {state}" for state in COLOURS if counts[state])
+    states = ", ".join(f"{counts[state]} {state}" for state in COLOURS if counts[state])
     made = f"{comparison.made:%Y-%m-%d %H:%M} UTC"
     links = [element("a", part.evidence.env, href=f"#env-{number}") for number, part in enumerate(comparison.envs)]
     links.append(element("a", "all environments together", href="#tasks"))
     return joined(
         [
-            element("p", f"{len(comparison.found)} runs ({told}) of {', '.join(comparison.folders)}, read {made}."),
+            element("p", f"{len(comparison.found)} runs ({states}) of {', '.join(comparison.folders)}, read {made}."),
             element("nav", *links, aria_label="Environments"),
         ]
     )
@@ -85,12 +85,12 @@ def _unfinished(comparison: Comparison) -> Html:
     return element("section", element("h2", f"Not finished: {len(open_runs)}"), shown, id="unfinished")
 
 
-def _env(number: int, part: EnvPart, colours: dict[str, int], comparison: Comparison) -> Html:
+def _env(number: int, part: EnvComparison, colours: dict[str, int], comparison: Comparison) -> Html:
     env = part.evidence
     inside = [
         element("h2", env.env),
         element("p", f"{part.evidence.verdict}.", class_="verdict") if env.verdict else "",
-        listed(part.notices, class_="notices"),
+        listed(part.caveats, class_="caveats"),
         element("div", class_="legend", role="group", aria_label=f"Arms of {env.env}"),
         _chart("curves", number, "Learning curves", f"Learning curves of {env.env}, one line per run"),
         results(env, colours, comparison.states),
@@ -100,11 +100,11 @@ def _env(number: int, part: EnvPart, colours: dict[str, int], comparison: Compar
             _chart("profile", number, "Performance profile", f"Performance profile of {env.env}"),
             class_="pair",
         ),
-        element("h3", "Who beats whom") if env.improvement else "",
+        element("h3", "Probability of improvement") if env.improvement else "",
         improvement(env.improvement, improvement_caption(env), colours),
-        element("h3", "How soon") if part.sooner else "",
-        efficiency(part.sooner, colours),
-        element("h3", "What differs in config") if len(env.arms) > 1 else "",
+        element("h3", "Sample efficiency") if part.sample_efficiency else "",
+        efficiency(part.sample_efficiency, colours),
+        element("h3", "Config differences") if len(env.arms) > 1 else "",
         differing(part, colours),
         _runs(env, comparison),
     ]
@@ -120,7 +120,7 @@ def _runs(env: EnvEvidence, comparison: Comparison) -> Html:
 
 def _tasks(comparison: Comparison, colours: dict[str, int]) -> Html:
     tasks = comparison.tasks
-    told = "Probability that a run of the row's arm is better than one of the column's, as a mean over tasks"
+    caption = "Probability that a run of the row's arm scores higher than one of the column's, averaged over tasks"
     return element(
         "section",
         element("h2", "All environments together"),
@@ -128,7 +128,7 @@ def _tasks(comparison: Comparison, colours: dict[str, int]) -> Html:
         _chart("tasks", 0, "Performance profile of normalised scores", "Performance profile over all tasks")
         if tasks.profiles
         else "",
-        improvement(tasks.improvement, told, colours),
+        improvement(tasks.improvement, caption, colours),
         id="tasks",
     )
 
@@ -138,6 +138,6 @@ def _chart(kind: str, env: int, title: str, label: str) -> Html:
     return element("figure", element("figcaption", title), canvas, class_=kind, data_env=str(env))
 
 
-def _numbered(chosen: list[Found], comparison: Comparison) -> list[tuple[int, Found]]:
+def _numbered(chosen: list[FoundRun], comparison: Comparison) -> list[tuple[int, FoundRun]]:
     places = {id(one): number for number, one in enumerate(comparison.found)}
     return [(places[id(one)], one) for one in chosen]

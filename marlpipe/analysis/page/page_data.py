@@ -1,4 +1,4 @@
-"""The numbers that the page draws from, as compact JSON: every array, and every line of a config, stands there once."""
+"""The data that the page's script draws, as compact JSON: equal arrays and equal config lines are stored once."""
 
 import json
 import math
@@ -10,46 +10,46 @@ from jaxtyping import Float, Shaped
 
 from marlpipe.analysis.evaluated_runs import Run
 from marlpipe.analysis.page.comparison import Comparison
-from marlpipe.analysis.page.config_differences import config_text
 from marlpipe.analysis.page.evidence import ArmEvidence, EnvEvidence
-from marlpipe.analysis.page.found_runs import Found
+from marlpipe.analysis.page.found_runs import FoundRun
 from marlpipe.analysis.page.pictures import Album
+from marlpipe.analysis.run_config import config_text
 from marlpipe.analysis.statistics.bootstrap import Band
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.text import printable
 
-DIGITS = 5  # of a number: more cannot be seen
-LONGEST_COMMAND, LONGEST_REASON = 4000, 2000  # letters
+DIGITS = 5  # significant digits: more are invisible in a plot
+LONGEST_COMMAND, LONGEST_REASON = 4000, 2000  # characters
 Json = Any
 
 
-class Pool:
-    """Values that are told apart by what they are; each is kept once, and known by its place."""
+class UniqueValues:
+    """A list without duplicates; values are referred to by their index."""
 
     def __init__(self) -> None:
         self.values: list[Json] = []
-        self.places: dict[Json, int] = {}
+        self._index: dict[Json, int] = {}
 
-    def place(self, value: Json) -> int:
-        """Of a value that can be hashed; a tuple is a JSON array."""
-        if value not in self.places:
-            self.places[value] = len(self.values)
+    def index(self, value: Json) -> int:
+        """The index of a hashable value, which is added if it is new; a tuple becomes a JSON array."""
+        if value not in self._index:
+            self._index[value] = len(self.values)
             self.values.append(value)
-        return self.places[value]
+        return self._index[value]
 
 
-class Embedding:
-    """Turns a comparison into what the page's script reads. Arms, runs and arrays are named by their numbers."""
+class PageData:
+    """A comparison in the form that the page's script reads; arms, runs and arrays are referred to by index."""
 
     def __init__(self, comparison: Comparison) -> None:
         self.comparison = comparison
-        self.arrays, self.lines, self.album = Pool(), Pool(), Album()
+        self.arrays, self.lines, self.album = UniqueValues(), UniqueValues(), Album()
         self.numbers = {id(one.run): number for number, one in enumerate(comparison.found) if one.run is not None}
         self.arms = {name: number for number, name in enumerate(comparison.arms)}
 
     def document(self) -> dict[str, Json]:
-        """The whole of it."""
+        """The JSON document."""
         envs = [self._env(part.evidence) for part in self.comparison.envs]
         runs = [self._run(one) for one in self.comparison.found]
         tasks = self.comparison.tasks
@@ -80,20 +80,20 @@ class Embedding:
             "runs": [self.numbers[id(run)] for run in one.arm.counted],
             "finals": numbers(one.finals),
             "interval": numbers([one.final.point, one.final.low, one.final.high]),
-            "x": [numbers(one.grid), *(numbers(clock) for clock in _usual(one))],
+            "x": [numbers(one.grid), *(numbers(axis) for axis in _other_axes(one))],
             "band": _bands(one.band),
             "profile": _bands(one.profile),
         }
 
-    def _run(self, one: Found) -> dict[str, Json]:
-        told = one.standing.records
+    def _run(self, one: FoundRun) -> dict[str, Json]:
+        records = one.standing.records
         shown: dict[str, Json] = {
-            "name": told.name,
-            "seed": told.identity.seed if told.identity else None,
+            "name": records.name,
+            "seed": records.identity.seed if records.identity else None,
             "state": one.state,
             "reason": (one.reason or "")[:LONGEST_REASON],
-            "folder": printable(str(told.folder.path), keep=""),
-            "command": printable(told.command or "", keep="")[:LONGEST_COMMAND],
+            "folder": printable(str(records.folder.path), keep=""),
+            "command": printable(records.command or "", keep="")[:LONGEST_COMMAND],
         }
         if one.run is None:
             return shown
@@ -101,7 +101,7 @@ class Embedding:
 
     def _curve(self, run: Run) -> dict[str, Json]:
         return {
-            "x": [self._place(run.env_steps), self._place(run.gradient_steps), self._place(run.wall_s)],
+            "x": [self._array(run.env_steps), self._array(run.gradient_steps), self._array(run.wall_s)],
             "y": numbers(run.returns),
         }
 
@@ -114,22 +114,22 @@ class Embedding:
         return {
             "commit": printable(str(git.get("commit") or ""), keep="")[:80],
             "dirty": bool(git.get("dirty")),
-            "config": [self.lines.place(line) for line in config.rstrip("\n").split("\n")],
+            "config": [self.lines.index(line) for line in config.rstrip("\n").split("\n")],
             "pictures": [[picture.name, picture.source] for picture in self.album.of(folder)],
         }
 
-    def _place(self, values: Shaped[np.ndarray, " _"]) -> int:
-        return self.arrays.place(tuple(numbers(values)))
+    def _array(self, values: Shaped[np.ndarray, " _"]) -> int:
+        return self.arrays.index(tuple(numbers(values)))
 
 
 def as_json(document: dict[str, Json]) -> str:
-    """JSON that can stand inside a script element: nothing in it can end that, or begin a comment or a tag."""
+    """JSON for a script element, escaped so that it cannot close the element or open a tag or comment."""
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def numbers(values: Sequence[float] | Shaped[np.ndarray, " _"]) -> list[float | int | None]:
-    """Rounded to `DIGITS`, whole ones as they are; null for what is not finite."""
+    """Rounded to `DIGITS` significant digits, integers unchanged; null for values that are not finite."""
     return [_short(value) for value in np.asarray(values, dtype=np.float64).tolist()]
 
 
@@ -146,8 +146,8 @@ def _bands(band: Band) -> list[list[float | int | None]]:
     return [numbers(band.point), numbers(band.low), numbers(band.high)]
 
 
-def _usual(one: ArmEvidence) -> list[Float[np.ndarray, " G"]]:
-    """Where the arm's runs are, on average, in gradient steps and seconds when they are at the band's env steps."""
+def _other_axes(one: ArmEvidence) -> list[Float[np.ndarray, " G"]]:
+    """Mean gradient steps and mean seconds of the arm's runs at the env steps of the band."""
     runs = one.arm.counted
     if not runs:
         return [np.array([]), np.array([])]

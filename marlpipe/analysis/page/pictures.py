@@ -1,4 +1,4 @@
-"""The pictures and short films that lie in a run's folder, as they can stand in a page."""
+"""The pictures and films of a run's folder, embedded in the page as data URIs."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -10,33 +10,33 @@ from marlpipe.runs.folder import PICTURES, RunFolder
 from marlpipe.runs.links import check_inside
 from marlpipe.runs.text import printable
 
-PLACES = ("figures", "evaluation")  # below the run's folder, beside `RunFolder.pictures`
+PLACES = ("figures", "evaluation")  # below the run's folder, in addition to `RunFolder.pictures`
 LARGEST = 150_000  # bytes of one picture
-LARGEST_SUM = 2_500_000  # bytes of all pictures of a page: a page has to open at once
-KEPT_FREE = LARGEST_SUM // 2  # for the first picture of each run
-MOST = 12  # of a run
-KINDS = {b"\x89PNG\r\n\x1a\n": "png", b"GIF87a": "gif", b"GIF89a": "gif"}  # by how the file begins
+LARGEST_SUM = 2_500_000  # bytes of all pictures of a page, so that it opens quickly
+KEPT_FREE = LARGEST_SUM // 2  # bytes reserved for the first picture of each run
+MOST = 12  # pictures of a run
+KINDS = {b"\x89PNG\r\n\x1a\n": "png", b"GIF87a": "gif", b"GIF89a": "gif"}  # by the first bytes of the file
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG or GIF file. `source` is a data URI, or None where it was left out; `name` says why then."""
+    """A PNG or GIF file. `source` is a data URI, or None where it was left out, with the reason in `name`."""
 
     name: str
     source: str | None
 
 
 class Album:
-    """Hands out pictures until the page is full. The first of a run, its last evaluation's, has more room than others.
+    """Embeds pictures up to a total size, half of which is reserved for the first picture of each run.
 
-    So where not all films fit, many runs have their last one, instead of a few runs all of theirs.
+    The first picture is that of the last evaluation: where not all fit, every run shows its last one.
     """
 
     def __init__(self) -> None:
         self.left = LARGEST_SUM
 
     def of(self, folder: RunFolder) -> Iterator[Picture]:
-        """The first pictures of a run, small enough or not; never from outside of its folder."""
+        """The first `MOST` pictures of a run, with the reason for each that is left out."""
         paths = [*reversed(pictures_in(folder.pictures))]
         paths += [path for place in PLACES for path in pictures_in(folder.path / place)]
         for number, path in enumerate(paths[:MOST]):
@@ -47,7 +47,7 @@ class Album:
     def _picture(self, path: Path, folder: RunFolder, room: int) -> Picture:
         name = printable(str(path.relative_to(folder.path)), keep="")
         unreadable = Picture(f"{name}: cannot be read", None)
-        if not path.is_file():  # a pipe would keep its reader waiting
+        if not path.is_file():  # opening a named pipe would block
             return unreadable
         try:
             check_inside(path, folder.path)
@@ -65,5 +65,5 @@ class Album:
 
 
 def pictures_in(place: Path) -> list[Path]:
-    """By name, which for pictures of evaluations is by time; without those that are being written."""
+    """Sorted by name, which sorts pictures of evaluations by env steps; without unfinished files."""
     return sorted(path for path in place.glob("[!.]*") if path.suffix in PICTURES)

@@ -1,4 +1,4 @@
-"""How soon the runs of each arm are good: env steps and minutes until a return is reached for the first time."""
+"""Sample efficiency of each arm: median env steps and minutes until runs first reach a return."""
 
 from dataclasses import dataclass
 
@@ -7,24 +7,24 @@ import numpy as np
 from marlpipe.analysis.page.evidence import EnvEvidence
 from marlpipe.analysis.statistics.efficiency import first_reach, median_reached
 
-SHARES = (0.5, 0.75, 0.9)  # of the way from the usual first evaluation to the best arm's final return
+SHARES = (0.5, 0.75, 0.9)  # of the way from the median first evaluation to the best arm's final return
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sooner:
-    """One arm at one threshold."""
+class SampleEfficiency:
+    """Sample efficiency of one arm at one threshold."""
 
     arm: str
     share: float
     threshold: float  # a return
-    reached: int  # runs of the arm that got there
+    reached: int  # number of runs that reach it
     runs: int
-    env_steps: float  # median over runs; infinite where half of them never got there, NaN without runs
-    minutes: float  # NaN also where a run got there but did not record when
+    env_steps: float  # median over runs; infinite where half of them never reach it, NaN without runs
+    minutes: float  # median over runs; NaN also where a run did not record its time
 
 
-def sooner(env: EnvEvidence) -> list[Sooner]:
-    """Every arm that was evaluated, at every threshold; none where no arm gets better than the first evaluations."""
+def sample_efficiency(env: EnvEvidence) -> list[SampleEfficiency]:
+    """Every evaluated arm at every threshold; empty where no arm ends above the median first evaluation."""
     counted = [run for one in env.arms for run in one.arm.counted]
     firsts = np.array([run.returns[0] for run in counted if np.isfinite(run.returns[0])])
     best = max((one.final.point for one in env.arms if not np.isnan(one.final.point)), default=np.nan)
@@ -37,7 +37,7 @@ def sooner(env: EnvEvidence) -> list[Sooner]:
         for arm in (one.arm for one in env.arms if one.arm.counted):
             at = [first_reach(run.env_steps, run.returns, threshold) for run in arm.counted]
             found.append(
-                Sooner(
+                SampleEfficiency(
                     arm=arm.name,
                     share=share,
                     threshold=threshold,

@@ -1,14 +1,14 @@
-"""The parts of the page that do not move: tables and sentences, readable without any script."""
+"""The static parts of the page: tables and sentences, readable without JavaScript."""
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from marlpipe.analysis.page.comparison import EnvPart
+from marlpipe.analysis.page.comparison import EnvComparison
 from marlpipe.analysis.page.config_differences import Difference
 from marlpipe.analysis.page.evidence import MOST_PAIRED, ArmEvidence, EnvEvidence, Names
-from marlpipe.analysis.page.found_runs import Found
+from marlpipe.analysis.page.found_runs import FoundRun
 from marlpipe.analysis.page.markup import (
     UNKNOWN,
     Column,
@@ -22,17 +22,17 @@ from marlpipe.analysis.page.markup import (
     swatch,
     table,
 )
-from marlpipe.analysis.page.sample_efficiency import Sooner
+from marlpipe.analysis.page.sample_efficiency import SampleEfficiency
 from marlpipe.analysis.page.tasks import STATISTICS, TaskEvidence
 from marlpipe.analysis.statistics.bootstrap import Interval
 from marlpipe.runs.display import URGENCY, about, duration
 
-Colours = Mapping[str, int]  # the number of each arm's name
-LONGEST_VALUE = 120  # letters of a config value
-MEASURE = "For the absolute metric, have the best policies measured again: python -m marlpipe evaluate runs=FOLDER"
+Colours = Mapping[str, int]  # the palette index of each arm, by name
+LONGEST_VALUE = 120  # characters of a config value
+MEASURE = "For the absolute metric, evaluate the best policies after training: python -m marlpipe evaluate FOLDER"
 WHY = {
-    "beyond": "Keys that differ though nobody set them",
-    "swept": "Keys that were set on purpose",
+    "beyond": "Keys that differ without having been set",
+    "swept": "Keys that were set",
     "follows": "Keys of parts that were exchanged",
 }
 
@@ -41,26 +41,26 @@ def results(env: EnvEvidence, colours: Colours, states: Mapping[Path, str]) -> H
     """Final return and area of each arm, best first.
 
     Args:
-        states: how each run stands, by its folder.
+        states: of each run, by its folder.
     """
     columns = [
         Column("arm", number=False),
         *map(Column, ("final return", "area", "absolute", "seeds", "against the best", "env steps/s", "wall")),
     ]
     rows = [_result(one, colours, states) for one in env.arms]
-    told = (
-        "Interquartile means over seeds with 95 % bootstrap intervals, or with each seed's own where there are few. "
-        "Final return: of the last tenth of the evaluations; area: the mean height of the curve; absolute: the best "
-        "policies, measured again. Against the best other arm: the difference of means; * only indicates, with fewer "
-        "than five seeds."
+    caption = (
+        "Interquartile means over seeds with 95 % bootstrap intervals, or with the value of each seed where there are "
+        "few. Final return: mean of the last tenth of the evaluations; area: mean height of the curve; absolute: "
+        "return of the best policies, evaluated after training. Against the best other arm: difference of means; * "
+        "only indicative, fewer than five seeds."
     )
     finished = [one for one in env.arms if one.arm.counted and not one.arm.partial]
     unmeasured = any(one.absolute is None for one in finished)
-    return joined([table(told, columns, rows), element("p", MEASURE, class_="caption") if unmeasured else ""])
+    return joined([table(caption, columns, rows), element("p", MEASURE, class_="caption") if unmeasured else ""])
 
 
 def improvement(paired: Mapping[Names, Interval], caption: str, colours: Colours) -> Html:
-    """The matrix: how likely a run of the row's arm is better than one of the column's."""
+    """The matrix of P(a run of the row's arm scores higher than one of the column's)."""
     names = list(dict.fromkeys(ours for ours, _ in paired))
     if not names:
         return Html("")
@@ -70,35 +70,35 @@ def improvement(paired: Mapping[Names, Interval], caption: str, colours: Colours
 
 
 def improvement_caption(env: EnvEvidence) -> str:
-    more = f" The {MOST_PAIRED} best arms." if len(env.arms) > MOST_PAIRED else ""
+    more = f" Only the {MOST_PAIRED} best arms are shown." if len(env.arms) > MOST_PAIRED else ""
     return (
-        "Probability that a run of the row's arm ends better than one of the column's, with 95 % intervals. One "
-        "without width: each run of one arm beats each of the other, and no resample knows of a run that does not. "
-        f"* only indicates: fewer than five seeds.{more}"
+        "Probability that a run of the row's arm ends higher than one of the column's, with 95 % intervals. An "
+        "interval of width zero: every run of one arm ends above every run of the other, in all resamples. "
+        f"* only indicative: fewer than five seeds.{more}"
     )
 
 
-def efficiency(reached: Sequence[Sooner], colours: Colours) -> Html:
+def efficiency(reached: Sequence[SampleEfficiency], colours: Colours) -> Html:
     """One column per threshold, with env steps and minutes."""
     if not reached:
         return Html("")
     shares = {one.share: one.threshold for one in reached}
     columns = [Column("arm", number=False)]
     columns += [Column(f"{share:.0%} ({rounded(threshold, 3)})") for share, threshold in shares.items()]
-    cells = {(one.arm, one.share): _sooner(one) for one in reached}
+    cells = {(one.arm, one.share): _reached(one) for one in reached}
     rows = [
         [swatch(colours[arm], arm), *(cells[arm, share] for share in shares)]
         for arm in dict.fromkeys(one.arm for one in reached)
     ]
-    told = (
-        "Env steps and time until a run first gets that share of the way (the return in brackets) from the usual first "
-        "evaluation to the best arm's final return: medians over seeds, and how many of them got there."
+    caption = (
+        "Env steps and time until a run first covers that share of the way (the return in brackets) from the median "
+        "first evaluation to the best arm's final return: medians over seeds, and the number of seeds that reach it."
     )
-    return table(told, columns, rows)
+    return table(caption, columns, rows)
 
 
-def differing(part: EnvPart, colours: Colours) -> Html:
-    """What differs in config, what nobody asked for first and open."""
+def differing(part: EnvComparison, colours: Colours) -> Html:
+    """The config keys that differ; those that were not set come first, expanded."""
     if len(part.differences.arms) < 2:
         return Html("")
     arms = [Column(swatch(colours[name], name), number=False) for name in part.differences.arms]
@@ -114,18 +114,20 @@ def differing(part: EnvPart, colours: Colours) -> Html:
 
 
 def over_tasks(tasks: TaskEvidence, colours: Colours) -> Html:
-    """The aggregates of normalised scores, or why there is none."""
+    """The aggregates of normalised scores, and the reasons for tasks without."""
     columns = [Column("arm", number=False), *(Column(statistic.name) for statistic in STATISTICS)]
     rows = [
         [swatch(colours[name], name), *(bracketed(*own[statistic.name][:3]) for statistic in STATISTICS)]
         for name, own in tasks.statistics.items()
     ]
-    told = f"Normalised over {', '.join(tasks.tasks)}: 0 is what random actions earn, 1 the most that can be earned"
-    return joined([table(told, columns, rows) if rows else "", listed(tasks.messages)])
+    caption = (
+        f"Normalised over {', '.join(tasks.tasks)}: 0 is the return of random actions, 1 the highest possible return"
+    )
+    return joined([table(caption, columns, rows) if rows else "", listed(tasks.messages)])
 
 
-def runs(found: Sequence[tuple[int, Found]], caption: str) -> Html:
-    """Runs with their state and its reason; the name opens all that is known of one."""
+def runs(found: Sequence[tuple[int, FoundRun]], caption: str) -> Html:
+    """Runs with their state and its reason; a click on the name opens the details of a run."""
     columns = [Column("run", number=False), Column("seed"), Column("state", number=False)]
     columns += [Column("reason", number=False), Column("env steps"), Column("wall"), Column("seen")]
     return table(caption, columns, [_run(number, one) for number, one in found])
@@ -148,7 +150,7 @@ def _result(one: ArmEvidence, colours: Colours, states: Mapping[Path, str]) -> l
 
 
 def _mean(one: Interval) -> Html:
-    """With its interval; of a few runs, with what each of them has."""
+    """With its interval; with the value of each run where there are few."""
     if not one.indicative or one.runs < 2:
         return bracketed(*one[:3])
     return joined([rounded(one.point), element("small", f" of {', '.join(rounded(point) for point in one.points)}")])
@@ -159,8 +161,8 @@ def _against(one: ArmEvidence) -> Html:
     if difference is None:
         return safe(UNKNOWN)
     sign = "+" if difference.mean > 0 else ""
-    told = bracketed(difference.mean, difference.low, difference.high)
-    return joined([sign, told, element("small", " *") if difference.indicative else ""])
+    interval = bracketed(difference.mean, difference.low, difference.high)
+    return joined([sign, interval, element("small", " *") if difference.indicative else ""])
 
 
 def _pair(one: Interval | None) -> Html:
@@ -170,7 +172,7 @@ def _pair(one: Interval | None) -> Html:
     return joined([f"{one.point:.2f}", element("small", f"{interval}{' *' if one.indicative else ''}")])
 
 
-def _sooner(one: Sooner) -> Html:
+def _reached(one: SampleEfficiency) -> Html:
     share = element("small", f" {one.reached}/{one.runs}")
     if math.isinf(one.env_steps):
         return joined(["only some" if one.reached else "never", share])
@@ -181,15 +183,15 @@ def _difference(row: Difference) -> list[str | Html]:
     return [row.key, *(value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}…" for value in row.values)]
 
 
-def _run(number: int, one: Found) -> list[str | Html]:
-    told = one.standing.records
+def _run(number: int, one: FoundRun) -> list[str | Html]:
+    records = one.standing.records
     seen = one.standing.seen.strftime("%Y-%m-%d %H:%M UTC") if one.standing.seen else UNKNOWN
     return [
-        element("button", told.name, type="button", class_="run", data_run=str(number)),
-        str(told.identity.seed) if told.identity else UNKNOWN,
+        element("button", records.name, type="button", class_="run", data_run=str(number)),
+        str(records.identity.seed) if records.identity else UNKNOWN,
         element("span", one.state, class_=f"state {one.state}"),
         ((one.reason or "").splitlines() or [""])[0][:300],
-        f"{told.status.env_steps:,}",
-        duration(told.status.wall_s),
+        f"{records.status.env_steps:,}",
+        duration(records.status.wall_s),
         seen,
     ]

@@ -1,4 +1,4 @@
-"""The page on this machine's own address, made anew whenever the runs have gone on."""
+"""Serves the page on the loopback interface, and renews it whenever a run's files change."""
 
 import hashlib
 import os
@@ -16,11 +16,11 @@ from marlpipe.runs.find import find_folders
 from marlpipe.runs.folder import RunFolder
 
 LOOPBACK = "127.0.0.1"
-EVERY_S = 5.0  # between two looks at the files
+EVERY_S = 5.0  # between two checks of the files
 
 
-class Served:
-    """What browsers are given: one page and its version, replaced together."""
+class ServedPage:
+    """The page that browsers get, with its version."""
 
     def __init__(self) -> None:
         self.version, self.page = "", b""
@@ -30,12 +30,14 @@ class Served:
 
 
 @contextmanager
-def server(served: Served) -> Iterator[str]:
-    """Answers on a free port of the loopback interface, in the background; yields the address."""
+def server(served: ServedPage) -> Iterator[str]:
+    """Serves on a free port of the loopback interface, in a background thread; yields the address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.headers.get("Host") != f"{LOOPBACK}:{http.server_port}":  # a name that somebody else points here
+            if (
+                self.headers.get("Host") != f"{LOOPBACK}:{http.server_port}"
+            ):  # DNS rebinding: a foreign name that resolves to this address
                 self.send_error(403)
             elif self.path == "/":
                 self._answer("text/html; charset=utf-8", served.page)
@@ -54,7 +56,7 @@ def server(served: Served) -> Iterator[str]:
             self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
-            """Nothing: the terminal is for the runs."""
+            """Logs nothing."""
 
     with ThreadingHTTPServer((LOOPBACK, 0), Handler) as http:
         http.daemon_threads = True
@@ -67,36 +69,36 @@ def server(served: Served) -> Iterator[str]:
             thread.join()
 
 
-def watch(folders: list[Path], tell: Callable[[str], None], every_s: float = EVERY_S) -> None:
-    """Serves until it is interrupted.
+def watch(folders: list[Path], show_address: Callable[[str], None], every_s: float = EVERY_S) -> None:
+    """Serves until interrupted.
 
     Raises:
         UserError: a folder does not exist, or there is no run below any.
     """
-    served = Served()
+    served = ServedPage()
     version = signature(folders)
     served.replace(version, page(comparison(folders), live=version))
     with server(served) as address:
-        tell(address)
+        show_address(address)
         while True:
             time.sleep(every_s)
-            with suppress(UserError):  # a disk that is away for a moment: what was shown stays
+            with suppress(UserError):  # a disk that is briefly unavailable: the last page stays
                 version = signature(folders)
                 if version != served.version:
                     served.replace(version, page(comparison(folders), live=version))
 
 
 def signature(folders: list[Path]) -> str:
-    """Sixteen digits that change whenever a file that the comparison reads does."""
-    told = hashlib.sha256()
+    """Sixteen hexadecimal digits that change whenever a file that the comparison reads changes."""
+    digest = hashlib.sha256()
     for folder in find_folders(folders):
         for file in _read(folder):
             try:
                 found = os.stat(file)
             except OSError:
                 continue
-            told.update(f"{file}\0{found.st_size}\0{found.st_mtime_ns}\n".encode(errors="surrogateescape"))
-    return told.hexdigest()[:16]
+            digest.update(f"{file}\0{found.st_size}\0{found.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:16]
 
 
 def _read(folder: RunFolder) -> list[Path]:

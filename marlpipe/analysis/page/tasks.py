@@ -1,4 +1,4 @@
-"""All environments with known references together: each arm over the tasks that all arms share."""
+"""Aggregates over all tasks with a reference: normalised scores of each arm that has all of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from marlpipe.analysis.page.evidence import MOST_PAIRED, EnvEvidence, Names, imp
 from marlpipe.analysis.statistics.aggregates import Aggregate, Scores, iqm, mean, median, optimality_gap
 from marlpipe.analysis.statistics.bootstrap import Band, Interval, interval
 from marlpipe.analysis.statistics.profiles import performance_profile
-from marlpipe.analysis.statistics.references import Reference, normalised
+from marlpipe.analysis.statistics.references import References, normalised
 
 STATISTICS: tuple[Aggregate, ...] = (iqm, median, mean, optimality_gap)
 THRESHOLDS = np.linspace(0.0, 1.0, 101)
@@ -18,7 +18,7 @@ THRESHOLDS = np.linspace(0.0, 1.0, 101)
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TaskEvidence:
-    """Normalised scores: 0 is what random actions earn, 1 the most that can be earned."""
+    """Normalised scores: 0 is the return of random actions, 1 the highest possible return."""
 
     tasks: tuple[str, ...]
     scores: Mapping[str, Scores]  # by arm, by task; the best arm first
@@ -26,20 +26,20 @@ class TaskEvidence:
     thresholds: Float[np.ndarray, " G"]
     profiles: Mapping[str, Band]  # by arm
     improvement: Mapping[Names, Interval]
-    messages: tuple[str, ...]  # which tasks and arms are not in it, and why
+    messages: tuple[str, ...]  # the tasks and arms that are left out, with the reason
 
 
-def over_tasks(envs: Sequence[EnvEvidence], references: Mapping[str, Reference]) -> TaskEvidence:
-    """The arms that have finished runs in all tasks with a reference; none where there is no such task."""
+def over_tasks(envs: Sequence[EnvEvidence], references: References) -> TaskEvidence:
+    """The arms that have finished runs in all tasks with a reference; empty without such a task."""
     scores: dict[str, Scores] = {}
     said: dict[str, None] = {}
     for name in dict.fromkeys(one.arm.name for env in envs for one in env.arms if not one.arm.partial):
         finals = {
             env.env: one.finals for env in envs for one in env.arms if one.arm.name == name and not one.arm.partial
         }
-        told = normalised(finals, references)
-        said |= dict.fromkeys(told.messages)
-        scores[name] = told.scores
+        result = normalised(finals, references)
+        said |= dict.fromkeys(result.messages)
+        scores[name] = result.scores
     tasks = tuple(env.env for env in envs if any(env.env in own for own in scores.values()))
     whole = {name: own for name, own in scores.items() if tasks and all(task in own for task in tasks)}
     if missing := [name for name, own in scores.items() if own and name not in whole]:

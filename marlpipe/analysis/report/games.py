@@ -1,4 +1,4 @@
-"""Matrix games: who finds the optimum, how well the payoffs are fitted, and whether utilities stand for the values."""
+"""Matrix games: seeds that find the optimum, error of the learned values, and IGM consistency of each arm."""
 
 import csv
 import io
@@ -24,9 +24,9 @@ class GameSummary:
     env: str
     arm: str
     seeds: int
-    found: int  # seeds whose greedy joint action earns the most
+    found: int  # seeds whose greedy joint action is optimal
     fit_error: Spread  # root mean square over joint actions of learned value − payoff
-    igm: Spread  # share of moments at which the greedy joint action has the highest learned value
+    igm: Spread  # share of time steps at which the greedy joint action has the highest learned value
     q_star_error: Spread  # as the fit error, of the unrestricted Q*
 
 
@@ -53,7 +53,7 @@ def games_table(summaries: Sequence[GameSummary]) -> Table:
     games = list(dict.fromkeys(summary.env for summary in summaries))
     cells = {(summary.arm, summary.env): summary for summary in summaries}
     table = Table(
-        title="optimum found in how many seeds · error of the fit · IGM",
+        title="seeds that find the optimum · error of the learned values · IGM",
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
@@ -66,7 +66,7 @@ def games_table(summaries: Sequence[GameSummary]) -> Table:
 
 
 def games_csv(summaries: Sequence[GameSummary]) -> str:
-    """The same, unrounded; what is not known stays empty."""
+    """The summaries as CSV, unrounded; unknown values are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     spreads = ("fit_error", "igm", "q_star_error")
@@ -75,8 +75,8 @@ def games_csv(summaries: Sequence[GameSummary]) -> str:
     )
     for summary in summaries:
         numbers = [number for name in spreads for number in (getattr(summary, name).mean, getattr(summary, name).std)]
-        told = ["" if math.isnan(number) else number for number in numbers]
-        writer.writerow([summary.env, summary.arm, summary.seeds, summary.found, *told])
+        cells = ["" if math.isnan(number) else number for number in numbers]
+        writer.writerow([summary.env, summary.arm, summary.seeds, summary.found, *cells])
     return text.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Learning curves: every run visible, so that a mean hides nothing."""
+"""Learning curves of an environment: every run as a thin line, every arm as a mean with a band."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from marlpipe.analysis.arms import Arm
+from marlpipe.analysis.palette import DASHES, PALETTE
 from marlpipe.analysis.statistics.curves import common_grid, on_grid, spread
 from marlpipe.runs.curve import final_return
 from marlpipe.runs.files import os_errors_as_user_errors
 
-# Okabe and Ito's colours, told apart with any kind of colour vision; yellow is left out, it is faint on white
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)))  # a second and third round through the colours
-LARGEST_LEGEND = 6  # more arms than this, or a name longer than that, have their legend beside the axes
+LARGEST_LEGEND = 6  # with more arms, or a name longer than the next line, the legend stands beside the axes
 LONGEST_NAME = 28
 
 
@@ -25,13 +23,13 @@ def learning_curves(
 ) -> Path | None:
     """Draws the evaluation returns of all arms of an environment over env steps, as PNG.
 
-    Each run is a thin line, each arm a thick mean with a band from its lowest to its highest run, as far as all its
-    runs have come.
+    Each run is a thin line, each arm a thick mean with a band from its lowest to its highest run, up to the last env
+    step that all its runs have reached.
 
     Args:
         env: the title.
         out: the file to write.
-        references: returns to draw as horizontal lines, by name, such as a random policy's.
+        references: returns to draw as horizontal lines, by name, such as that of a random policy.
 
     Returns:
         `out`, or None where no run has been evaluated yet.
@@ -46,7 +44,7 @@ def learning_curves(
     beside = len(drawn) > LARGEST_LEGEND or longest > LONGEST_NAME
     figure = Figure(figsize=(8.5 + 0.08 * longest if beside else 7.2, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    for number, arm in sorted(drawn, key=_end, reverse=True):  # so the legend reads as the curves lie
+    for number, arm in sorted(drawn, key=_final_return, reverse=True):  # the legend has the order of the curves
         _draw(axes, arm, PALETTE[number % len(PALETTE)], DASHES[number // len(PALETTE) % len(DASHES)])
     for name, value in (references or {}).items():
         axes.axhline(value, color="0.35", linewidth=1, linestyle=(0, (6, 3)), zorder=1)
@@ -82,7 +80,7 @@ def _draw(axes: Axes, arm: Arm, colour: str, dashes: str | tuple[float, tuple[fl
         axes.fill_between(grid, heights.min(axis=0), heights.max(axis=0), color=colour, alpha=0.13, linewidth=0)
 
 
-def _end(numbered: tuple[int, Arm]) -> float:
+def _final_return(numbered: tuple[int, Arm]) -> float:
     height = spread([final_return(run.returns) for run in numbered[1].counted]).mean
     return -math.inf if math.isnan(height) else height
 

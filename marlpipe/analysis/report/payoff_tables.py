@@ -1,4 +1,4 @@
-"""What a method has learned of a matrix game, beside the truth."""
+"""Learned joint action values of a matrix game, next to its payoffs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +14,13 @@ from marlpipe.runs.files import os_errors_as_user_errors
 COLUMNS = 5
 
 
-def learned_tables(env: str, arms: Sequence[Arm], out: Path) -> Path | None:
-    """Draws the payoffs and, for each arm, the values that its first counted run ends with; as PNG.
+def payoff_tables(env: str, arms: Sequence[Arm], out: Path) -> Path | None:
+    """Draws the payoffs and, for each arm, the last learned values of its first counted run, as PNG.
 
-    One colour scale for all; the greedy joint action by the learned values is framed.
+    All panels share one colour scale; the greedy joint action is framed.
 
     Returns:
-        `out`, or None where no arm has learned a table of two agents.
+        `out`, or None where no arm recorded a table of two agents.
 
     Raises:
         UserError: the file cannot be written.

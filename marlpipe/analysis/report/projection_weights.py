@@ -1,4 +1,4 @@
-"""How projection weights are spread, and how that changes in training (QPro, figure 3)."""
+"""The distribution of projection weights over training (QPro, figure 3)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +17,10 @@ SMALLEST_SHARE = 1e-4
 
 
 def projection_weights(env: str, arms: Sequence[Arm], out: Path) -> Path | None:
-    """Draws the share of weights in each bin of [0, 1] over env steps, for the first counted run of each arm; as PNG.
+    """Draws the share of weights in each bin of [0, 1] over env steps, of each arm's first counted run, as PNG.
 
     Returns:
-        `out`, or None where all transitions counted the same in all arms.
+        `out`, or None where all transitions have weight 1 in all arms.
 
     Raises:
         UserError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""What two agents' learned rewards look like: LOMAQ Figure 6."""
+"""Learned rewards of the sets of two agents over what each observes: LOMAQ Figure 6."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +17,13 @@ PREDICTED = "$r_{pred}$"
 Table = Float[np.ndarray, "D D"]
 
 
-def decompositions(env: str, arms: Sequence[Arm], out: Path) -> Path | None:
-    """Draws r_1, r_2, r_12 and their sum over what two agents see, one row for each arm's first counted run; as PNG.
+def reward_tables(env: str, arms: Sequence[Arm], out: Path) -> Path | None:
+    """Draws r_1, r_2, r_12 and their sum over the two observations, a row for each arm's first counted run, as PNG.
 
-    One colour scale for all. Arms without r_12 come first, and leave its place empty.
+    All panels share one colour scale. Arms without r_12 come first; its place stays empty.
 
     Returns:
-        `out`, or None where no arm has learned such rewards.
+        `out`, or None where no arm recorded such rewards.
 
     Raises:
         UserError: the file cannot be written.
@@ -76,7 +76,7 @@ def _last(arm: Arm) -> dict[str, Any] | None:
 
 
 def _tables(row: dict[str, Any]) -> dict[str, Table]:
-    """By title; rows are agent 1's number."""
+    """By title; the row is what agent 1 observes, the column what agent 2 observes."""
     sets = [tuple(int(agent) for agent in members) for members in row["decomposition/sets"]]
     of_sets = {
         SETS[members]: np.array(table) for members, table in zip(sets, row["decomposition/rewards"], strict=True)

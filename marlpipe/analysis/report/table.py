@@ -1,4 +1,4 @@
-"""The comparison as a table: for a person on the terminal, and as CSV for everything else."""
+"""The comparison as a table for the terminal, and as CSV."""
 
 import csv
 import io
@@ -40,13 +40,13 @@ COLUMNS = (
 def comparison_table(env: str, summaries: Sequence[ArmSummary]) -> RenderableType:
     """The arms of one environment, best first, with the verdict and the failed runs below.
 
-    Each arm stands against the best of the others, with the 95 % bootstrap interval of the difference in brackets.
+    Each arm is compared with the best of the others, with the 95 % bootstrap interval of the difference in brackets.
     """
     table = Table(
         title=Text(env, style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
     for heading in ("arm", "seeds", "final return", "area", "against the best other", "env steps/s", "wall"):
-        # where the terminal is narrow, these two can break in a readable way
+        # in a narrow terminal these two remain readable over several lines
         table.add_column(
             heading,
             justify="left" if heading == "arm" else "right",
@@ -73,7 +73,7 @@ def comparison_table(env: str, summaries: Sequence[ArmSummary]) -> RenderableTyp
 
 
 def comparison_csv(comparisons: Mapping[str, Sequence[ArmSummary]]) -> str:
-    """The same numbers, unrounded, one row per environment and arm; what is not known stays empty."""
+    """The same numbers, unrounded, one row per environment and arm; unknown values are empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -122,7 +122,7 @@ def _spread(values: Spread) -> str:
 
 
 def _seeds(summary: ArmSummary) -> Text:
-    """How many were counted, and what became of the others."""
+    """The number of counted runs, and the states of the others."""
     said = Text(str(summary.final.n))
     for state, n in summary.states.items():
         if state != "finished":

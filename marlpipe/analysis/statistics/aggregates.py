@@ -1,4 +1,4 @@
-"""One number for the runs of an arm over several tasks, as Agarwal et al. 2021 (arXiv 2108.13264) define them."""
+"""Aggregates of the scores of an arm over several tasks (Agarwal et al. 2021, arXiv 2108.13264)."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -6,20 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import trim_mean
 
 Scores = Mapping[str, Float[np.ndarray, " _"]]  # by task, one score per run; tasks may differ in their number of runs
 Tasks = Sequence[Float[np.ndarray, "*S _"]]
-TRIMMED = 0.25  # of the scores, at either end
+TRIMMED = 0.25  # share of the scores that the interquartile mean drops at either end
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """A statistic of scores, under the name that tables and axes give it.
+    """A statistic of scores, with the name that tables and axes show.
 
     `over` takes one array (*S, R) per task, with its own R, and gives (*S): all resamples of a bootstrap at once.
-    `trimmed` is the share of the runs that does not count at either end, where one task's runs come to a trimmed mean.
-    No value is below `least`, and no interval reaches there.
+    `trimmed` is the share of runs dropped at either end if, for one task, the statistic is a trimmed mean of its runs.
+    `least` is the lower limit of the statistic and of its intervals.
     """
 
     name: str
@@ -28,7 +27,7 @@ class Aggregate:
     least: float = -math.inf
 
     def __call__(self, scores: Scores) -> float:
-        """NaN where a task has no run, or there is no task; NaN scores make NaN."""
+        """NaN without tasks, where a task has no run, or where a score is NaN."""
         if not scores or not all(len(runs) for runs in scores.values()):
             return float("nan")
         return float(self.over(list(scores.values())))
@@ -42,7 +41,10 @@ def gap_to(best: float) -> Aggregate:
 
 
 def _interquartile_mean(tasks: Tasks) -> Float[np.ndarray, "*S"]:
-    return np.asarray(trim_mean(np.concatenate(tasks, axis=-1), TRIMMED, axis=-1))
+    scores = np.concatenate(tasks, axis=-1)
+    n = scores.shape[-1]
+    cut = int(TRIMMED * n)
+    return np.asarray(np.partition(scores, (cut, n - cut - 1), axis=-1)[..., cut : n - cut].mean(axis=-1))
 
 
 def _mean(tasks: Tasks) -> Float[np.ndarray, "*S"]:

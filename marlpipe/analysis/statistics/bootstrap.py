@@ -1,8 +1,8 @@
-"""How far a statistic of a few runs can be trusted: stratified bootstrap intervals.
+"""Stratified bootstrap confidence intervals of statistics over few runs.
 
 Runs are resampled within each task (Agarwal et al. 2021). The percentiles of a few runs' resamples are too narrow:
-a resample of n runs spreads (n - 1) / n as much as the runs, and knows as little of the tails as Student's t corrects
-for. So each percentile is moved away from the point by what both come to. docs/statistics.md has the coverage.
+a resample of n runs has (n - 1) / n of the variance of the runs, and the tails need the correction of Student's t.
+Each percentile is therefore moved away from the point estimate by both factors. docs/statistics.md has the coverage.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import norm, t
+from scipy.special import ndtri, stdtrit  # scipy.stats, which has the same functions, takes 1.4 s more to import
 
 from marlpipe.analysis.statistics.aggregates import Aggregate, Scores, iqm
 from marlpipe.analysis.statistics.curves import FEW_SEEDS
@@ -21,37 +21,37 @@ LEVEL = 0.95
 
 
 class Interval(NamedTuple):
-    """A statistic of several runs and how far it can be trusted."""
+    """A statistic over runs with its confidence interval."""
 
-    point: float  # NaN where a task has no run left
-    low: float  # NaN where a task has a single run: one number says nothing of its spread
+    point: float  # NaN where a task has no run with a finite score
+    low: float  # NaN where a task has a single run, which has no spread
     high: float
     runs: int  # counted
     left_out: int  # runs whose score is not finite
-    points: tuple[float, ...]  # what each counted run scored; of a probability of improvement, what each task has
-    indicative: bool  # a task has fewer than five runs: show the points then, not only a band
+    points: tuple[float, ...]  # the score of each counted run; of a probability of improvement, that of each task
+    indicative: bool  # a task has fewer than five runs: the points should be shown as well
 
 
 class Band(NamedTuple):
-    """The same at each of G places."""
+    """A statistic over runs with its interval at each of G grid points."""
 
     point: Float[np.ndarray, " G"]
     low: Float[np.ndarray, " G"]  # NaN where a task has a single run
     high: Float[np.ndarray, " G"]
     runs: int
-    left_out: int  # runs with anything that is not finite
+    left_out: int  # runs with a value that is not finite
     indicative: bool
 
 
 def interval(
     scores: Scores, statistic: Aggregate = iqm, *, samples: int = SAMPLES, seed: int = 0, level: float = LEVEL
 ) -> Interval:
-    """A statistic with its interval; the same scores give the same one.
+    """A statistic with its interval, a deterministic function of the scores.
 
     Args:
         samples: bootstrap resamples.
         seed: of the resampling.
-        level: how often such an interval should hold the true value.
+        level: nominal coverage.
     """
     tasks, left_out = finite(scores)
     sizes = [len(runs) for runs in tasks.values()]
@@ -78,16 +78,16 @@ def curve_interval(
     seed: int = 0,
     level: float = LEVEL,
 ) -> Band:
-    """The statistic over runs at each point of their curves, with an interval at each: 95 % per point, not of all.
+    """The statistic over runs at each grid point, with pointwise (not simultaneous) intervals.
 
-    A resample takes whole curves. Runs with a NaN anywhere are left out as a whole.
+    Whole curves are resampled. Runs with a value that is not finite are left out.
 
     Args:
         statistic: `iqm` or `mean`, which are trimmed means of one task's runs.
         samples, seed, level: as for `interval`.
 
     Raises:
-        ValueError: another statistic.
+        ValueError: the statistic is no trimmed mean.
     """
     if statistic.trimmed is None:
         raise ValueError(f"there is no band of the {statistic.name}: use iqm or mean")
@@ -107,47 +107,47 @@ def curve_interval(
 
 
 def finite(scores: Scores) -> tuple[dict[str, Float[np.ndarray, " _"]], int]:
-    """The scores without those that are not finite, and how many these are."""
+    """The finite scores, and how many are not finite."""
     kept = {task: np.asarray(runs, dtype=np.float64)[np.isfinite(runs)] for task, runs in scores.items()}
     return kept, sum(map(len, scores.values())) - sum(map(len, kept.values()))
 
 
 def few(sizes: Sequence[int]) -> bool:
-    """Whether an interval of so many runs by task only indicates."""
+    """Whether an interval of that many runs per task is only indicative."""
     return min(sizes, default=0) < FEW_SEEDS
 
 
 def times_drawn(n: int, samples: int, generator: np.random.Generator) -> Int[np.ndarray, "S R"]:
-    """How often each of n runs is in each resample."""
+    """How often each of n runs is drawn in each resample."""
     return generator.multinomial(n, np.full(n, 1 / n), size=samples)
 
 
 def stretch(runs: int, strata: int, level: float, *, trims: bool = False) -> float:
-    """How much further from the point the percentiles must be than they are; above 1, and 1 for many runs.
+    """The factor by which percentiles move away from the point estimate: above 1, and towards 1 for many runs.
 
     Args:
         runs: of all strata together.
-        strata: groups that are resampled one by one, each with a mean of its own.
-        trims: the extremes of the only stratum do not count, and the narrowness of resamples does not show.
+        strata: groups that are resampled separately.
+        trims: the statistic trims the only stratum, where the smaller variance of resamples has no effect.
     """
     degrees, upper = runs - strata, (1 + level) / 2
     narrow = 1.0 if trims else math.sqrt(runs / degrees)
-    return narrow * float(t.ppf(upper, degrees) / norm.ppf(upper))
+    return narrow * float(stdtrit(degrees, upper) / ndtri(upper))
 
 
 def stretched(
     resampled: Float[np.ndarray, "S *G"], point: Float[np.ndarray, "*G"], factor: float, level: float
 ) -> tuple[Float[np.ndarray, "*G"], Float[np.ndarray, "*G"]]:
-    """The percentiles of the resamples, each `factor` times as far from the point."""
+    """The percentiles of the resamples, moved to `factor` times their distance from the point estimate."""
     low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return np.asarray(point + factor * (low - point)), np.asarray(point + factor * (high - point))
 
 
 def _trimmed_means(values: Float[np.ndarray, " R"], drawn: Int[np.ndarray, "S R"], cut: int) -> Float[np.ndarray, " S"]:
-    """The means of resamples without their `cut` lowest and highest, from sorted values and how often each is drawn.
+    """Trimmed means of resamples, `cut` values dropped at either end, without sorting any resample.
 
-    With C_j draws up to the j-th value, of which between `cut` and R - `cut` count, the kept ones sum to
-    (R - cut) v_R - cut v_1 - sum_j clip(C_j) (v_{j+1} - v_j): no resample is ever sorted.
+    With C_j the number of draws among the j lowest values, clipped to [cut, R - cut], the kept draws sum to
+    (R - cut) v_R - cut v_1 - sum_j clip(C_j) (v_{j+1} - v_j).
     """
     n, order = len(values), np.argsort(values)
     ascending = values[order]

@@ -1,4 +1,4 @@
-"""The statistics of a comparison, as pure functions of arrays."""
+"""Means over runs and interpolation of evaluation curves to common env steps, as pure functions."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,11 +8,11 @@ from jaxtyping import Float, Int
 
 Curve = tuple[Int[np.ndarray, " _"], Float[np.ndarray, " _"]]  # env steps of the evaluations, their mean returns
 
-FEW_SEEDS = 5  # with fewer, an interval only indicates: a bootstrap cannot know of runs that it never saw
+FEW_SEEDS = 5  # with fewer, an interval is only indicative: a bootstrap resamples the observed runs only
 
 
 class Spread(NamedTuple):
-    """Several runs in three numbers."""
+    """Mean and standard deviation over runs."""
 
     mean: float
     std: float  # of the sample (n - 1); NaN for a single run
@@ -28,7 +28,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def common_grid(curves: Sequence[Curve]) -> Int[np.ndarray, " G"]:
-    """All env steps at which a curve was evaluated, within the range that every curve covers. Empty curves are out."""
+    """The env steps of all curves, within the range that all of them cover. Empty curves are ignored."""
     evaluated = [env_steps for env_steps, _ in curves if len(env_steps)]
     if not evaluated:
         return np.array([], dtype=np.int64)
@@ -39,6 +39,6 @@ def common_grid(curves: Sequence[Curve]) -> Int[np.ndarray, " G"]:
 
 
 def on_grid(curves: Sequence[Curve], grid: Int[np.ndarray, " G"]) -> Float[np.ndarray, "R G"]:
-    """The curves that have evaluations, one per row, interpolated linearly to common env steps."""
+    """The non-empty curves, one per row, interpolated linearly at common env steps."""
     rows = [np.interp(grid, env_steps, returns) for env_steps, returns in curves if len(env_steps)]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(grid))

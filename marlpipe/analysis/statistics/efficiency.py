@@ -1,4 +1,4 @@
-"""How soon a run is good: env steps and minutes until its return first reaches a threshold."""
+"""Sample efficiency: env steps or time until the return of a run first reaches a threshold."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ from jaxtyping import Float, Shaped
 
 
 def first_reach(at: Shaped[np.ndarray, " K"], returns: Float[np.ndarray, " K"], threshold: float) -> float | None:
-    """Where a curve first reaches a threshold, on the straight line from the evaluation before; None if never.
+    """Where a curve first reaches a threshold, interpolated linearly between evaluations; None if it never does.
 
     Args:
-        at: where each evaluation was, in any unit, increasing.
-        returns: of the evaluations. One that is NaN is passed over.
+        at: env steps or times of the evaluations, increasing.
+        returns: of the evaluations; NaN is skipped.
     """
     known = np.isfinite(returns)
     at, returns = at[known].astype(np.float64), returns[known]
@@ -26,9 +26,9 @@ def first_reach(at: Shaped[np.ndarray, " K"], returns: Float[np.ndarray, " K"], 
 
 
 def median_reached(times: Sequence[float | None]) -> float:
-    """The median over runs, where never is infinity: infinite if half of them never got there. NaN without runs.
+    """The median over runs, a run that never reached it counting as infinite. NaN without runs.
 
-    Between a time and never, of an even number of runs, it is never.
+    With an even number of runs, the median of a finite and an infinite time is infinite.
     """
     if not times:
         return float("nan")

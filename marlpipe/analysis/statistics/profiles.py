@@ -1,4 +1,4 @@
-"""Beyond one number: how the scores are distributed, and how often one method beats another (Agarwal et al. 2021)."""
+"""Performance profiles and the probability of improvement (Agarwal et al. 2021, arXiv 2108.13264)."""
 
 import math
 
@@ -27,10 +27,10 @@ def performance_profile(
     seed: int = 0,
     level: float = LEVEL,
 ) -> Band:
-    """The share of runs whose score is above each threshold, every task with the same weight.
+    """The share of runs whose score is above each threshold, tasks weighted equally.
 
-    Where all runs are on one side of a threshold, the interval has no width, though it should: no resample knows
-    of a run on the other side.
+    Where all runs are on one side of a threshold, the interval has width zero, which is too narrow: no resample has a
+    run on the other side.
 
     Args:
         samples, seed, level: as for `bootstrap.interval`.
@@ -54,10 +54,11 @@ def performance_profile(
 def probability_of_improvement(
     ours: Scores, theirs: Scores, *, samples: int = SAMPLES, seed: int = 0, level: float = LEVEL
 ) -> Interval:
-    """How likely a run of ours scores higher than one of theirs: mean over the tasks that both have.
+    """P(a run of ours scores higher than one of theirs), averaged over the tasks that both have.
 
-    That is Mann-Whitney's U of each task as a share of all pairs, where a tie counts one half. `points` has it by
-    task, in the order of ours. Where every run of one is above every run of the other, the interval has no width.
+    Of each task it is Mann-Whitney's U divided by the number of pairs, ties counting one half. `points` has the value
+    of each task, in the order of ours. Where all runs of one are above all runs of the other, the interval has width
+    zero.
 
     Args:
         samples, seed, level: as for `bootstrap.interval`.

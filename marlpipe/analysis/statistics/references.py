@@ -1,7 +1,7 @@
-"""Scores that can be compared between tasks: 0 is what random actions earn, 1 the most that can be earned.
+"""Normalised scores, comparable between tasks: 0 is the return of random actions, 1 the highest possible return.
 
-Matrix games say both themselves. Of other worlds `references.yaml`, beside this file, knows some, each for the
-settings that it was found with; of the rest no aggregate over tasks is possible.
+A matrix game's payoffs give both. For other worlds `references.yaml`, in this folder, lists some, each with the
+settings that it holds for; the remaining worlds are in no aggregate over tasks.
 """
 
 import math
@@ -14,44 +14,52 @@ import yaml  # type: ignore[import-untyped]
 
 from marlpipe.analysis.arms import Arm
 from marlpipe.analysis.evaluated_runs import Run
+from marlpipe.analysis.run_config import LOADER, read_config
 from marlpipe.analysis.statistics.aggregates import Scores
 from marlpipe.errors import UserError
 from marlpipe.runs.files import os_errors_as_user_errors
 
 KNOWN = Path(__file__).with_name("references.yaml")
-LARGEST_CONFIG = 100_000  # bytes
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one, where PyYAML was built with it
+UNLISTED = "the returns of random and of best actions are not known for its settings"
+DIFFERENT = "its arms were trained in worlds with different references"
 
 
 class Reference(NamedTuple):
-    """What the returns of one task are measured against."""
+    """The returns that scores of a task are normalised with."""
 
     random: float  # mean return of uniformly random actions
-    best: float  # the highest return that is possible
+    best: float  # the highest possible return
     source: str
 
 
 class Known(NamedTuple):
-    """A reference, and the settings of the world that it holds for."""
+    """A reference with the settings of the world that it holds for."""
 
     reference: Reference
     settings: Mapping[str, Any]
 
 
+class References(NamedTuple):
+    """The references of tasks, by task; `missing` has the reason for each task without one."""
+
+    known: Mapping[str, Reference]
+    missing: Mapping[str, str]
+
+
 class Normalised(NamedTuple):
-    """Scores of the tasks that have a reference, and in `messages` those that have none."""
+    """Scores of the tasks that have a reference; `messages` name the others with the reason."""
 
     scores: Scores
     messages: tuple[str, ...]
 
 
-def normalised(scores: Scores, references: Mapping[str, Reference]) -> Normalised:
-    """(score - random) / (best - random), of the tasks that have a reference; the others are left out, and named."""
-    known = {task: references[task] for task in scores if task in references}
+def normalised(scores: Scores, references: References) -> Normalised:
+    """(score - random) / (best - random) of the tasks that have a reference; the others are left out."""
+    known = {task: references.known[task] for task in scores if task in references.known}
     messages = tuple(
-        f"{task}: what random and best actions earn is not known for its settings: it is in no aggregate over tasks."
+        f"{task} is in no aggregate over tasks: {references.missing.get(task, UNLISTED)}"
         for task in scores
-        if task not in references
+        if task not in known
     )
     return Normalised(
         {task: (scores[task] - known[task].random) / (known[task].best - known[task].random) for task in known},
@@ -59,58 +67,58 @@ def normalised(scores: Scores, references: Mapping[str, Reference]) -> Normalise
     )
 
 
-def references(arms: Mapping[str, Sequence[Arm]], known: Sequence[Known] | None = None) -> dict[str, Reference]:
-    """The references of the tasks that have one, by task; `arms` is by task, as `arms.by_env` gives them.
+def references(arms: Mapping[str, Sequence[Arm]], listed: Sequence[Known] | None = None) -> References:
+    """The reference of each task whose arms were all trained in worlds with the same one.
 
-    A task has one where all its arms were in worlds with the same reference: an override such as env.time_limit=50
-    makes another world.
+    An override such as env.time_limit=50 makes another world, with another reference or none.
 
     Args:
-        known: as `read_references` reads them; None reads those that come with marlpipe.
+        arms: by task, as `arms.by_env` returns them.
+        listed: as `read_references` returns them; None reads those of marlpipe.
     """
-    listed = read_references() if known is None else known
-    found = {}
+    listed = read_references() if listed is None else listed
+    known, missing = {}, {}
     for task, own in arms.items():
-        each = {_reference(settings(arm.runs[0]), listed) for arm in own}
-        if len(each) == 1 and (reference := each.pop()) is not None:
-            found[task] = reference
-    return found
+        try:
+            found = {_reference(settings(arm.runs[0]), listed) for arm in own}
+        except UserError as error:
+            missing[task] = str(error)
+            continue
+        if len(found) > 1:
+            missing[task] = DIFFERENT
+        elif (reference := found.pop()) is None:
+            missing[task] = UNLISTED
+        else:
+            known[task] = reference
+    return References(known, missing)
 
 
 def read_references(path: Path = KNOWN) -> list[Known]:
-    """A list of worlds, each with `random`, `best`, `source`, and under `env` the settings that these hold for.
+    """Reads a list of worlds, each with `random`, `best`, `source`, and the settings of the world under `env`.
 
     Raises:
-        UserError: the file cannot be read, or an entry is not such.
+        UserError: the file cannot be read, or an entry is invalid.
     """
     with os_errors_as_user_errors("read", path):
-        try:
-            told = _parsed(path)
-        except ValueError as error:
-            raise _wrong(path, str(error)) from error
-    for entry in told if isinstance(told, list) else [told]:
+        text = path.read_bytes()
+    try:
+        entries = yaml.load(text, LOADER)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise _invalid(path, str(error)) from error
+    for entry in entries if isinstance(entries, list) else [entries]:
         if not isinstance(entry, dict) or set(entry) != {"random", "best", "source", "env"}:
-            raise _wrong(path, f"an entry is not such: {entry!r:.200}")
+            raise _invalid(path, f"an entry does not have the keys random, best, source and env: {entry!r:.200}")
         numbers = [entry["random"], entry["best"]]
         if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
-            raise _wrong(path, f"random and best are not two numbers: {numbers!r:.80}")
+            raise _invalid(path, f"random and best are not two numbers: {numbers!r:.80}")
         if entry["random"] >= entry["best"] or not isinstance(entry["env"], dict):
-            raise _wrong(path, f"random {entry['random']} is not below best {entry['best']}, or env has no settings")
-    return [Known(Reference(float(one["random"]), float(one["best"]), one["source"]), one["env"]) for one in told]
-
-
-def config(run: Run) -> dict[str, Any]:
-    """The run's config; empty where there is none that can be read."""
-    try:
-        told = _parsed(run.folder.config)
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
+            raise _invalid(path, f"random {entry['random']} is not below best {entry['best']}, or env has no settings")
+    return [Known(Reference(float(one["random"]), float(one["best"]), one["source"]), one["env"]) for one in entries]
 
 
 def settings(run: Run) -> dict[str, Any]:
-    """What the run's config says of its world; nothing where it says nothing."""
-    env = config(run).get("env")
+    """The settings of the run's world; empty where its config has none. UserError for an unreadable config."""
+    env = read_config(run.folder).get("env")
     return env if isinstance(env, dict) else {}
 
 
@@ -119,7 +127,7 @@ def _reference(env: Mapping[str, Any], listed: Sequence[Known]) -> Reference | N
 
 
 def _payoffs(env: Mapping[str, Any]) -> Reference | None:
-    """Of a matrix game: random actions earn the mean payoff in each env step, the best the largest."""
+    """Of a matrix game: the mean payoff for random actions, the largest for the best, times the horizon."""
     try:
         team, local = env.get("team_payoffs"), env.get("local_payoffs")
         table = np.array(team, dtype=np.float64) if team is not None else np.array(local, dtype=np.float64).sum(axis=0)
@@ -127,20 +135,8 @@ def _payoffs(env: Mapping[str, Any]) -> Reference | None:
         random, best = horizon * float(table.mean()), horizon * float(table.max())
     except (KeyError, TypeError, ValueError):
         return None
-    return Reference(random, best, "its table of payoffs") if random < best else None
+    return Reference(random, best, "its payoff table") if random < best else None
 
 
-def _parsed(path: Path) -> Any:
-    """ValueError for what is no YAML, or too long for what it should be; OSError as `open` raises it."""
-    with path.open("rb") as file:
-        text = file.read(LARGEST_CONFIG + 1)
-    if len(text) > LARGEST_CONFIG:
-        raise ValueError(f"it is longer than {LARGEST_CONFIG:,} bytes")
-    try:
-        return yaml.load(text, LOADER)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(str(error)) from error
-
-
-def _wrong(path: Path, reason: str) -> UserError:
-    return UserError(f"{path} cannot be understood: {reason}\n  next: restore the file, or correct it by hand")
+def _invalid(path: Path, reason: str) -> UserError:
+    return UserError(f"{path} is invalid: {reason}\n  next: restore the file, or correct it by hand")

@@ -14,12 +14,12 @@ from rich.text import Text
 from marlpipe.commands.check_env.check import Report, check
 from marlpipe.commands.check_env.recording import Trial
 from marlpipe.commands.evaluate.policy import usable
-from marlpipe.config.bounds import check_bound
+from marlpipe.config.bounds import BOUNDS as OF_RUNS
 from marlpipe.config.build import build_env
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
-from marlpipe.errors import Bound, UserError
+from marlpipe.errors import Bound, UserError, check_number
 
 HELP = """\
 python -m marlpipe check_env env=ENV [key=value …]
@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     options, overrides = parsed(arguments)
     with compose_api(config_folder()):
         config = compose_run(overrides, config_folder())
-    check_bound("seed", config.seed)
+    check_number("seed", config.seed, OF_RUNS["seed"])
     device = usable(options.device)
     report = check(build_env(config), copies=options.copies, episodes=options.episodes, seed=config.seed, device=device)
     console = Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)

@@ -47,9 +47,9 @@ absolute metric, which `python -m marlpipe compare` shows. What was measured alr
 BOUNDS = {
     "episodes": Bound(1),
     "seed": Bound(0, 2**20),
-    "epsilon": Bound(0, 1, whole=False),
+    "epsilon": Bound(0, 1, integer=False),
     "film": Bound(1),
-    "fps": Bound(0.1, 100, whole=False),
+    "fps": Bound(0.1, 100, integer=False),
 }
 OF_ONE_RUN = ("epsilon", "video", "film", "fps")
 VIDEOS = ("false", "true", "mp4", "gif", "png")
@@ -102,7 +102,7 @@ def parsed(arguments: Sequence[str]) -> Options:
 
 def _number(key: str, value: str) -> int | float:
     with suppress(ValueError):
-        number = int(value) if BOUNDS[key].whole else float(value)
+        number = int(value) if BOUNDS[key].integer else float(value)
         if BOUNDS[key].holds(number):
             return number
     raise UserError(f"{key}={value} is not possible.\n  valid: {BOUNDS[key]}")

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from rich.console import Console
 from rich.table import Table
 
-from marlpipe.analysis.report.learning_curves import PALETTE
+from marlpipe.analysis.palette import PALETTE
 from marlpipe.errors import UserError
 from marlpipe.runs.files import os_errors_as_user_errors, write_text
 from marlpipe.runs.text import printable

@@ -13,7 +13,7 @@ from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import defining_config, run_folder
 from marlpipe.config.plan import check_run
 from marlpipe.config.search_space import divided
-from marlpipe.errors import Bound, UserError
+from marlpipe.errors import Bound, UserError, check_number
 from marlpipe.launch.search.outcome import Outcome, outcome
 from marlpipe.launch.search.proposals import Sampler, distribution, propose
 from marlpipe.launch.search.report import Kept, best_of, report
@@ -56,8 +56,7 @@ class Searching:
             ("last", last, Bound(1)),
             ("sampler_seed", sampler_seed, Bound(0)),
         ):
-            if not bound.holds(given):
-                raise UserError(f"hydra.sweeper.{key}={given} is not possible.\n  valid: {bound}")
+            check_number(f"hydra.sweeper.{key}", given, bound)
         self._name, self._folder, self._last = name, Path(folder), last
         self._n_trials, self._at_once = n_trials, trials_at_once
         self._sampler, self._sampler_seed = sampler, sampler_seed

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from marlpipe.errors import Bound, UserError
+from marlpipe.errors import Bound, check_number
 from marlpipe.models.layers import GroupedLinear, perceptron
 from marlpipe.models.monotonicity.method import MixingWeights, Monotonicity
 from marlpipe.types import EnvSpec
@@ -89,8 +89,7 @@ class DuplexMixer(nn.Module):
     ) -> None:
         super().__init__()
         for name, given in {"heads": heads, "attention_layers": attention_layers}.items():
-            if not Bound(1).holds(given):
-                raise UserError(f"loss.duplex.{name}={given} is not possible.\n  valid: {Bound(1)}")
+            check_number(f"loss.duplex.{name}", given, Bound(1))
         monotonicity.check(self)
         self.constrain, self.n_actions = monotonicity.constrain, spec.n_actions
 

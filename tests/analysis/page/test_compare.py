@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from marlpipe.analysis.page.comparison import EnvPart, comparison
+from marlpipe.analysis.page.comparison import EnvComparison, comparison
 from marlpipe.analysis.page.page import page
 from marlpipe.analysis.page.page_data import as_json, numbers
 from marlpipe.analysis.page.pictures import LARGEST, LARGEST_SUM, Album
-from marlpipe.analysis.page.serving import Served, server, signature
+from marlpipe.analysis.page.serving import ServedPage, server, signature
 from marlpipe.analysis.statistics.aggregates import iqm
 from marlpipe.analysis.statistics.bootstrap import interval
 from marlpipe.analysis.statistics.profiles import probability_of_improvement
@@ -37,7 +37,7 @@ def embedded(text: str) -> Any:
     return json.loads(told)
 
 
-def part(root: Path, env: str = "cartpole") -> EnvPart:
+def part(root: Path, env: str = "cartpole") -> EnvComparison:
     [found] = [one for one in comparison([root]).envs if one.evidence.env == env]
     return found
 
@@ -100,7 +100,7 @@ def test_tasks_with_known_references_are_put_together(tmp_path: Path) -> None:
 def test_how_soon_a_return_is_reached(tmp_path: Path) -> None:
     write_run(tmp_path, "cartpole", "qmix", 0, [0.0, 5.0, 10.0, 10.0])
     write_run(tmp_path, "cartpole", "vdn", 0, [0.0, 0.0, 0.0, 6.0])
-    found = {(one.arm, one.share): one for one in part(tmp_path).sooner}
+    found = {(one.arm, one.share): one for one in part(tmp_path).sample_efficiency}
     assert found["qmix", 0.5].env_steps == 1000
     assert found["qmix", 0.75].env_steps == 1500
     assert found["vdn", 0.5].env_steps == pytest.approx(2000 + 1000 * 5 / 6)
@@ -119,7 +119,7 @@ def test_what_differs_in_config(tmp_path: Path) -> None:
     why = {row.key: row.why for row in part(tmp_path).differences.keys}
     assert why == {"agent.hidden": "swept", "mixer._target_": "follows", "profile.learning_rate": "beyond"}
     text = page(comparison([tmp_path]))
-    assert text.index("Keys that differ though nobody set them") < text.index("Keys that were set on purpose")
+    assert text.index("Keys that differ without having been set") < text.index("Keys that were set:")
 
 
 @pytest.mark.parametrize(
@@ -140,14 +140,14 @@ def test_a_config_that_cannot_be_compared_is_named(tmp_path: Path, config: str |
         folder.config.write_text(config)
     found = part(tmp_path)
     assert found.differences.arms == ("qmix",)
-    assert any("vdn was not compared" in notice and said in notice for notice in found.notices)
+    assert any("vdn was not compared" in notice and said in notice for notice in found.caveats)
     assert page(comparison([tmp_path]))
 
 
 def test_everything_unequal_is_said(tmp_path: Path) -> None:
     write_grid(tmp_path, envs=1, arms=2, seeds=6)
     write_troubles(tmp_path)
-    said = "\n".join(part(tmp_path).notices)
+    said = "\n".join(part(tmp_path).caveats)
     for expected in (
         r"Fewer than 5 seeds: .*qtran \(2\)",
         r"Without a finished run: graphmix\.",
@@ -163,7 +163,7 @@ def test_everything_unequal_is_said(tmp_path: Path) -> None:
 
 def test_a_fair_comparison_has_nothing_to_warn_of(tmp_path: Path) -> None:
     write_grid(tmp_path, envs=1, arms=3, seeds=5)
-    assert part(tmp_path).notices == []
+    assert part(tmp_path).caveats == []
     assert "Not finished" not in page(comparison([tmp_path]))
 
 
@@ -173,7 +173,7 @@ def test_runs_that_did_not_finish_are_listed_with_reasons(tmp_path: Path) -> Non
     outside.write_text("secret")
     (write_run(tmp_path, "cartpole", "iql", 0, [1.0]).path / "link").symlink_to(outside)
     told = comparison([tmp_path])
-    found = {(one.look.records.name, one.state): one.reason or "" for one in told.found if one.state != "finished"}
+    found = {(one.standing.records.name, one.state): one.reason or "" for one in told.found if one.state != "finished"}
     assert "the loss is not finite" in found["cartpole qtran", "failed"]
     assert "no process trains it" in found["cartpole qtran", "lost"]
     assert "SIGUSR2" in found["cartpole graphmix", "interrupted"]
@@ -299,7 +299,7 @@ def test_arms_share_their_colour_between_environments(tmp_path: Path) -> None:
 
 def test_the_page_is_served_on_this_machine_only(tmp_path: Path) -> None:
     write_run(tmp_path, "cartpole", "qmix", 0, [1.0, 2.0])
-    served = Served()
+    served = ServedPage()
     served.replace("7", page(comparison([tmp_path]), live="7"))
     with server(served) as address:
         host, port = address.removeprefix("http://").rstrip("/").split(":")

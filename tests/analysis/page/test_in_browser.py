@@ -9,7 +9,7 @@ import pytest
 
 from marlpipe.analysis.page.comparison import comparison
 from marlpipe.analysis.page.page import page
-from marlpipe.analysis.page.serving import Served, server
+from marlpipe.analysis.page.serving import ServedPage, server
 from marlpipe.commands.compare import run
 from tests.analysis.page.browser import Tab, browser, program
 from tests.analysis.page.grid_of_runs import curve, png, write_grid, write_run, write_troubles
@@ -194,7 +194,7 @@ def test_nothing_from_a_folder_is_executed(tab: Tab, tmp_path: Path) -> None:
 
 def test_a_served_page_shows_what_has_come_since(tab: Tab, tmp_path: Path) -> None:
     write_grid(tmp_path, envs=1, arms=2, seeds=2, evaluations=5)
-    served = Served()
+    served = ServedPage()
     served.replace("one", page(comparison([tmp_path]), live="one"))
     with server(served) as address:
         tab.open(address)

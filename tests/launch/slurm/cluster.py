@@ -1,7 +1,7 @@
 """A real Slurm of its own on this host, of two nodes, on loopback and in one folder, run by whoever starts it.
 
-`python -m tests.launch.slurm.cluster FOLDER` starts one for a person, up to Ctrl-C. Needs Linux and what packages.sh
-installs.
+`python -m tests.launch.slurm.cluster FOLDER` starts one for a person, up to Ctrl-C. Needs Linux and what `make
+test-slurm` installs.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from tests.launch.slurm.slurm_conf import NODES, write_configuration
 from tests.launch.slurm.slurm_daemons import Daemons, of_node
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
-INSTALL = "bash tests/slurm/packages.sh"
+INSTALL = "make test-slurm"
 CLIENTS_READ = ("SLURM", "SBATCH_", "SALLOC_", "SCANCEL_", "SQUEUE_", "SINFO_", "SCONTROL_")
 PATIENCE_S = 60.0
 CANCEL_S = 6.0
