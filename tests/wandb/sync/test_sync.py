@@ -11,7 +11,6 @@ import wandb
 from PIL import Image
 from wandb.proto.wandb_internal_pb2 import FilesItem, Record
 
-from marlpipe.commands.sync import run as sync
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import FolderLock
@@ -22,8 +21,11 @@ from marlpipe.wandb.sink import WandbSink
 from marlpipe.wandb.sync import sending, upload
 from marlpipe.wandb.sync.merged_history import joined
 from marlpipe.wandb.sync.sessions import find_fragments
+from tests.support.command import verb
 from tests.support.waiting import wait_until
 from tests.wandb.wandb_server import WandbServer, no_wandb, wandb_at
+
+sync = verb("sync")
 
 
 @pytest.fixture
