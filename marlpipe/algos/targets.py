@@ -86,7 +86,7 @@ def tree_backup_targets(
     trace_decay: float,
     steps: int,
 ) -> Float[Tensor, "B T J"]:
-    """y_t = V_t + Σ_l (γλ)^l (Π π) δ_{t+l}; zero where not valid. Any policy may have acted, without corrections.
+    """y_t = Q_t + Σ_l (γλ)^l (Π π) δ_{t+l}; zero where not valid. Any policy may have acted, without corrections.
 
     values: of the actions taken. expected_values: under π, at the time steps 0 … T; a truncated episode bootstraps from
     its last one. probabilities: π of the joint action taken. steps: n. trace_decay: λ.
