@@ -33,7 +33,7 @@ class Recorded(NamedTuple):
 
     @property
     def spec(self) -> EnvSpec:
-        """Of the environment that the episodes are of; only the team reward counts."""
+        """Of the environment of the episodes."""
         n_agents, n_actions, obs_dim, state_dim, horizon, _ = (int(size) for size in self.arrays["d/sizes"])
         return EnvSpec(
             n_agents=n_agents,
@@ -42,7 +42,7 @@ class Recorded(NamedTuple):
             state_dim=state_dim,
             horizon=horizon,
             graph=graphs.line(n_agents),
-            local_rewards=False,
+            local_rewards=True,
         )
 
     @property

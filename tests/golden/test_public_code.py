@@ -1,6 +1,6 @@
 """Losses and gradients of one training step equal those recorded from the authors' public code."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,14 +11,6 @@ from tests.golden.recorded import Pairs, Recorded, agent, assign, central, diffe
 from tests.support.composition import build, loss_of
 
 CLOSE = 1e-5  # relative; the arrays are stored in single precision
-
-
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    """Constants times masks, rounded to double as in the recorded steps."""
-    before = torch.get_default_dtype()
-    yield
-    torch.set_default_dtype(before)
 
 
 def algorithm_of(step: Recorded, *overrides: str) -> Any:
