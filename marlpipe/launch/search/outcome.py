@@ -8,8 +8,8 @@ import numpy as np
 
 from marlpipe.analysis.statistics.aggregates import iqm
 from marlpipe.errors import UserError
-from marlpipe.runs.curve import EVAL_RETURN
 from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.metrics import EVAL_RETURN
 from marlpipe.runs.standing import RunStanding, standings
 
 LOOK_EVERY_S = 2.0  # at runs that a queue was asked for
