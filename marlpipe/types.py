@@ -114,7 +114,7 @@ class EpisodeBatch(NamedTuple):
         return self.rewards.sum(-1)
 
 
-class Progress(NamedTuple):
+class RunProgress(NamedTuple):
     """How far a run is, counted by the loader, and what its last rollout brought."""
 
     env_steps: int
@@ -130,7 +130,7 @@ class TrainingBatch(NamedTuple):
     """What one gradient step learns from."""
 
     episodes: EpisodeBatch
-    progress: Progress
+    progress: RunProgress
 
 
 Metrics = dict[str, Tensor]

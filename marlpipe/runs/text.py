@@ -1,4 +1,4 @@
-"""Text from a folder that anyone may have written, on its way to a terminal."""
+"""Makes untrusted text from run folders safe to print on a terminal."""
 
 import unicodedata
 
@@ -6,5 +6,5 @@ UNSEEN = {"Cc", "Cf", "Cs"}  # control, format such as a reversal of direction, 
 
 
 def printable(text: str, keep: str = "\n\t") -> str:
-    """The text without the characters that move a cursor, recolour a terminal, or hide what stands there."""
+    """The text without characters that move the cursor, change colours, or hide other text."""
     return "".join(letter for letter in text if letter in keep or unicodedata.category(letter) not in UNSEEN)

@@ -13,7 +13,7 @@ from marlpipe.errors import UserError
 from marlpipe.models.exploration import epsilon_softmax
 from marlpipe.training.replay import Replay
 from marlpipe.training.rollout import rollout
-from marlpipe.types import EpisodeBatch, Progress, TrainingBatch
+from marlpipe.types import EpisodeBatch, RunProgress, TrainingBatch
 from tests.algos.plain_dop import (
     EPSILON,
     SPEC,
@@ -48,7 +48,7 @@ def scrambled(*overrides: str) -> Any:
 
 
 def training(batch: EpisodeBatch, epsilon: float = EPSILON) -> TrainingBatch:
-    return TrainingBatch(batch, Progress(int(batch.valid.sum()), len(batch.valid), epsilon, 0.0, 0.0, 0, False))
+    return TrainingBatch(batch, RunProgress(int(batch.valid.sum()), len(batch.valid), epsilon, 0.0, 0.0, 0, False))
 
 
 def clipped_step(algorithm: Any, of: str, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

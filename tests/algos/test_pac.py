@@ -9,7 +9,7 @@ from torch import Tensor
 
 from marlpipe.algos.rewards.reward import BlockRewards, TeamReward
 from marlpipe.errors import UserError
-from marlpipe.types import EpisodeBatch, Progress, TrainingBatch
+from marlpipe.types import EpisodeBatch, RunProgress, TrainingBatch
 from tests.algos.plain_pac import LENGTHS, SPEC, known_noise, plain_losses, ragged, scrambled
 from tests.support.composition import GradientSteps, build, compose
 from tests.support.synthetic import episode, scramble, with_padding
@@ -31,7 +31,7 @@ def _known_noise(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def training(batch: EpisodeBatch, env_steps: int = 0) -> TrainingBatch:
-    return TrainingBatch(batch, Progress(env_steps, len(batch.valid), 1.0, 0.0, 0.0, 0, False))
+    return TrainingBatch(batch, RunProgress(env_steps, len(batch.valid), 1.0, 0.0, 0.0, 0, False))
 
 
 def gradients(algorithm: Any, loss: Tensor) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from marlpipe.config.build import build_algorithm, build_part
 from marlpipe.config.compose import compose_api
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
-from marlpipe.types import EnvSpec, EpisodeBatch, Metrics, Progress, TrainingBatch
+from marlpipe.types import EnvSpec, EpisodeBatch, Metrics, RunProgress, TrainingBatch
 from tests.support.synthetic import RaggedWorld
 
 
@@ -55,7 +55,7 @@ class GradientSteps:
     def __call__(self, batch: EpisodeBatch, epsilon: float = 1.0) -> Metrics:
         """All updates of one training step, and what they tell."""
         metrics: Metrics = {}
-        progress = Progress(int(batch.valid.sum()), len(batch.valid), epsilon, 0.0, 0.0, 0, False)
+        progress = RunProgress(int(batch.valid.sum()), len(batch.valid), epsilon, 0.0, 0.0, 0, False)
         for update in self.algorithm.updates(TrainingBatch(batch, progress)):
             owned, optimizer = self.trained[update.of], self.optimizers[update.of]
             optimizer.zero_grad()

@@ -12,7 +12,7 @@ from marlpipe.models.agents.feedforward import FeedForwardAgent
 from marlpipe.models.exploration import LinearEpsilon, epsilon_greedy
 from marlpipe.training.loaders import EpisodeData, EvaluationLoader, TrainingLoader, evaluation_seed
 from marlpipe.training.replay import Replay
-from marlpipe.types import Progress, TrainingBatch
+from marlpipe.types import RunProgress, TrainingBatch
 from tests.support.synthetic import RaggedWorld
 
 CPU = torch.device("cpu")
@@ -218,7 +218,7 @@ def test_evaluation_depends_on_seed_and_progress_alone() -> None:
     first, again, other = (episodes_of(evaluation(training, seed)) for seed in (0, 0, 1))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first[0][:, 0], other[0][:, 0])
-    training.progress = Progress(100, 0, 0.0, 0.0, 0.0, 0, False)
+    training.progress = RunProgress(100, 0, 0.0, 0.0, 0.0, 0, False)
     assert not torch.equal(first[0][:, 0], episodes_of(evaluation(training))[0][:, 0])
 
 

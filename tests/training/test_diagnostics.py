@@ -1,4 +1,4 @@
-"""What is told at each evaluation of the values that were learned."""
+"""The metrics of an evaluation: returns, lengths, and diagnostics of the learned values."""
 
 from collections.abc import Callable
 from itertools import product
@@ -10,7 +10,14 @@ from torch import Tensor
 
 from marlpipe.config.build import build_algorithm, build_env
 from marlpipe.models.utilities import greedy_actions
-from marlpipe.training.diagnostics import diagnosed, gradient_shares, igm_consistency, joint_actions, value_table
+from marlpipe.training.diagnostics import (
+    diagnostic_metrics,
+    episode_metrics,
+    gradient_shares,
+    igm_consistency,
+    joint_actions,
+    value_table,
+)
 from marlpipe.training.rollout import rollout
 from marlpipe.types import EpisodeBatch, Factorisation
 from tests.support.composition import build, compose
@@ -101,21 +108,21 @@ def learned(algo: str, *overrides: str, n_agents: int = 3) -> tuple[Any, Episode
 @pytest.mark.parametrize("algo", ["vdn", "qmix", "lomaq", "iql", "ow_qmix", "qpro"])
 def test_monotone_values_are_consistent_with_their_utilities(algo: str) -> None:
     _, batch, found = learned(algo)
-    metrics = diagnosed(found, batch, None)
+    metrics = diagnostic_metrics(found, batch, None)
     assert metrics["igm_consistency"] == 1
     assert metrics["monotonicity_violation_rate"] == 0
 
 
 def test_free_mixing_weights_are_not() -> None:
     _, batch, found = learned("qmix", "monotonicity=none")
-    metrics = diagnosed(found, batch, None)
+    metrics = diagnostic_metrics(found, batch, None)
     assert metrics["igm_consistency"] < 1
     assert metrics["monotonicity_violation_rate"] > 0
 
 
 def test_an_unrestricted_value_has_a_consistency_of_its_own() -> None:
     _, batch, found = learned("qpro")
-    assert diagnosed(found, batch, None)["igm_consistency_q_star"] < 1
+    assert diagnostic_metrics(found, batch, None)["igm_consistency_q_star"] < 1
 
 
 @pytest.mark.parametrize("algo", ["qmix", "lomaq", "qpro"])
@@ -140,7 +147,7 @@ def test_gradient_shares_are_those_of_autograd(algo: str) -> None:
     shares = gradient_shares(found)
     assert shares.shape == (2,)
     torch.testing.assert_close(shares, norms / norms.sum())
-    assert diagnosed(found, batch, None)["gradient_share_largest"] == shares.max()
+    assert diagnostic_metrics(found, batch, None)["gradient_share_largest"] == shares.max()
 
 
 def test_values_are_held_against_the_payoffs_of_a_game() -> None:
@@ -151,7 +158,7 @@ def test_values_are_held_against_the_payoffs_of_a_game() -> None:
     batch = rollout(env, algorithm.agent, 2, 0.0, torch.Generator().manual_seed(0))
     found = algorithm.factorisation(batch)
     truth: Tensor = env.team_table  # type: ignore[attr-defined]
-    metrics = diagnosed(found, batch, truth)
+    metrics = diagnostic_metrics(found, batch, truth)
     joint = torch.tensor([[[[a, b]]] * 2 for a, b in product(range(3), range(3))])
     table = torch.stack([found.joint_value(actions)[0, 0] for actions in joint]).view(3, 3).detach()
     torch.testing.assert_close(metrics["learned_table"], table)
@@ -162,5 +169,18 @@ def test_values_are_held_against_the_payoffs_of_a_game() -> None:
     torch.testing.assert_close(metrics["true_table"], truth)
     taken = torch.zeros(3, 3)
     taken[row, column] = 1
-    right, wrong = diagnosed(found, batch, taken), diagnosed(found, batch, 1 - taken)
+    right, wrong = diagnostic_metrics(found, batch, taken), diagnostic_metrics(found, batch, 1 - taken)
     assert (right["optimum_found"], wrong["optimum_found"]) == (1, 0)
+
+
+def test_metrics_of_episodes_by_hand() -> None:
+    batch = ragged_batch(make_spec(n_agents=2, horizon=3), lengths=[3, 1], terminal=[True, False])
+    rewards = torch.tensor([[[1.0, 2.0], [0.0, -1.0], [4.0, 0.0]], [[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]])
+    metrics = episode_metrics(batch._replace(rewards=rewards))  # returns 6 and 2, lengths 3 and 1
+    assert {name: float(value) for name, value in metrics.items()} == {
+        "return_mean": 4.0,
+        "return_std": 2.0,
+        "return_min": 2.0,
+        "return_max": 6.0,
+        "length_mean": 2.0,
+    }

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from marlpipe.training.diagnostics import episode_metrics
 from marlpipe.types import EpisodeBatch
 
 
@@ -30,15 +31,8 @@ def episodes_csv(played: EpisodeBatch, *, local_rewards: bool) -> str:
 
 
 def measured(played: EpisodeBatch) -> dict[str, float]:
-    """The metrics of an evaluation, under the names that they have in a run's records."""
-    returns = played.team_rewards.sum(1)
-    return {
-        "eval/return_mean": returns.mean().item(),
-        "eval/return_std": returns.std(correction=0).item(),
-        "eval/return_min": returns.min().item(),
-        "eval/return_max": returns.max().item(),
-        "eval/length_mean": played.lengths.float().mean().item(),
-    }
+    """The metrics of an evaluation, under the names that they have in a run's log."""
+    return {f"eval/{name}": value.item() for name, value in episode_metrics(played).items()}
 
 
 def summary(outcomes: Mapping[str, Mapping[str, float]]) -> Table:

@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from marlpipe.runs.curve import EVAL_RETURN
 from marlpipe.runs.files import os_errors_as_user_errors
-from marlpipe.runs.metrics import OF_THE_CLOCK
+from marlpipe.runs.metrics import WALL_CLOCK_METRICS
 
 Rows = Sequence[Mapping[str, float]]
 
@@ -61,7 +61,7 @@ def departure(then: Rows, now: Rows) -> Departure | None:
 def shared_metrics(then: Rows, now: Rows) -> list[str]:
     """What both logs have, in the order of the first one, without what the clock says."""
     also = {name for row in now for name in row}
-    return [name for name in dict.fromkeys(name for row in then for name in row) if name in also - OF_THE_CLOCK]
+    return [name for name in dict.fromkeys(name for row in then for name in row) if name in also - WALL_CLOCK_METRICS]
 
 
 def same(a: float | None, b: float | None) -> bool:

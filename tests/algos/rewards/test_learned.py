@@ -14,7 +14,7 @@ from marlpipe.algos.rewards.learned import local_reward_error
 from marlpipe.algos.rewards.reward import BlockRewards
 from marlpipe.envs import graphs
 from marlpipe.errors import UserError
-from marlpipe.types import EpisodeBatch, Progress, TrainingBatch
+from marlpipe.types import EpisodeBatch, RunProgress, TrainingBatch
 from tests.support.composition import GradientSteps, build, compose
 from tests.support.synthetic import episode, make_spec, ragged_batch, with_padding
 
@@ -37,7 +37,7 @@ def algorithm(*overrides: str, seed: int = 0, spec: Any = SPEC) -> Any:
 
 
 def training_batch(episodes: EpisodeBatch) -> TrainingBatch:
-    return TrainingBatch(episodes, Progress(0, 0, 1.0, 0.0, 0.0, 0, False))
+    return TrainingBatch(episodes, RunProgress(0, 0, 1.0, 0.0, 0.0, 0, False))
 
 
 def plain_reward(model: Any, obs: Tensor, members: tuple[int, ...], features: list[int]) -> Tensor:
