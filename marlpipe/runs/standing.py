@@ -15,6 +15,7 @@ from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.identity import Identity, identity, run_record
 from marlpipe.runs.links import check_enclosed
 from marlpipe.runs.lock import owner
+from marlpipe.runs.path import short_name
 from marlpipe.runs.slurm import known_jobs
 from marlpipe.runs.status import State, Status
 from marlpipe.runs.text import printable
@@ -55,7 +56,7 @@ class RunRecords:
         return (
             f"{self.identity.env} {self.identity.label}"
             if self.identity
-            else printable("/".join(self.folder.path.parts[-3:]), keep="")
+            else printable(short_name(self.folder.path), keep="")
         )
 
 

@@ -13,7 +13,8 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from omegaconf import DictConfig, OmegaConf
 
 import marlpipe
-from marlpipe.config.differences import differences, format_value, is_incidental
+from marlpipe.config.differences import differences, format_value, is_not_hashed
+from marlpipe.config.moved import check_same_names
 from marlpipe.config.naming import arm_hash
 from marlpipe.config.stored import read_config
 from marlpipe.errors import UserError
@@ -118,13 +119,14 @@ def check_same_run(folder: RunFolder, config: DictConfig) -> None:
     """UserError, with the keys that differ, if the folder holds a run of another config or seed."""
     record = run_record(folder)
     if not record or (record.get("arm"), record.get("seed")) == (arm_hash(config), config.seed):
+        check_same_names(folder, config)
         return
     ours = OmegaConf.to_container(config, resolve=True)
     there = OmegaConf.to_container(read_config(folder)) if folder.config.exists() else ours
     found = [
         f"    {'.'.join(path)}: {format_value(path[-1], a)} there, {format_value(path[-1], b)} here"
         for path, a, b in differences(there, ours)
-        if path == ("seed",) or not is_incidental(path)
+        if path == ("seed",) or not is_not_hashed(path)
     ]
     more = [f"    … and {len(found) - MOST_SHOWN} more"] if len(found) > MOST_SHOWN else []
     raise UserError(

@@ -14,6 +14,7 @@ from wandb.sdk.lib.wbauth import authenticate_session
 
 from marlpipe.runs.files import write_text
 from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.path import short_name
 
 Mode = Literal["auto", "online", "offline", "disabled"]
 
@@ -120,8 +121,7 @@ def _mode(mode: Mode) -> Literal["online", "offline", "disabled"]:
 def _run_id(folder: RunFolder) -> str:
     """Readable, and new for a folder that is new: a deleted and repeated run must not continue the old one."""
     if not folder.wandb_id.exists():
-        parts = folder.path.resolve().parts[-3:]
-        readable = re.sub(r"[^A-Za-z0-9_]+", "-", "-".join(parts)).strip("-")[:80]
+        readable = re.sub(r"[^A-Za-z0-9_]+", "-", short_name(folder.path.resolve())).strip("-")[:80]
         write_text(folder.wandb_id, f"{readable}-{secrets.token_hex(4)}\n")
     return folder.wandb_id.read_text(encoding="utf-8").strip()
 

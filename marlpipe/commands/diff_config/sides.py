@@ -14,8 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 from marlpipe.config.build import check_keys
 from marlpipe.config.compose import compose_run, parse_overrides
 from marlpipe.config.folder import config_folder, groups
-from marlpipe.config.naming import run_folder, run_subfolder
-from marlpipe.config.plan import expand_sweep, without_sweep
+from marlpipe.config.naming import run_path
+from marlpipe.config.plan import compose_grid, expand_sweep
 from marlpipe.config.stored import read_config
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
@@ -71,17 +71,17 @@ def of_command(typed: str) -> Side:
         check_word(word, groups(folder))
     try:
         if any(override.is_sweep_override() for override in parse_overrides(words)):
-            one = shlex.join(expand_sweep(words, without_sweep(words, folder))[0])
+            one = shlex.join(expand_sweep(compose_grid(words, folder))[0])
             raise UserError(f"'{typed}' is a grid.\n  next: pick one of its runs, as in '{one}'")
         config = compose_run(words, folder)
         check_keys(config)
         return Side(
             overrides=typed,
             config=resolved(config, f"'{typed}'"),
-            folder=run_folder(config),
-            name=run_subfolder(config),
+            folder=run_path(config).folder,
+            name=run_path(config).name,
             choices=dict(config.hydra.runtime.choices),
-            runs=len(expand_sweep(words, without_sweep(words, folder))) if config.hydra.sweeper.params else 1,
+            runs=len(expand_sweep(compose_grid(words, folder))) if config.hydra.sweeper.params else 1,
         )
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(f"'{typed}' comes to no run: {error}\n  see `python -m marlpipe --help`") from error

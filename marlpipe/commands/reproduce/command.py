@@ -19,6 +19,7 @@ from marlpipe.errors import Bound, UserError, unknown
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.identity import identity, run_record
 from marlpipe.runs.links import check_enclosed
+from marlpipe.runs.path import short_name
 from marlpipe.runs.provenance import provenance
 from marlpipe.runs.status import LARGEST
 from marlpipe.runs.text import printable
@@ -161,7 +162,7 @@ def threads_then(then: dict[str, Any], configured: int | None) -> int | None:
 def place(folder: RunFolder, options: Options, env_steps: int | None) -> Path:
     """Where the new run goes: not below the old one, where it would pass for one more seed, or a stranger's be ours."""
     source = folder.path.resolve()
-    name = Path(*source.relative_to(source.anchor).parts[-3:])
+    name = Path(short_name(source))
     short = name if env_steps is None else name.with_name(f"{name.name}-to-{env_steps}")
     out = options.out or Path("reproductions") / short
     if out.resolve().is_relative_to(source) or source.is_relative_to(out.resolve()):

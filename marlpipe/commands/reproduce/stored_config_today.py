@@ -5,9 +5,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from marlpipe.config.check import check_run
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
-from marlpipe.config.plan import check_run
 from marlpipe.config.stored import stored_config
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder

@@ -9,6 +9,7 @@ from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.identity import identity
 from marlpipe.runs.links import check_enclosed
 from marlpipe.runs.lock import owner
+from marlpipe.runs.path import short_name
 from marlpipe.runs.text import printable
 from marlpipe.wandb.sync.merged_history import Joined, joined
 from marlpipe.wandb.sync.sessions import Fragment, find_fragments
@@ -32,7 +33,7 @@ class Look:
 
 def look(folder: RunFolder) -> Look:
     """Reads one run, whoever wrote it. It changes nothing and raises nothing."""
-    name = printable("/".join(folder.path.parts[-3:]), keep="")
+    name = printable(short_name(folder.path), keep="")
     try:
         check_enclosed(folder.path)
         who = identity(folder)
