@@ -11,7 +11,7 @@ from benchmarks.options import parser
 from benchmarks.results import described, last_committed, read
 from benchmarks.suite import SECTIONS, measure
 from benchmarks.tables import of_changes, on_screen
-from marlpipe.commands.command_line import exit_with
+from marlpipe.commands.command_line.ending import exit_with
 
 
 def run(arguments: Sequence[str]) -> int:

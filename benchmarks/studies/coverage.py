@@ -14,7 +14,7 @@ from marlpipe.analysis.statistics.aggregates import Scores, iqm, mean, median, o
 from marlpipe.analysis.statistics.bootstrap import Interval, interval, stretch
 from marlpipe.analysis.statistics.differences import bootstrap_difference
 from marlpipe.analysis.statistics.profiles import probability_of_improvement
-from marlpipe.commands.command_line import exit_with
+from marlpipe.commands.command_line.ending import exit_with
 
 RUNS = (3, 5, 10, 20)
 MANY = 200_000  # runs that stand for the truth

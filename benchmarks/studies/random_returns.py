@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from benchmarks.options import positive
-from marlpipe.commands.command_line import exit_with
+from marlpipe.commands.command_line.ending import exit_with
 from marlpipe.config.build import build_algorithm, build_env
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.links import check_enclosed
 
 # each marks a run folder: a run that was killed early has no run.json yet, a submitted one neither of the first two
 RUN_FILES = {"run.json", "status.json", "submission.json"}
@@ -34,3 +35,13 @@ def find_folders(roots: Iterable[Path]) -> list[RunFolder]:
             "  python -m marlpipe -m algo=qmix,vdn env=cartpole seed=0,1,2"
         )
     return [RunFolder(found[path]) for path in sorted(found)]
+
+
+def run_at(path: Path) -> RunFolder:
+    """The folder of one run. UserError for what is none, and for one that a link leads out of."""
+    folder = RunFolder(path)
+    if not folder.config.is_file():
+        wrong = f"is not the folder of a run: it has no {folder.config.name}" if path.is_dir() else "is not there"
+        raise UserError(f"{path} {wrong}.\n  valid: the folder of a run, multirun/ENV/ALGO-HASH/seed=SEED")
+    check_enclosed(path)
+    return folder

@@ -16,7 +16,8 @@ from marlpipe.errors import UserError
 from marlpipe.runs.files import read_json
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import FolderLock
-from tests.commands.terminal import SHORT, ended, run, start, wait_until
+from tests.commands.terminal import SHORT, ended, run, start
+from tests.support.waiting import wait_until
 
 
 def planned(folder: Path, *arguments: str) -> list[RunFolder]:

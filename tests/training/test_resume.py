@@ -151,27 +151,34 @@ def killed(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def test_killed_between_checkpoints_no_row_comes_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run that nothing stopped."""
+    return trained(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.parametrize("step", [3, 14, *(pytest.param(step, marks=pytest.mark.slow) for step in (2, 4, 9, 19))])
+def test_killed_between_checkpoints_no_row_comes_twice(
+    step: int, whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is recorded after the last checkpoint, also at the very same env step, is recorded anew."""
-    whole = trained(tmp_path / "whole")
-    for step in (2, 3, 4, 9, 14, 19):
-        with monkeypatch.context() as patch:
-            stopping(patch, signal.SIGINT, {step})
-            stopped = trained(tmp_path / f"killed at {step}")
-        shutil.copytree(stopped.path, kept := tmp_path / f"kept at {step}")
-        with monkeypatch.context() as patch:  # a session that records on, and saves nothing
-            patch.setattr("marlpipe.training.callbacks.checkpointing.Resumable.save_if_due", lambda *_, **__: None)
-            patch.setattr("marlpipe.training.callbacks.final_state.FinalState.on_train_end", killed)
-            trained(stopped.path)
-        assert len(stopped.read_metrics()) == len(whole.read_metrics()) > len(RunFolder(kept).read_metrics())
-        assert equal(whole, trained(stopped.path))
+    with monkeypatch.context() as patch:
+        stopping(patch, signal.SIGINT, {step})
+        stopped = trained(tmp_path / "killed")
+    shutil.copytree(stopped.path, kept := tmp_path / "kept")
+    with monkeypatch.context() as patch:  # a session that records on, and saves nothing
+        patch.setattr("marlpipe.training.callbacks.checkpointing.Resumable.save_if_due", lambda *_, **__: None)
+        patch.setattr("marlpipe.training.callbacks.final_state.FinalState.on_train_end", killed)
+        trained(stopped.path)
+    assert len(stopped.read_metrics()) == len(whole.read_metrics()) > len(RunFolder(kept).read_metrics())
+    assert equal(whole, trained(stopped.path))
 
 
 def test_a_second_ctrl_c_ends_at_once_and_the_run_goes_on_from_its_last_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listening = signal.getsignal(signal.SIGINT)
-    whole, stopped = trained(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
+    stopped = RunFolder(tmp_path / "stopped")
     step = Learner.training_step
 
     def interrupted(self: Learner, batch: Any, batch_idx: int) -> dict[str, Any]:
@@ -198,16 +205,15 @@ def test_a_finished_run_is_left_alone_and_keeps_no_replay(tmp_path: Path, capsys
     assert "finished already" in capsys.readouterr().err
 
 
-def test_the_same_command_twice_gives_the_same_bits_and_another_seed_others(tmp_path: Path) -> None:
-    one, again, other = trained(tmp_path / "a"), trained(tmp_path / "b"), trained(tmp_path / "c", "seed=1")
-    assert equal(one, again)
-    assert len(departures(one, other)) > 5
+def test_the_same_command_twice_gives_the_same_bits_and_another_seed_others(whole: RunFolder, tmp_path: Path) -> None:
+    again, other = trained(tmp_path / "again"), trained(tmp_path / "other", "seed=1")
+    assert equal(whole, again)
+    assert len(departures(whole, other)) > 5
 
 
 @pytest.mark.parametrize("change", ["the best policy", "rows of metrics instead of", "replay", "optimizers"])
-def test_what_differs_is_found(change: str, tmp_path: Path) -> None:
-    folder = trained(tmp_path / "run")
-    other = RunFolder(shutil.copytree(folder.path, tmp_path / "other"))
+def test_what_differs_is_found(change: str, whole: RunFolder, tmp_path: Path) -> None:
+    other = RunFolder(shutil.copytree(whole.path, tmp_path / "other"))
     if change == "the best policy":
         best = torch.load(other.best_policy)
         next(iter(best["agent"].values())).view(-1)[0] += 1e-6
@@ -218,4 +224,4 @@ def test_what_differs_is_found(change: str, tmp_path: Path) -> None:
     else:
         told = json.loads(other.fingerprint.read_text())
         other.fingerprint.write_text(json.dumps({**told, change: "0" * 16}))
-    assert any(change in part for part in departures(folder, other))
+    assert any(change in part for part in departures(whole, other))

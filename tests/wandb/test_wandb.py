@@ -27,6 +27,7 @@ from marlpipe.wandb import run as run_module
 from marlpipe.wandb.log import history, records
 from marlpipe.wandb.run import logged_in, open_run
 from marlpipe.wandb.sink import WandbSink
+from tests.support.waiting import wait_until
 from tests.wandb.wandb_server import KEY, no_wandb
 
 
@@ -66,10 +67,7 @@ def close(sink: WandbSink, folder: RunFolder, *, exit_code: int = 0) -> None:
     """Finishes a run and waits for its last record: W&B's own process writes it a few milliseconds later."""
     before = len(of_kind(folder, "exit"))
     sink.finish(exit_code=exit_code)
-    deadline = time.monotonic() + 10
-    while len(of_kind(folder, "exit")) == before:
-        assert time.monotonic() < deadline, "W&B did not write the end of the run"
-        time.sleep(0.01)
+    wait_until(lambda: len(of_kind(folder, "exit")) > before, "W&B's last record")
 
 
 def of_kind(folder: RunFolder, kind: str) -> list[Any]:
@@ -264,10 +262,7 @@ def test_the_fragments_of_a_killed_run_come_to_the_history_of_one_that_was_not(
     wandb.teardown()  # a process that is killed has a service of its own
     process = get_context("spawn").Process(target=record_and_wait, args=(folder.path,))
     process.start()
-    deadline = time.monotonic() + 60
-    while len(history(folder.wandb)) < 5:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: len(history(folder.wandb)) >= 5)
     process.kill()
     process.join()
     sink = opened(folder)

@@ -18,9 +18,8 @@ from marlpipe.config.naming import run_path
 from marlpipe.config.plan import compose_grid, expand_sweep
 from marlpipe.config.stored import read_config
 from marlpipe.errors import UserError
-from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.find import run_at
 from marlpipe.runs.identity import identity, run_record
-from marlpipe.runs.links import check_enclosed
 
 PROVENANCE = ("git", "python", "versions", "hardware")  # of run.json
 VALID = "valid: the folder of a run, multirun/ENV/ALGO-HASH/seed=SEED, or key=value; see --help"
@@ -44,10 +43,7 @@ def of_run(path: Path) -> Side:
 
     UserError where it is no run's, cannot be read, or is not all inside the folder.
     """
-    folder = RunFolder(path)
-    if not folder.config.is_file():
-        raise UserError(f"{path} is not the folder of a run: it has no {folder.config.name}.\n  {VALID}")
-    check_enclosed(path)
+    folder = run_at(path)
     config = resolved(read_config(folder), str(folder.config))
     record, who = run_record(folder), identity(folder)
     return Side(

@@ -1,4 +1,4 @@
-"""Whether two finished runs came to the same."""
+"""Whether two finished runs are equal."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What came of some episodes: a row for each, and their summary."""
+"""The outcome of some episodes: a row for each, and their summary."""
 
 import csv
 import io
@@ -19,8 +19,8 @@ def episodes_csv(played: EpisodeBatch, *, local_rewards: bool) -> str:
     """
     own = played.rewards.sum(1)  # B N
     agents = [f"return_agent_{agent}" for agent in range(own.shape[1])] if local_rewards else []
-    told = (played.team_rewards.sum(1), played.lengths, played.terminated.any(1), own)
-    columns = (column.tolist() for column in told)
+    tensors = (played.team_rewards.sum(1), played.lengths, played.terminated.any(1), own)
+    columns = (column.tolist() for column in tensors)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["episode", "return", "length", "end", *agents])
@@ -36,7 +36,7 @@ def measured(played: EpisodeBatch) -> dict[str, float]:
 
 
 def summary(outcomes: Mapping[str, Mapping[str, float]]) -> Table:
-    """Evaluations below each other, by name; a metric that is not on record is a dash."""
+    """Evaluations below each other, by name; a metric that was not recorded is a dash."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
     for heading in ("return, mean ± std", "lowest", "highest", "length"):
