@@ -1,6 +1,5 @@
 """Callbacks by themselves: when evaluations follow, the progress lines, the best policy, and the order of all."""
 
-from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -94,23 +93,22 @@ def test_a_resumed_schedule_continues(trainer: Train) -> None:
     assert [resumed.due(at(env_steps)) for env_steps in (0, 199, 200)] == [False, False, True]
 
 
+@pytest.mark.parametrize("checkpoints_first", [True, False])
 def test_the_order_of_cadence_and_checkpoints_does_not_matter(
-    trainer: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoints_first: bool, trainer: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both ask the schedule, which changes only when an evaluation starts."""
-    folder = RunFolder(tmp_path).create()
-    for order in permutations((0, 1)):
-        schedule = EvaluationSchedule(every_env_steps=100)
-        with FolderLock(folder.lock) as lock:
-            checkpoints = Resumable(folder=folder, lock=lock, schedule=schedule, minutes=0.0, header={})
-            saved: list[int] = []
-            monkeypatch.setattr(checkpoints, "save_if_due", lambda now, **_: saved.append(now.progress.env_steps))
-            both = (EvaluationCadence(schedule), checkpoints)
-            for env_steps in (10, 60, 100):
-                gradient_step(trainer, at(env_steps), *(both[number] for number in order))
-                if trainer.val_check_batch == 1:
-                    both[0].on_validation_start(trainer, MODULE)
-        assert saved == [60]  # the others come after their evaluation
+    folder, schedule, saved = RunFolder(tmp_path).create(), EvaluationSchedule(every_env_steps=100), list[int]()
+    monkeypatch.setattr(Resumable, "save_if_due", lambda _, now, **__: saved.append(now.progress.env_steps))
+    with FolderLock(folder.lock) as lock:
+        checkpoints = Resumable(folder=folder, lock=lock, schedule=schedule, minutes=0.0, header={})
+        cadence = EvaluationCadence(schedule)
+        for env_steps in (10, 60, 100):
+            both = (checkpoints, cadence) if checkpoints_first else (cadence, checkpoints)
+            gradient_step(trainer, at(env_steps), *both)
+            if trainer.val_check_batch == 1:
+                cadence.on_validation_start(trainer, MODULE)
+    assert saved == [60]  # the others come after their evaluation
 
 
 def test_the_best_policy_is_that_of_the_highest_evaluation(trainer: Train, tmp_path: Path) -> None:
