@@ -242,5 +242,5 @@ def test_the_readmes_example_of_a_new_part_works(tmp_path: Path, monkeypatch: py
         env = build_env(run)
         algorithm = build_algorithm(run, env)
         batch = rollout(env, algorithm.agent, 2, 1.0, torch.Generator().manual_seed(0))
-        loss, _ = algorithm.loss(batch, algorithm.reward(batch))
+        loss, _ = algorithm.loss(batch, algorithm.reward(batch), torch.Generator())
         assert loss.isfinite()
