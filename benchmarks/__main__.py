@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: how fast all is, beside floors and plain references, as tables and one JSON file."""
+"""`python -m benchmarks`: speed relative to floors and plain references, as tables and one JSON file."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from marlpipe.commands.command_line import exit_with
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Measures what is asked for."""
+    """Measures the selected sections."""
     measure(parser("benchmarks", __doc__, SECTIONS).parse_args(arguments), on_screen())
     return 0
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.check`: what got slower since the last committed results of as many threads.
+"""`python -m benchmarks.check`: lists what got slower since the last committed results with as many threads.
 
 Measures again, or reads a file that `make bench` wrote. Exits with 1 if anything got slower by more than the noise.
 """
@@ -11,11 +11,11 @@ from benchmarks.options import parser
 from benchmarks.results import described, last_committed, read
 from benchmarks.suite import SECTIONS, measure
 from benchmarks.tables import of_changes, on_screen
-from marlpipe.commands.command_line import exit_with
+from marlpipe.commands.command_line.ending import exit_with
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Compares, if there is anything to compare with."""
+    """Compares with the last committed results, if there are any."""
     options = parser("benchmarks.check", __doc__, SECTIONS)
     options.add_argument("file", nargs="?", type=Path, help="results to compare (default: measure now)")
     asked = options.parse_args(arguments)
@@ -27,9 +27,11 @@ def run(arguments: Sequence[str]) -> int:
         console.print(f"No results of {threads} threads are committed yet: `make bench`, then commit its file.")
         return 0
     before = read(committed)
-    console.print(f"beside {committed}, of {before.machine['date']}", style="dim", highlight=False)
+    console.print(f"compared with {committed}, of {before.machine['date']}", style="dim", highlight=False)
     if differing := other_machine(before.machine, given.machine if given else described()):
-        console.print(f"That was another machine ({differing}), so nothing can be said: `make bench`, then commit.")
+        console.print(
+            f"That was another machine ({differing}), so the two are not comparable: `make bench`, then commit."
+        )
         return 0
     comparison = compare(before, given or measure(asked, console))
     for verdict in ("slower", "faster", "too few repetitions"):
@@ -40,13 +42,13 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def summary(comparison: Comparison) -> str:
-    """One line, and one of each name that is on one side only."""
+    """A line of counts, and a line for each name that is on one side only."""
     counts = ", ".join(
         f"{len(comparison.having(verdict))} {verdict}"
         for verdict in ("slower", "faster", "same", "too few repetitions")
     )
     lines = [f"{len(comparison.changes)} compared: {counts}"]
-    lines += [f"new, or measured in another way than before: {same.section}, {same.name}" for same in comparison.new]
+    lines += [f"new, or measured differently than before: {same.section}, {same.name}" for same in comparison.new]
     lines += [f"not measured any more: {same.section}, {same.name}" for same in comparison.gone]
     return "\n".join(lines)
 

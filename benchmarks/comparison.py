@@ -8,23 +8,23 @@ from typing import Any, Literal, NamedTuple
 from benchmarks.results import Outcome, Results
 
 FEWEST = 3  # repetitions that show any noise
-DRIFT = 1.05  # factor of a ratio from one process to the next, which no repetition inside one of them shows
+DRIFT = 1.05  # factor of a ratio from one process to the next, which repetitions inside one process do not show
 
 Verdict = Literal["slower", "faster", "same", "too few repetitions"]
 
 
 class Same(NamedTuple):
-    """All that makes two measurements of two files the same one. `title` is the section's, which has the sizes."""
+    """The key by which measurements of two files are compared. `title` is the section's, which has the sizes."""
 
     section: str
     title: str
     name: str
     amount: float
-    beside: str  # the heading of the ratio that is compared; nothing where the cost itself is
+    beside: str  # heading of the ratio that is compared; empty where the cost itself is
 
 
 class Change(NamedTuple):
-    """The median ratio, or cost, then and now. `noise`: a factor within which they may differ with nothing changed."""
+    """The median ratio or cost, before and now. `noise`: factor by which they may differ without a change of code."""
 
     of: Same
     before: float
@@ -39,7 +39,7 @@ class Change(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Of all sections that were measured now; the greatest changes for the worse first."""
+    """The sections that were measured now, worst change first."""
 
     changes: list[Change]
     new: list[Same]  # not measured before, or not in the same way
@@ -50,7 +50,7 @@ class Comparison(NamedTuple):
 
 
 def compare(before: Results, now: Results) -> Comparison:
-    """Ratios to what ran in the same minutes, since the machine itself is never as fast as it was."""
+    """Compares ratios to references of the same minutes, since the machine's own speed drifts."""
     today = ratios(now.sections)
     then = ratios({name: outcome for name, outcome in before.sections.items() if name in now.sections})
     changes = [change(same, then[same], today[same]) for same in today if same in then]
@@ -62,7 +62,7 @@ def compare(before: Results, now: Results) -> Comparison:
 
 
 def ratios(sections: Mapping[str, Outcome]) -> dict[Same, list[float]]:
-    """Of every measurement that is held beside another, the first ratio; of bytes, how many. Floors have neither."""
+    """The first ratio of every measurement that has one, else its bytes. Floors have neither."""
     found = {}
     for section, outcome in sections.items():
         for name, series in outcome.series.items():
@@ -75,7 +75,7 @@ def ratios(sections: Mapping[str, Outcome]) -> dict[Same, list[float]]:
 
 
 def change(same: Same, then: Sequence[float], today: Sequence[float]) -> Change:
-    """Slower or faster is what differs by more than half the range of either's repetitions, and the drift."""
+    """Slower or faster: a difference of more than half the range of either's repetitions, and more than the drift."""
     noise = max(DRIFT, half_range(then) * half_range(today))
     before, now = median(then), median(today)
     verdict: Verdict = "same"
@@ -94,6 +94,6 @@ def half_range(values: Sequence[float]) -> float:
 
 
 def other_machine(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """How two descriptions of a machine differ in what speed depends on; nothing if they do not."""
+    """The differences between two machines that affect speed; empty if there are none."""
     differing = [key for key in ("cpu", "cores", "gpus") if before["hardware"][key] != now["hardware"][key]]
     return ", ".join(f"{key} {before['hardware'][key]}, now {now['hardware'][key]}" for key in differing)

@@ -1,6 +1,6 @@
-"""What no recurrent agent's update can be faster than, and plain implementations of the same.
+"""Lower bounds for the update of a recurrent agent, and plain implementations of it.
 
-`counts[t]` sequences exist at moment t, the longest first: those of the next moment are the first of these.
+`counts[t]` sequences exist at time step t, the longest first: those of the next time step are the first of these.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from benchmarks.tasks import UNITS
 def matrix_products(counts: Sequence[int]) -> Work:
     """The products of input and memory alone: forward, a target's forward, and both gradients.
 
-    29.5 GFLOP for 750 sequences of 200 moments and 64 units.
+    29.5 GFLOP for 750 sequences of 200 time steps and 64 units.
     """
     rows, gates = torch.randn(counts[0], UNITS), torch.randn(counts[0], 3 * UNITS)
     weight = torch.randn(3 * UNITS, UNITS)
@@ -34,7 +34,7 @@ def matrix_products(counts: Sequence[int]) -> Work:
 
 
 def acting_products(rows: int, obs_dim: int, n_actions: int, steps: int) -> Work:
-    """The forward products of Linear, GRU and Linear for so many agents, `steps` moments."""
+    """The forward products of Linear, GRU and Linear for `rows` agents, `steps` time steps."""
     obs, features, gates = torch.randn(rows, obs_dim), torch.empty(rows, UNITS), torch.empty(rows, 3 * UNITS)
     utilities = torch.empty(rows, n_actions)
     of_obs, of_memory = torch.randn(obs_dim, UNITS), torch.randn(UNITS, 3 * UNITS)
@@ -56,8 +56,8 @@ def gru_loop(sequences: int, steps: int) -> Work:
 
     def unroll(cell: nn.Module, features: Tensor) -> Tensor:
         memory, memories = torch.zeros(sequences, UNITS), []
-        for moment in features.unbind():  # indexing instead would make the backward pass slow
-            memory = cell(moment, memory)
+        for features_t in features.unbind():  # indexing instead would make the backward pass slow
+            memory = cell(features_t, memory)
             memories.append(memory)
         return torch.stack(memories)
 
@@ -65,7 +65,7 @@ def gru_loop(sequences: int, steps: int) -> Work:
 
 
 def gru_sequence(sequences: int, steps: int) -> Work:
-    """torch's own GRU over whole sequences, in the same way."""
+    """The same with torch's own GRU over whole sequences."""
     online, target = nn.GRU(UNITS, UNITS), nn.GRU(UNITS, UNITS).requires_grad_(False)
     return both_passes(online, target, lambda cell, features: cell(features)[0], sequences, steps)
 

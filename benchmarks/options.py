@@ -1,4 +1,4 @@
-"""What can be typed behind both commands."""
+"""Options of `python -m benchmarks` and `python -m benchmarks.check`."""
 
 import argparse
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from marlpipe.runs.provenance import cores
 
 
 def parser(command: str, description: str | None, sections: Iterable[str]) -> argparse.ArgumentParser:
-    """`threads`, `rounds`, `only` and `out`."""
+    """A parser with `threads`, `rounds`, `only` and `out`."""
     made = argparse.ArgumentParser(prog=f"python -m {command}", description=description)
     made.add_argument("--threads", type=positive, default=cores(), help="of torch (default: all cores)")
     made.add_argument("--rounds", type=positive, help="counted repetitions (default: each section's own)")

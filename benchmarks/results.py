@@ -1,4 +1,4 @@
-"""What was measured: every repetition, on which machine and of which code, as one JSON file."""
+"""Results: every repetition, with machine and commit, as one JSON file."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -6,19 +6,19 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
-from benchmarks.measurement import Unit
 from marlpipe.errors import UserError
 from marlpipe.runs.files import os_errors_as_user_errors, read_json, write_json
 from marlpipe.runs.provenance import git, hardware, versions
 
 FOLDER = Path(__file__).parent / "results"
+Unit = Literal["s", "B"]
 
 
 @dataclass(frozen=True)
 class Series:
-    """The repetitions of one measurement, as `Measurement` has them."""
+    """The repetitions of one `Measurement`, with its fields."""
 
     costs: Sequence[float]
     beside: Mapping[str, str]
@@ -41,35 +41,35 @@ class Series:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a section brought."""
+    """The results of a section."""
 
     title: str
     counted: str | None
     series: Mapping[str, Series]
 
     def ratios(self, name: str, heading: str) -> list[float]:
-        """How many times as much as what it is held beside, per amount, in each round."""
+        """Cost per amount divided by that of the measurement under `heading`, in each round."""
         ours, other = self.series[name], self.series[self.series[name].beside[heading]]
         return [a / b for a, b in zip(ours.per_amount, other.per_amount, strict=True)]
 
 
 @dataclass(frozen=True)
 class Results:
-    """One run of the benchmark. `machine` is what `described` returns."""
+    """One run of the benchmark. `machine` is the value of `described`."""
 
     threads: int
     machine: Mapping[str, Any]
     sections: Mapping[str, Outcome]
 
     def write(self, file: Path) -> None:
-        """UserError where the disk refuses."""
+        """Writes the JSON file. UserError where the disk refuses."""
         with os_errors_as_user_errors("make the folder", file.parent):
             file.parent.mkdir(parents=True, exist_ok=True)
         write_json(file, asdict(self))
 
 
 def described() -> dict[str, Any]:
-    """Hardware, versions, commit and date; the host's name is nobody's business."""
+    """Hardware, versions, commit and date, without the host's name."""
     installed = versions()
     return {
         "hardware": {name: value for name, value in hardware().items() if name != "host"},
@@ -80,23 +80,23 @@ def described() -> dict[str, Any]:
 
 
 def new_file(folder: Path, threads: int) -> Path:
-    """Named after the time and the threads."""
+    """The path of a new file, named after time and threads."""
     return folder / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}-threads{threads}.json"
 
 
 def read(file: Path) -> Results:
-    """UserError for a file that is not there or was not written by this benchmark."""
+    """Reads a file of results. UserError if it is missing or was not written by this benchmark."""
     stored = read_json(file)
     try:
-        return understood(stored)
+        return parsed(stored)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{file} is not there, or holds no results of this benchmark.\n  valid: a file that `make bench` wrote"
+            f"{file} is missing, or has no results of this benchmark.\n  valid: a file that `make bench` wrote"
         ) from error
 
 
-def understood(stored: Any) -> Results:
-    """The results behind parsed JSON."""
+def parsed(stored: Any) -> Results:
+    """The results that a JSON file stores."""
     sections = {
         name: Outcome(**{**outcome, "series": {key: Series(**series) for key, series in outcome["series"].items()}})
         for name, outcome in stored["sections"].items()
@@ -105,7 +105,7 @@ def understood(stored: Any) -> Results:
 
 
 def last_committed(threads: int, folder: Path = FOLDER) -> Path | None:
-    """The newest file of this many threads that git has in its last commit; None if there is none."""
+    """The newest file of this many threads in git's last commit; None if there is none."""
     try:
         listed = subprocess.run(
             ["git", "ls-tree", "--name-only", "HEAD", "./"], cwd=folder, capture_output=True, text=True, check=True

@@ -5,7 +5,7 @@ from argparse import Namespace
 
 from rich.console import Console
 
-from benchmarks.measuring import outcomes
+from benchmarks.measurement import outcomes
 from benchmarks.results import Outcome, Results, described, new_file
 from benchmarks.sections import (
     acting,
@@ -38,7 +38,7 @@ SECTIONS = {
 
 
 def measure(asked: Namespace, console: Console) -> Results:
-    """Prints each section's table and writes what there is after each, so that an interruption costs one section."""
+    """Prints each section's table and rewrites the file after each, so that an interruption costs one section."""
     machine, file = {**described(), "load_before": os.getloadavg()[0]}, new_file(asked.out, asked.threads)
     wanted = {name: declared for name, declared in SECTIONS.items() if not asked.only or name in asked.only}
     measured: dict[str, Outcome] = {}

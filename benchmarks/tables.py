@@ -1,4 +1,4 @@
-"""What a person reads."""
+"""Tables of results and of changes."""
 
 import sys
 from collections.abc import Sequence
@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.comparison import Change, Verdict, half_range
-from benchmarks.measurement import Unit
-from benchmarks.results import Outcome
+from benchmarks.results import Outcome, Unit
 
 FILE_WIDTH = 150  # columns where the output goes into a file or a pipe
 
@@ -20,7 +19,7 @@ def on_screen() -> Console:
 
 
 def of_section(outcome: Outcome) -> Table:
-    """Median, half the range, least, the rate at the median, and how many times what is beside it that is."""
+    """Median, half the range, minimum, rate at the median, and ratios to the references."""
     made = Table(title=outcome.title, title_justify="left", box=SIMPLE_HEAD)
     headings = list(dict.fromkeys(heading for series in outcome.series.values() for heading in series.beside))
     remarks = any(series.remark for series in outcome.series.values())
@@ -47,14 +46,14 @@ def of_section(outcome: Outcome) -> Table:
 
 
 def cost(value: float, unit: Unit) -> str:
-    """Three digits of seconds, or whole megabytes."""
+    """Seconds in three digits, or whole megabytes."""
     return f"{value / 1e6:,.0f} MB" if unit == "B" else f"{value:#.3g} s" if value >= 0.1 else f"{1e3 * value:#.3g} ms"
 
 
 def of_changes(verdict: Verdict, changes: Sequence[Change]) -> Table:
-    """Ratios, or costs, then and now."""
+    """Ratios or costs, before and now."""
     made = Table(title=verdict, title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("section", "measurement", "beside"):
+    for heading in ("section", "measurement", "relative to"):
         made.add_column(heading)
     for heading in ("before", "now", "change", "noise"):
         made.add_column(heading, justify="right")

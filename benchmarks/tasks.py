@@ -1,4 +1,4 @@
-"""The task that most sections share: LOMAQ's Figure 5, with episodes that all last to the limit.
+"""The task that most sections share: LOMAQ's Figure 5, with episodes that all reach the limit.
 
 15 carts, 200 env steps, 50 episodes in a batch, 64 units, LOMAQ's hyperparameters.
 """
@@ -18,8 +18,8 @@ AGENTS, STEPS, EPISODES, UNITS = 15, 200, 50, 64
 REPLAY = 5000  # episodes
 EPSILON = 0.05
 
-# rewards that have learned nothing yet are trusted, so that the values' gradient step is timed too
-TRUSTING = {"lomaq_rd": ["reward.tolerance_per_agent=1000.0"]}
+# untrained rewards are accepted, so that the values' gradient step is timed too
+ACCEPTING = {"lomaq_rd": ["reward.tolerance_per_agent=1000.0"]}
 
 
 def configured(*overrides: str) -> DictConfig:
@@ -35,7 +35,7 @@ def carts(agents: int = AGENTS, steps: int = STEPS) -> list[str]:
 
 def on_carts(algo: str, *, agents: int = AGENTS, steps: int = STEPS) -> DictConfig:
     """An algorithm under LOMAQ's hyperparameters."""
-    return configured(f"algo={algo}", "profile=lomaq", *carts(agents, steps), *TRUSTING.get(algo, []))
+    return configured(f"algo={algo}", "profile=lomaq", *carts(agents, steps), *ACCEPTING.get(algo, []))
 
 
 def built(config: DictConfig) -> Algorithm:
@@ -49,7 +49,7 @@ def episodes(config: DictConfig, algorithm: Algorithm, n: int) -> EpisodeBatch:
 
 
 def empty_replay() -> Replay:
-    """Of 5000 episodes of 15 carts."""
+    """A replay for 5000 episodes of 15 carts."""
     return Replay(spec=build_env(on_carts("qmix")).spec, capacity=REPLAY, device=torch.device("cpu"))
 
 

@@ -114,7 +114,7 @@ class EpisodeBatch(NamedTuple):
         return self.rewards.sum(-1)
 
 
-class Progress(NamedTuple):
+class RunProgress(NamedTuple):
     """How far a run is, counted by the loader, and what its last rollout brought."""
 
     env_steps: int
@@ -130,7 +130,7 @@ class TrainingBatch(NamedTuple):
     """What one gradient step learns from."""
 
     episodes: EpisodeBatch
-    progress: Progress
+    progress: RunProgress
 
 
 Metrics = dict[str, Tensor]
@@ -138,7 +138,7 @@ StateDict = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Factorisation:
+class JointValueView:
     """Values of joint actions beside the utilities that stand for them, to be read without gradients.
 
     utilities: of all actions; their maximum, agent by agent, is the decentralised policy.
@@ -155,6 +155,16 @@ class Factorisation:
     reads: Bool[Tensor, "J N"]
     block_gradients: Callable[[], Float[Tensor, " J"]]
     optimal_value: Callable[[Int[Tensor, "B T N"]], Float[Tensor, "B T"]] | None = None
+
+
+Part_co = TypeVar("Part_co", covariant=True)
+
+
+@runtime_checkable
+class Makes(Protocol[Part_co]):
+    """Makes a network for an environment: what a partial of a config is."""
+
+    def __call__(self, *, spec: EnvSpec) -> Part_co: ...
 
 
 OptimizerOf = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]

@@ -1,4 +1,4 @@
-"""The shape of the repository: who imports whom, what lies where, and that the documents tell the truth."""
+"""The layout of the repository: what imports what, what lies where, and whether the documents are right."""
 
 import ast
 import re
@@ -25,7 +25,7 @@ CODE = [*PACKAGE, *sorted((ROOT / "hydra_plugins").rglob("*.py")), *sorted((ROOT
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "multirun" / "README.md"]
 LONGEST_FILE = 260  # lines: one idea per file
 
-# Who may import whom: one row per folder or file of marlpipe/. A row that names another may import what that one may.
+# What may import what: a row for each folder or file of marlpipe/, as in docs/architecture.md.
 WALLS = {
     "types": set(),
     "errors": set(),
@@ -45,12 +45,20 @@ WALLS = {
 }
 
 
+# `python -m marlpipe VERB`: an entry of commands/ for each; train.py is what runs without one
+VERBS = {entry.stem for entry in (ROOT / "marlpipe" / "commands").iterdir()} - {"__init__", "command_line", "train"}
+
+
 def relative(file: Path) -> str:
     return str(file.relative_to(ROOT))
 
 
+def text_of(document: str) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
 def imported(file: Path) -> Iterator[str]:
-    """What a file imports of marlpipe, without the package's name: `algos.blocks.TDFit`."""
+    """Names that a file imports from marlpipe, without the package's name: `algos.blocks.TDFit`."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -136,27 +144,46 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 def commands() -> list[str]:
-    """Every training command of the documents, without `python -m marlpipe`, once. Without the experiments alone:
-    tests/config/test_composition.py plans each of them.
-    """
-    lines = [line for document in DOCUMENTS for line in document.read_text(encoding="utf-8").splitlines()]
-    found = [shlex.split(line, comments=True) for line in lines if line.strip().startswith("python -m marlpipe ")]
-    words = [command[3:] for command in found]
-    alone = [["-m", f"+experiment={name}"] for name in groups(config_folder())["experiment"]]
-    return sorted({shlex.join(command) for command in words if command not in alone})
+    """Each distinct command of the documents, without `python -m marlpipe` and comments."""
+    lines = [line.strip() for document in DOCUMENTS for line in document.read_text(encoding="utf-8").splitlines()]
+    found = [shlex.split(line, comments=True)[3:] for line in lines if line.startswith("python -m marlpipe ")]
+    return sorted({shlex.join(words) for words in found})
 
 
-@pytest.mark.parametrize("command", commands())
-def test_documented_commands_are_accepted(command: str) -> None:
-    register_resolvers()
-    words = shlex.split(command)
-    planned_folders([word for word in words if word != "-m"], config_folder(), sweep="-m" in words)
+def verb(command: str) -> str | None:
+    """The verb of a command; None where it trains."""
+    first = shlex.split(command)[0]
+    return None if "=" in first or first.startswith("-") else first
+
+
+@pytest.mark.parametrize("command", [command for command in commands() if verb(command) is None])
+def test_documented_trainings_are_accepted(command: str) -> None:
+    """Experiments by themselves only have to exist here: tests/config/test_composition.py plans the runs of each."""
+    match shlex.split(command):
+        case ["--help"]:
+            pass
+        case ["-m", experiment] if experiment.startswith("+experiment="):
+            assert experiment.removeprefix("+experiment=") in groups(config_folder())["experiment"]
+        case words:
+            register_resolvers()
+            planned_folders([word for word in words if word != "-m"], config_folder(), sweep="-m" in words)
+
+
+@pytest.mark.parametrize("command", [command for command in commands() if verb(command) is not None])
+def test_documented_verbs_exist(command: str) -> None:
+    assert verb(command) in VERBS
+
+
+def test_a_verb_is_a_word_of_its_own() -> None:
+    """`python -m marlpipe VERB`, which replaced a module for each verb."""
+    for document in DOCUMENTS:
+        assert not re.search(r"python -m marlpipe\.", document.read_text(encoding="utf-8")), relative(document)
 
 
 def test_documented_options_exist() -> None:
-    """A README row such as | `algo` | `iql`, `vdn` | has options of its groups in backticks, and nothing else."""
+    """A row such as | `algo` | `iql`, `vdn` | has options of its groups in backticks, and nothing else."""
     valid = groups(config_folder())
-    rows = re.findall(r"^\| (`[^|]+) \| ([^|]+) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| (`[^|]+) \| ([^|]+) \|$", text_of("docs/options.md"), re.MULTILINE)
     checked = 0
     for left, right in rows:
         names = re.findall(r"`(\w+)`", left)
@@ -167,8 +194,29 @@ def test_documented_options_exist() -> None:
     assert checked >= 10
 
 
+def test_the_readme_has_a_row_for_each_entry_of_the_package() -> None:
+    rows = re.findall(r"^\| `(\w+)(?:/|\.py)` \| .+ \| .+ \|$", text_of("README.md"), re.MULTILINE)
+    assert rows[1:] == [row for row in WALLS if "." not in row]
+
+
+def test_the_architecture_page_has_the_walls() -> None:
+    rows = re.findall(r"^\| `([\w.]+)` \| (.+) \|$", text_of("docs/architecture.md"), re.MULTILINE)
+    assert {row: set(re.findall(r"`([\w.]+)`", allowed)) for row, allowed in rows} == WALLS
+
+
+def test_each_deviation_that_is_cited_is_explained() -> None:
+    """D1 … D37 and the golden items are rows of docs/deviations.md."""
+    cited = re.compile(r"\bD\d{1,2}\b|\b[Gg]olden item \d+")
+    rows = {row.lower() for row in re.findall(r"^\| (\w[\w ]*) \|", text_of("docs/deviations.md"), re.MULTILINE)}
+    folders = ("marlpipe", "hydra_plugins", "docs", "tests", "conf", "benchmarks")
+    files = [file for folder in folders for kind in ("py", "md", "yaml") for file in (ROOT / folder).rglob(f"*.{kind}")]
+    for file in files:
+        for name in cited.findall(file.read_text(encoding="utf-8")):
+            assert name.lower() in rows, f"{relative(file)} cites {name}, which has no row in docs/deviations.md"
+
+
 def test_the_readmes_example_of_a_new_part_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = text_of("README.md")
     [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     [config] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     [module] = re.findall(r"in `marlpipe/algos/projections/(\w+)\.py`", text)
@@ -186,5 +234,5 @@ def test_the_readmes_example_of_a_new_part_works(tmp_path: Path, monkeypatch: py
         env = build_env(run)
         algorithm = build_algorithm(run, env)
         batch = rollout(env, algorithm.agent, 2, 1.0, torch.Generator().manual_seed(0))
-        loss, _ = algorithm.loss(batch, algorithm.reward(batch))
+        loss, _ = algorithm.loss(batch, algorithm.reward(batch), torch.Generator())
         assert loss.isfinite()

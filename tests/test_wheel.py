@@ -12,7 +12,7 @@ from tests.support.repository import ROOT
 
 
 def test_the_wheel_works_from_another_folder(tmp_path: Path) -> None:
-    """It carries conf/ and the launcher, shows its help, trains, and every metric it writes is in the README."""
+    """It carries conf/ and the launcher, shows its help, trains, and every metric it writes is in docs/metrics.md."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     built, installed, elsewhere = tmp_path / "dist", tmp_path / "installed", tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -38,5 +38,5 @@ def test_the_wheel_works_from_another_folder(tmp_path: Path) -> None:
     marlpipe("algo=qpro", "env=payoff", "env_steps=64", "threads=1", "logger=none")
     [folder] = elsewhere.glob("multirun/payoff/qpro-*/seed=0")
     recorded = {name for row in RunFolder(folder).read_metrics() for name in row}
-    documented = set(re.findall(r"`([\w/]+)`", (ROOT / "README.md").read_text(encoding="utf-8")))
+    documented = set(re.findall(r"`([\w/]+)`", (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")))
     assert recorded <= documented

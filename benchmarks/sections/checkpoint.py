@@ -1,4 +1,4 @@
-"""Saving and loading a checkpoint with a full replay, as runs do it, beside as many bytes written and read plainly."""
+"""Saving and loading a checkpoint with a full replay, as runs do it, relative to plain writes and reads."""
 
 from functools import cached_property, partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Worlds alone, with random actions, beside other libraries."""
+"""Worlds alone, with random actions, next to figures of other libraries."""
 
 from functools import partial
 
@@ -22,7 +22,7 @@ WORLDS = {
 }
 FEW_COPIES = {"mpe2 simple_spread, 3 agents"}  # one Python object per copy
 REFERENCE = "additions"  # 100 of tensors of 256 numbers per copy, for each vector step
-PUBLISHED = {  # by others' code, on a machine with these two cores, 2026-11-21
+PUBLISHED = {  # of other libraries, on a machine with these two cores, 2026-11-21
     ("cart-pole, 15 carts", 1): "LOMAQ's code 913",
     ("predator-prey, 8 against 8", 1): "WQMIX's code 127–232",
     ("VMAS simple_spread, 3 agents", 1): "VMAS itself 130–250",
@@ -34,7 +34,7 @@ PUBLISHED = {  # by others' code, on a machine with these two cores, 2026-11-21
 
 
 def section() -> Section:
-    """Env steps per second, with all that an agent would see."""
+    """Env steps per second, observations included."""
     measurements = {
         f"{world}, {copies} at a time": Measurement(
             timed(partial(stepping, overrides, copies)),
@@ -55,7 +55,7 @@ def section() -> Section:
 
 
 def stepping(overrides: list[str], copies: int) -> Work:
-    """25 vector steps after a reset, with what an agent would see before each."""
+    """25 vector steps after a reset, with the observations before each."""
     env = build_env(configured(*overrides))
     generator = torch.Generator().manual_seed(0)
     utilities = torch.zeros(copies, env.spec.n_agents, env.spec.n_actions)
@@ -70,7 +70,7 @@ def stepping(overrides: list[str], copies: int) -> Work:
 
 
 def additions(copies: int) -> Work:
-    """What the machine takes for as many small tensor operations as a world has."""
+    """As many small tensor operations as a world has."""
     numbers = torch.zeros(copies, 256)
 
     def steps() -> None:

@@ -8,17 +8,21 @@ from benchmarks.measurement import Work
 from benchmarks.tasks import EPSILON, built, episodes, on_carts
 from marlpipe.algos.algorithm import Algorithm
 from marlpipe.config.build import build_part
-from marlpipe.types import EpisodeBatch, Progress, TrainingBatch
+from marlpipe.types import EpisodeBatch, RunProgress, TrainingBatch
 
 
 def training_step(config: DictConfig, algorithm: Algorithm, batch: EpisodeBatch) -> Work:
     """Losses with the targets' forward pass, backward passes, clipping, optimisers."""
     trained, default = algorithm.trained(), build_part(config.profile, "optimizer")
     optimizers = {name: (owned.optimizer or default)(owned.parameters) for name, owned in trained.items()}
-    learned_from = TrainingBatch(batch, Progress(int(batch.valid.sum()), len(batch.valid), EPSILON, 0.0, 0.0, 0, False))
+    learned_from = TrainingBatch(
+        batch, RunProgress(int(batch.valid.sum()), len(batch.valid), EPSILON, 0.0, 0.0, 0, False)
+    )
+
+    generator = torch.Generator()
 
     def step() -> None:
-        for name, loss, _ in algorithm.updates(learned_from):
+        for name, loss, _ in algorithm.updates(learned_from, generator):
             optimizers[name].zero_grad()
             torch.autograd.backward(loss)
             own_clip = trained[name].gradient_clip

@@ -1,4 +1,4 @@
-"""LOMAQ's sub-mixers, batched over blocks, beside a plain loop over one small network per block."""
+"""LOMAQ's sub-mixers, batched over blocks, relative to a plain loop over one small network per block."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from marlpipe.config.build import build_env, build_part
 from marlpipe.models.graphs import neighbourhoods
 
 AGENTS = (15, 100, 1000)
-VALUES = 150_000  # of all blocks and moments together, as 50 episodes of 200 env steps of 15 agents have
+VALUES = 150_000  # of all blocks and time steps together, as 50 episodes of 200 env steps of 15 agents have
 HOPS, HIDDEN = 1, 32  # of conf/mixer/lomaq.yaml
 
 
@@ -28,14 +28,14 @@ def section() -> Section:
 
 
 def batched(agents: int) -> Work:
-    """The project's own."""
+    """marlpipe's own mixer."""
     config = on_carts("lomaq", agents=agents)
     spec = build_env(config).spec
     partition = build_part(config, "partition", spec=spec)
     monotonicity = build_part(config, "monotonicity", spec=spec, partition=partition)
     mixer = build_part(config, "mixer", spec=spec, partition=partition, monotonicity=monotonicity)
     utilities = torch.randn(1, VALUES // agents, agents).requires_grad_()
-    state = torch.empty(1, VALUES // agents, spec.state_dim)  # which it does not read
+    state = torch.empty(1, VALUES // agents, spec.state_dim)  # not read by this mixer
     return lambda: torch.autograd.backward(mixer(utilities, state).sum())
 
 
@@ -54,7 +54,7 @@ def looped(agents: int) -> Work:
 
 
 class SubMixer(nn.Module):
-    """Three layers with weights that a ReLU keeps from being negative."""
+    """Three layers whose weights a ReLU makes non-negative."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()

@@ -10,15 +10,15 @@ import torch
 
 from marlpipe.errors import UserError
 
-# Linux counts the memory of whoever starts a process as that process's own until then: a small one starts it here
+# until exec, Linux counts the memory of the parent as the new process's own: so a small parent starts it
 WAITING = """
 import resource, subprocess, sys
 if subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode:
     sys.exit(1)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
-UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in which the system tells
-COMPLAINT = 2000  # characters of it that are shown
+UNIT = 1 if sys.platform == "darwin" else 1024  # bytes of ru_maxrss
+SHOWN = 2000  # characters of an error message
 
 
 def python(*arguments: str) -> list[str]:
@@ -32,15 +32,15 @@ def training(runs: Path, *overrides: str) -> list[str]:
 
 
 def threads() -> str:
-    """As many as this process has been told to take."""
+    """The override for as many threads as this process has."""
     return f"threads={torch.get_num_threads()}"
 
 
 def finished(command: Sequence[str]) -> str:
-    """What a command prints. UserError with the end of its complaint where it fails."""
+    """The output of a command. UserError with the end of its error output where it fails."""
     ended = subprocess.run(command, capture_output=True, text=True)
     if ended.returncode:
-        raise UserError(f"{shlex.join(command)}\n  failed: {ended.stderr[-COMPLAINT:]}")
+        raise UserError(f"{shlex.join(command)}\n  failed: {ended.stderr[-SHOWN:]}")
     return ended.stdout
 
 

@@ -1,4 +1,4 @@
-"""What one agent costs, from 5 to 1000 of them: as many sequences in each batch."""
+"""The cost of one agent among 5 to 1000, with as many sequences in each batch."""
 
 from functools import partial
 
@@ -14,7 +14,7 @@ LOOP, FLOOR = "GRUCell loop", "matrix products"
 
 
 def section() -> Section:
-    """Agent-steps per second of an update; what is beside is per agent-step."""
+    """Agent-steps per second of an update; ratios are per agent-step."""
     measurements = {
         named(algo, agents): Measurement(
             timed(partial(update, algo, agents=agents, steps=STEPS, batch=SEQUENCES // agents)),

@@ -15,7 +15,7 @@ TINY = ["profile.batch_episodes=1", "profile.parallel_episodes=1", "profile.repl
 
 
 def section() -> Section:
-    """Seconds, all of them: interpreter, imports, configs, checks, building, one episode, one update."""
+    """Seconds of everything: interpreter, imports, configs, checks, building, one episode, one update."""
     imports = {code: partial(seconds, partial(finished, python("-c", code))) for code in (PIPELINE, TORCH)}
     return Section(
         "start-up",
@@ -29,12 +29,12 @@ def section() -> Section:
 
 
 def first_gradient_step() -> float:
-    """Seconds until a run has told of one; it is ended there. UserError if it ends before."""
+    """Seconds until a run has recorded one; then it is killed. UserError if it ends before."""
     with TemporaryDirectory() as folder:
         command = training(Path(folder), "algo=qmix", "env=cartpole", threads(), *TINY)
         started = time.perf_counter()
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-            while not told(Path(folder)):
+            while not has_recorded(Path(folder)):
                 if run.poll():
                     finished(command)
                 time.sleep(POLL_S)
@@ -43,6 +43,6 @@ def first_gradient_step() -> float:
         return taken
 
 
-def told(runs: Path) -> bool:
+def has_recorded(runs: Path) -> bool:
     """Whether a run has written a row of metrics."""
     return any(file.stat().st_size for file in runs.rglob("metrics.jsonl"))

@@ -1,4 +1,4 @@
-"""One update from episodes that end at different times: what is past an end should cost nothing."""
+"""One update from episodes of different lengths: padding should cost nothing."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ FLOOR, FLOOR_UNEQUAL = "matrix products", "matrix products, unequal"
 
 
 def lengths() -> torch.Tensor:
-    """Drawn once and for all."""
+    """Env steps of each episode, always the same."""
     return torch.randint(SHORTEST, STEPS + 1, (EPISODES,), generator=torch.Generator().manual_seed(0))
 
 
@@ -28,7 +28,7 @@ def section() -> Section:
         measurements[f"{algo}, full"] = Measurement(whole, {FLOOR: FLOOR})
         beside = {FLOOR: FLOOR_UNEQUAL, "full episodes": f"{algo}, full"}
         measurements[f"{algo}, unequal"] = Measurement(timed(partial(update_unequal, algo)), beside)
-    counts = [AGENTS * int((lengths() > moment).sum()) for moment in range(int(lengths().max()))]
+    counts = [AGENTS * int((lengths() > time_step).sum()) for time_step in range(int(lengths().max()))]
     measurements[FLOOR] = Measurement(timed(partial(matrix_products, [AGENTS * EPISODES] * STEPS)))
     measurements[FLOOR_UNEQUAL] = Measurement(timed(partial(matrix_products, counts)), {"full episodes": FLOOR})
     share = float(lengths().sum()) / (EPISODES * STEPS)
@@ -37,7 +37,7 @@ def section() -> Section:
 
 
 def update_unequal(algo: str) -> Work:
-    """One training step on episodes that were cut."""
+    """One training step on episodes that end early."""
     config = on_carts(algo)
     algorithm = built(config)
     return training_step(config, algorithm, cut(episodes(config, algorithm, EPISODES), lengths()))
@@ -45,8 +45,8 @@ def update_unequal(algo: str) -> Work:
 
 def cut(batch: EpisodeBatch, ends: torch.Tensor) -> EpisodeBatch:
     """Full episodes that terminate earlier, padded with zeros up to the longest, as the replay pads them."""
-    moment = torch.arange(batch.valid.shape[1])
-    valid, last = moment < ends[:, None], moment == ends[:, None] - 1
+    time_step = torch.arange(batch.valid.shape[1])
+    valid, last = time_step < ends[:, None], time_step == ends[:, None] - 1
     shorter = batch._replace(valid=valid, terminated=last).first(len(ends))
     padded = (
         field * mask.view(*mask.shape, *[1] * (field.dim() - 2))

@@ -1,1 +1,1 @@
-""""""
+"""Measurements behind single figures of docs/: `python -m benchmarks.studies.NAME`."""

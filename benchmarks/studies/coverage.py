@@ -14,7 +14,7 @@ from marlpipe.analysis.statistics.aggregates import Scores, iqm, mean, median, o
 from marlpipe.analysis.statistics.bootstrap import Interval, interval, stretch
 from marlpipe.analysis.statistics.differences import bootstrap_difference
 from marlpipe.analysis.statistics.profiles import probability_of_improvement
-from marlpipe.commands.command_line import exit_with
+from marlpipe.commands.command_line.ending import exit_with
 
 RUNS = (3, 5, 10, 20)
 MANY = 200_000  # runs that stand for the truth
@@ -28,12 +28,12 @@ SHAPES: dict[str, Draw] = {
     "exponential": lambda draw, n: draw.exponential(size=n),
     "7 of 10 runs succeed": lambda draw, n: (draw.random(n) < 0.7) + 0.1 * draw.normal(size=n),
 }
-TASKS = ((0.1, 0.05), (0.4, 0.2), (0.5, 0.1), (0.8, 0.15), (0.95, 0.02))  # by how much a shape is moved, and stretched
+TASKS = ((0.1, 0.05), (0.4, 0.2), (0.5, 0.1), (0.8, 0.15), (0.95, 0.02))  # shift and stretch of a shape
 
 
 @dataclass(frozen=True)
 class Case:
-    """A kind of scores, whose interval is looked at for several numbers of runs."""
+    """A kind of scores, whose interval is examined for several numbers of runs."""
 
     name: str
     truth: float
@@ -78,12 +78,12 @@ def cases(samples: int) -> Iterator[Case]:
 
 
 def five_tasks(of: Draw, draw: np.random.Generator, n: int) -> Scores:
-    """Tasks that differ in how good the runs are, and how far apart."""
+    """Tasks that differ in the mean and the spread of their runs."""
     return {str(task): lowest + spread * of(draw, n) for task, (lowest, spread) in enumerate(TASKS)}
 
 
 def covered(case: Case, n: int, trials: int) -> tuple[float, float]:
-    """The shares of trials whose interval holds the truth: ours, and the percentiles alone."""
+    """The shares of trials whose interval covers the truth: ours, and the percentiles alone."""
     draw = np.random.default_rng(n)
     ours = alone = 0
     for _ in range(trials):
@@ -94,7 +94,7 @@ def covered(case: Case, n: int, trials: int) -> tuple[float, float]:
 
 
 def difference_covered(n: int, others: int, spread: float, trials: int, samples: int) -> float:
-    """The share of trials whose interval holds the true difference of two means, 1.
+    """The share of trials whose interval covers the true difference of two means, 1.
 
     Args:
         n: runs of the better arm, of standard deviation 1.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from benchmarks.options import positive
-from marlpipe.commands.command_line import exit_with
+from marlpipe.commands.command_line.ending import exit_with
 from marlpipe.config.build import build_algorithm, build_env
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def random_returns(name: str, batches: int) -> torch.Tensor:
-    """The team's return of each episode under uniformly random actions, of those that are possible."""
+    """The team's return of each episode under uniformly random available actions."""
     with compose_api(config_folder()):
         config = compose_run([f"env={name}"], config_folder())
     env = build_env(config)

@@ -1,6 +1,5 @@
 """Plays all arms that a command line asks for, and says how high their regret is."""
 
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -8,13 +7,12 @@ from typing import Any
 
 from jaxtyping import Float
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 from torch import Tensor
 
 from marlpipe.bandit.arms import check_sizes
 from marlpipe.bandit.bounds import Constants, block_noise, corrected_bound, printed_bound
 from marlpipe.bandit.figure import draw
-from marlpipe.bandit.options import ROOT, Arm, asked, help_text
+from marlpipe.bandit.options import ROOT, Arm, asked
 from marlpipe.bandit.outcome import Outcome, logged_rounds, regret_csv, table, table_csv
 from marlpipe.bandit.play import play
 from marlpipe.config.build import build_env, build_part
@@ -23,17 +21,13 @@ from marlpipe.config.naming import defining_config, grid_hash
 from marlpipe.envs.linear_bandit import LinearBandit
 from marlpipe.runs.files import os_errors_as_user_errors, write_json, write_text
 from marlpipe.runs.provenance import provenance
-from marlpipe.runs.terminal import progress_bar
+from marlpipe.runs.terminal import console, progress_bar
 
-FILE_WIDTH = 180  # columns where the output goes into a file or a pipe, which has no width of its own
 Game = tuple[LinearBandit, Float[Tensor, "J N"], Constants]
 
 
 def run(arguments: Sequence[str]) -> int:
     """Builds every arm before the first is played, plays them, and says where the files are."""
-    if "--help" in arguments or "-h" in arguments:
-        print(help_text(config_folder()), end="")
-        return 0
     arms = asked(arguments, config_folder())
     games = [built(arm.config) for arm in arms]
     report = Path(arms[0].config.paths.runs) / ROOT / "reports" / grid_hash([arm.folder for arm in arms])
@@ -47,11 +41,11 @@ def run(arguments: Sequence[str]) -> int:
             write_arm(arm, outcomes[-1], source)
     write_text(report / "table.csv", table_csv(outcomes))
     draw(outcomes, title([env for env, _, _ in games]), report / "regret.png")
-    console = Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)
-    console.print(table(outcomes))
-    console.print("slope: d log(regret) / d log(t), by least squares on the mean over seeds from T/5 to T", style="dim")
+    shown = console()
+    shown.print(table(outcomes))
+    shown.print("slope: d log(regret) / d log(t), by least squares on the mean over seeds from T/5 to T", style="dim")
     for path in (*(arm.folder for arm in arms), report / "table.csv", report / "regret.png"):
-        console.print(str(path), style="dim", markup=False, soft_wrap=True, highlight=False)
+        shown.print(str(path), style="dim", markup=False, soft_wrap=True, highlight=False)
     return 0
 
 

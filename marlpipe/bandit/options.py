@@ -1,4 +1,4 @@
-"""What can be typed behind `python -m marlpipe bandit`, and what it comes to."""
+"""From the overrides of `marlpipe bandit` to the settings that are played."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,24 +21,6 @@ from marlpipe.config.naming import arm_hash, defining_config, grid_hash
 from marlpipe.envs.linear_bandit import LinearBandit
 from marlpipe.errors import Bound, UserError, check_number, unknown
 
-HELP = """\
-python -m marlpipe bandit [partition=singletons,pairs,full] [seed=0,1,2] [key=value …]
-
-Multi-OFUL (LOMAQ, Algorithm 1) plays the linear bandit: its regret under each partition of the agents, beside the bound
-of Theorem 1. Several values of a key, with commas between them, are played one after another, seeds side by side. Every
-arm gets a folder multirun/bandit/PARTITION-HASH, all of them together a table and a figure in multirun/bandit/reports.
-The same command again computes the same again, in seconds.
-
-  partition={partitions}
-  rounds=5000            T
-  seed=0                 of contexts and noises; 0,1,2 or range(0,10)
-  exploration_factor=1.0 α, on the width of the confidence interval
-  ridge=1.0              λ
-  delta=0.05             δ: the bound holds with probability 1 − δ
-  block_noise=independent, or sum: R_J = σ √|J|, or σ |J| as in the paper's naive baseline, with env.noise=σ
-  env.n_agents=4, and all other keys of conf/env/linear_bandit.yaml
-  paths.runs=multirun    where the folders go
-"""
 ROOT = "bandit"  # conf/bandit.yaml
 BOUNDS = {
     "rounds": Bound(1, 10**6),
@@ -63,11 +45,6 @@ class Arm:
         parts = [Path(arm_hash(self.config), f"seed={seed}") for seed in self.seeds]
         name = f"{self.config.hydra.runtime.choices.partition}-{grid_hash(parts)}"
         return Path(self.config.paths.runs) / ROOT / name
-
-
-def help_text(folder: Path) -> str:
-    """With the partitions that there are."""
-    return HELP.format(partitions=", ".join(groups(folder)["partition"]))
 
 
 def asked(arguments: Sequence[str], folder: Path) -> list[Arm]:

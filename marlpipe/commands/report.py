@@ -1,23 +1,28 @@
-"""`python -m marlpipe report FOLDER [FOLDER…]`: the comparison of any runs, from their folders alone."""
+"""`marlpipe report`: table and figures of runs, in the terminal."""
 
-import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
-from marlpipe.analysis.report.report import report
+from marlpipe.commands.command_line.parameters import folders, out
+from marlpipe.commands.command_line.verb import verb
 from marlpipe.runs.links import check_inside
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Prints and writes the report; the exit status is 1 where that is not possible."""
-    parser = argparse.ArgumentParser(
-        prog="python -m marlpipe report", description="Compare finished and running runs, from their folders."
-    )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a run, or a folder above runs")
-    parser.add_argument("--out", type=Path, help="where table.csv and the figures go (default: FOLDER/report)")
-    given = parser.parse_args(arguments)
-    beside = given.folders[0] / "report"
-    if given.out is None:
-        check_inside(beside, given.folders[0])
-    report(given.folders, given.out or beside)
+@verb()
+@folders()
+@out("report/ in the first folder")
+def command(folders: tuple[Path, ...], out: Path | None) -> int:
+    """Prints a table of runs, and draws their learning curves.
+
+    It takes all runs in and below some folders, finished or running, and writes table.csv and figures per environment.
+
+    \b
+    Exit status: 0 if the report was written, 2 if there is no such folder or
+    option, a run's files cannot be read, or nothing can be written.
+    """
+    from marlpipe.analysis.report.report import report
+
+    inside = folders[0] / "report"
+    if out is None:
+        check_inside(inside, folders[0])
+    report(folders, out or inside)
     return 0

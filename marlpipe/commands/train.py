@@ -1,68 +1,102 @@
-"""The command line: `python -m marlpipe` trains one run, `python -m marlpipe -m` a grid."""
+"""Training: `marlpipe OVERRIDES…` trains one run, `marlpipe -m OVERRIDES…` a grid."""
 
 import os
+import sys
 from collections.abc import Sequence
 
-import hydra
-from hydra._internal.utils import get_args_parser
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobReturn
 from hydra.errors import InstantiationException
+from omegaconf import DictConfig
 
-from marlpipe.analysis.report.report import report
 from marlpipe.config.compose import compose_api
 from marlpipe.config.folder import config_folder
+from marlpipe.config.hydra_internals import application, get_args_parser
 from marlpipe.config.naming import grid_hash, register_resolvers
-from marlpipe.config.plan import planned_folders
+from marlpipe.config.plan import plan
 from marlpipe.errors import UserError
+from marlpipe.runs.curve import EVAL_RETURN
 from marlpipe.runs.files import os_errors_inside_as_user_errors
 from marlpipe.runs.folder import RunFolder
-from marlpipe.training.session import train
+from marlpipe.runs.path import RunPath
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Checks all runs that the command asks for, hands them to Hydra, and reports on what became of them."""
+    """Checks all runs that the command asks for, hands them to Hydra, and reports how they ended."""
     register_resolvers()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are, and `main` tells them
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here as they are, and `exit_with` prints them
     asked = get_args_parser().parse_args(arguments)
     if asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion:
+        import hydra
+
         hydra.main(config_path=str(config_folder()), config_name="train", version_base="1.3")(train)()
         return 0
-    folders = list(dict.fromkeys(planned_folders(asked.overrides, config_folder(), sweep=asked.multirun)))
-    if not folders:  # a search: it knows them as they come, and reports on them
-        hand_to_hydra(asked.overrides, sweep=True)
-        return 0
-    if not asked.multirun:
-        RunFolder(folders[0]).create()
-    with os_errors_inside_as_user_errors(folders[0].absolute().parents[2]):  # Hydra writes there too
-        done = hand_to_hydra(asked.overrides, sweep=asked.multirun)
-    if not done and any(not RunFolder(folder).status.ended for folder in folders):
-        print(f"submitted. How it goes: python -m marlpipe status {folders[0].parents[2]} --watch")
-        return 0
-    out = folders[0] / "figures" if len(folders) == 1 else folders[0].parents[2] / "reports" / grid_hash(folders)
-    report([folder for folder in folders if folder.is_dir()], out)
-    if asked.multirun:
-        print(f"on one page, with all that was run before: python -m marlpipe compare {folders[0].parents[2]}")
-    return int(any(RunFolder(folder).status.state != "finished" for folder in folders))
+    with compose_api(config_folder()):
+        runs = list(dict.fromkeys(plan(asked.overrides, config_folder(), sweep=asked.multirun)))
+        if not runs:  # a search: it decides on its runs as it goes, and reports on them
+            hand_to_hydra(asked.overrides, sweep=True)
+            return 0
+        if not asked.multirun and is_finished(runs[0]):
+            print_finished(RunFolder(runs[0].folder))
+            return 0
+        if not asked.multirun:
+            RunFolder(runs[0].folder).create()
+        with os_errors_inside_as_user_errors(runs[0].root.absolute()):  # Hydra writes there too
+            done = hand_to_hydra(asked.overrides, sweep=asked.multirun)
+    return conclude(runs, submitted=not done, sweep=asked.multirun)
+
+
+def train(config: DictConfig) -> None:
+    """One run in Hydra's output folder. Training is imported only now: commands that print do without it."""
+    from marlpipe.training.session import train as train_run
+
+    train_run(config)
 
 
 def hand_to_hydra(overrides: Sequence[str], *, sweep: bool) -> bool:
-    """What `hydra.main` does with a command line, but for a composition to see whether it is a sweep.
+    """Does what `hydra.main` does with a command line, inside `compose_api`, whose configs it uses.
 
     Returns:
-        Whether the runs are over; False if they were handed to a queue, of which nothing has come back yet.
+        Whether the runs are over; False if they were submitted to a queue.
     """
-    with compose_api(config_folder()):
-        application = GlobalHydra.instance().hydra
-        assert application is not None
-        try:
-            if sweep:
-                mode = "hydra.mode=MULTIRUN"
-                batches: list[Sequence[JobReturn]] = application.multirun("train", train, [*overrides, mode])
-                return all(batches)
-            application.run("train", train, [*overrides, "hydra.mode=RUN"])
-        except InstantiationException as error:  # Hydra puts it around what a launcher says of its settings
-            if isinstance(error.__cause__, UserError):
-                raise error.__cause__ from None
-            raise
+    try:
+        if sweep:
+            mode = "hydra.mode=MULTIRUN"
+            batches: list[Sequence[JobReturn]] = application().multirun("train", train, [*overrides, mode])
+            return all(batches)
+        application().run("train", train, [*overrides, "hydra.mode=RUN"])
+    except InstantiationException as error:  # Hydra's wrapping of what a launcher raises about its settings
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        raise
     return True
+
+
+def conclude(runs: Sequence[RunPath], *, submitted: bool, sweep: bool) -> int:
+    """Reports on the runs. Returns 0 if all have finished or were submitted, else 1."""
+    root = runs[0].root
+    if submitted and not all(RunFolder(run.folder).status.ended for run in runs):
+        print(f"submitted. Their progress: python -m marlpipe status {root} --watch")
+        return 0
+    from marlpipe.analysis.report.report import report  # imports scipy and matplotlib
+
+    folders = [run.folder for run in runs]
+    out = folders[0] / "figures" if len(folders) == 1 else root / "reports" / grid_hash(folders)
+    report([folder for folder in folders if folder.is_dir()], out)
+    if sweep:
+        print(f"on one page, with all earlier runs: python -m marlpipe compare {root}")
+    return int(not all(map(is_finished, runs)))
+
+
+def print_finished(folder: RunFolder) -> None:
+    """Prints the last evaluation of a finished run, and where its figures are."""
+    print(f"{folder.path}: finished already, nothing to do", file=sys.stderr)
+    evaluations = [row for row in folder.read_metrics() if EVAL_RETURN in row]
+    if evaluations:
+        last = evaluations[-1]
+        print(f"return of the last evaluation: {last[EVAL_RETURN]:.1f} after {last['env_steps']:,.0f} env steps")
+    print(f"all numbers and figures: python -m marlpipe report {folder.path}")
+
+
+def is_finished(run: RunPath) -> bool:
+    """Whether the run's status file says so."""
+    return RunFolder(run.folder).status.state == "finished"

@@ -1,25 +1,29 @@
-"""marlpipe/config/compose.py"""
+"""From overrides to a config, with errors that name what is valid."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from marlpipe.config.folder import groups
+from marlpipe.config.hydra_internals import ComposingOnce, application
 from marlpipe.errors import UserError, unknown
 
 
 @contextmanager
 def compose_api(folder: Path) -> Iterator[None]:
-    """Hydra's compose API on our config folder."""
+    """Hydra, set up on a config folder. Within one such context, each list of overrides is composed once."""
     with initialize_config_dir(str(folder), version_base="1.3", job_name="marlpipe"):
+        hydra = application()
+        hydra.config_loader = ComposingOnce(hydra.config_loader)
         yield
 
 
@@ -43,7 +47,7 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
 
 
 def invalid_override(typed: str, reason: str) -> UserError:
-    """The error for what cannot be read as one."""
+    """The error for a text that is no override."""
     key, _, value = typed.partition("=")
     return UserError(
         f"'{typed}' is no override: {reason}\n"
@@ -52,22 +56,30 @@ def invalid_override(typed: str, reason: str) -> UserError:
     )
 
 
-def compose_run(overrides: Sequence[str], folder: Path) -> DictConfig:
-    """One run's config. UserError with what is valid where a group, an option or a key does not exist."""
+def compose_run(overrides: Sequence[str], folder: Path, mode: RunMode = RunMode.RUN) -> DictConfig:
+    """One run's config; with `RunMode.MULTIRUN`, that of a grid, in which sweeps are left out.
+
+    Raises:
+        UserError: a group, an option or a key does not exist; it names what is valid.
+    """
     options = groups(folder)
     typed = parse_overrides(overrides)
     for override in typed:
         check_option(override, options)
     try:
-        return compose("train", list(overrides), return_hydra_config=True)
+        return _composed(overrides, mode)
     except (HydraException, OmegaConfBaseException) as error:
         choices = [override for override in typed if group_of(override) in options]
         with suppress(HydraException):  # a choice is what is wrong: the first error says so
-            known = compose("train", [str(choice.input_line) for choice in choices], return_hydra_config=True)
+            known = _composed([str(choice.input_line) for choice in choices], mode)
             for override in typed:
                 if override not in choices and not override.is_add():
                     check_path(known, override.key_or_group)
         raise UserError(f"{error}\n  see --help for the groups, and --cfg job for the keys") from error
+
+
+def _composed(overrides: Sequence[str], mode: RunMode) -> DictConfig:
+    return application().compose_config("train", list(overrides), run_mode=mode, from_shell=False)
 
 
 def check_option(override: Override, options: dict[str, list[str]]) -> None:

@@ -1,4 +1,4 @@
-"""marlpipe/config/differences.py"""
+"""What differs between two configs, as a table: the keys and values that give arms different hashes."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from marlpipe.config.naming import INCIDENTAL, INCIDENTAL_KEYS
+from marlpipe.config.naming import NOT_HASHED, NOT_HASHED_KEYS, without_modules
 from marlpipe.runs.text import printable
 
 ABSENT = object()
@@ -25,18 +25,21 @@ def whole(lines: str) -> Text:
 def differences(a: Any, b: Any, path: tuple[str, ...] = ()) -> Iterator[Difference]:
     """The keys that differ, in the order of A, with those that only B has after their siblings.
 
-    Values are the same if an arm's hash cannot tell them apart: 5 and 5.0 are not.
+    Values are the same if they give an arm the same hash: a class that moved is the same, 5 and 5.0 are not.
     """
-    if isinstance(a, dict) and isinstance(b, dict):
-        for key in dict.fromkeys([*a, *b]):
-            yield from differences(a.get(key, ABSENT), b.get(key, ABSENT), (*path, str(key)))
-    elif a is ABSENT or b is ABSENT or json.dumps(a, sort_keys=True) != json.dumps(b, sort_keys=True):
+    if not (isinstance(a, dict) and isinstance(b, dict)):
         yield path, a, b
+        return
+    hashed_a, hashed_b = without_modules(a), without_modules(b)
+    for key in dict.fromkeys([*a, *b]):
+        there, here = (node.get(key, ABSENT) for node in (hashed_a, hashed_b))
+        if there is ABSENT or here is ABSENT or json.dumps(there, sort_keys=True) != json.dumps(here, sort_keys=True):
+            yield from differences(a.get(key, ABSENT), b.get(key, ABSENT), (*path, str(key)))
 
 
-def is_incidental(path: tuple[str, ...]) -> bool:
+def is_not_hashed(path: tuple[str, ...]) -> bool:
     """Whether the key, by its path, has no part in the name of an arm."""
-    return path[0] in INCIDENTAL or path[:2] in INCIDENTAL_KEYS
+    return path[0] in NOT_HASHED or path[:2] in NOT_HASHED_KEYS
 
 
 def add_section(table: Table, rows: list[Difference], *heading: str) -> None:

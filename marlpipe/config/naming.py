@@ -1,4 +1,4 @@
-"""Which folder a run lives in: named after its world, algorithm and config, so that a repeated command finds it."""
+"""The name of a run: a hash of what its config says, so that a repeated command finds the run's folder."""
 
 import hashlib
 import json
@@ -8,39 +8,55 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from marlpipe.runs.path import RunPath
+
 PARTS = ("agent", "partition", "monotonicity", "mixer", "reward", "projection", "loss", "replay", "exploration")
 # what a run's results do not depend on
-INCIDENTAL = {"hydra", "seed", "paths", "logger", "threads", "compile", "deterministic", "checkpoint_minutes"}
-INCIDENTAL_KEYS = {("env", "workers"), ("evaluation", "films")}
+NOT_HASHED = {"hydra", "seed", "paths", "logger", "threads", "compile", "deterministic", "checkpoint_minutes"}
+NOT_HASHED_KEYS = {("env", "workers"), ("evaluation", "films")}
+LOOKUPS = {f"hydra.utils.get_{kind}" for kind in ("method", "object", "class", "static_method")}  # of their key `path`
 
 
 def defining_config(config: DictConfig) -> dict[str, Any]:
     """The part of the config that determines the results, but for the seed."""
-    parts = {str(key): config[key] for key in config if str(key) not in INCIDENTAL}
-    plain: dict[str, Any] = {
+    parts = {str(key): config[key] for key in config if str(key) not in NOT_HASHED}
+    values: dict[str, Any] = {
         key: OmegaConf.to_container(part, resolve=True) if OmegaConf.is_config(part) else part
         for key, part in parts.items()
     }
-    for group, key in INCIDENTAL_KEYS:
-        plain.get(group, {}).pop(key, None)
-    return plain
+    for group, key in NOT_HASHED_KEYS:
+        values.get(group, {}).pop(key, None)
+    return values
+
+
+def without_modules(node: Any) -> Any:
+    """A config, in which classes and functions go by their own names, without the modules that they are found in.
+
+    What is the same without modules is the same config: a class that moves renames no run. A class of the same name
+    elsewhere is found out where it matters: by the planner within a grid, by `check_same_run` in a run's folder.
+    """
+    if isinstance(node, list):
+        return [without_modules(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    named = {"_target_", "path"} if node.get("_target_") in LOOKUPS else {"_target_"}
+    return {
+        key: part.rpartition(".")[2] if key in named and isinstance(part, str) else without_modules(part)
+        for key, part in node.items()
+    }
 
 
 def arm_hash(config: DictConfig) -> str:
     """Eight hexadecimal digits that all seeds of one arm share."""
-    told = json.dumps(defining_config(config), sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:8]
+    text = json.dumps(without_modules(defining_config(config)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def run_subfolder(config: DictConfig) -> str:
-    """ENV/ALGO-HASH/seed=SEED."""
-    choices = config.hydra.runtime.choices
-    return f"{choices.env}/{choices.algo}-{arm_hash(config)}/seed={config.seed}"
-
-
-def run_folder(config: DictConfig) -> Path:
-    """Where the run's records lie."""
-    return Path(config.paths.runs) / run_subfolder(config)
+def run_path(config: DictConfig) -> RunPath:
+    """Where the run of a composed config lies."""
+    chosen = config.hydra.runtime.choices
+    root = Path(config.paths.runs)
+    return RunPath(root=root, env=chosen.env, algo=chosen.algo, arm=arm_hash(config), seed=config.seed)
 
 
 def grid_hash(folders: Sequence[Path]) -> str:
@@ -56,5 +72,5 @@ def arm_label(hydra: Any) -> str:
 
 def register_resolvers() -> None:
     """Makes `${run_folder:}` and `${run_subfolder:}` known to the config."""
-    OmegaConf.register_new_resolver("run_subfolder", lambda *, _root_: run_subfolder(_root_), replace=True)
-    OmegaConf.register_new_resolver("run_folder", lambda *, _root_: str(run_folder(_root_)), replace=True)
+    OmegaConf.register_new_resolver("run_subfolder", lambda *, _root_: run_path(_root_).name, replace=True)
+    OmegaConf.register_new_resolver("run_folder", lambda *, _root_: str(run_path(_root_).folder), replace=True)

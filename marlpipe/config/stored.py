@@ -1,7 +1,7 @@
-"""The config of a run folder that nobody vouches for: read without being believed.
+"""The config of a run folder, which may come from a stranger: read without being trusted.
 
-Whoever builds objects from a config runs what it names, with arguments that it chooses. What a stored one may name is
-therefore counted, not matched: `os.system` is reached by many names, through our own modules too.
+Instantiating a config calls what it names, with arguments that it chooses. A stored config is therefore checked against
+an allow-list, not a pattern: `os.system` is reached by many names, through our own modules too.
 """
 
 import functools
@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
@@ -26,21 +25,23 @@ PARTS = ("env", "agent", "mixer", "partition", "monotonicity", "projection", "re
 IMPORTING = {"hydra.utils.get_method": "path", "marlpipe.envs.pettingzoo_worlds.PettingZooWorld": "name"}
 # Makers of PettingZoo: its registry's names, and modules of it and of MPE2, of which only `parallel_env` is called.
 WORLDS = re.compile(r"[\w-]+/[\w-]+|(pettingzoo|mpe2)(\.\w+)+", re.ASCII)
-OF_TORCH = {"torch.nn": torch.nn.Module, "torch.optim": torch.optim.Optimizer}
+OF_TORCH = {"torch.nn": "Module", "torch.optim": "Optimizer"}  # the classes that may be named
 
 Place = tuple[str, ...]  # the keys that lead to a value
 
 
 def stored_config(folder: RunFolder) -> DictConfig:
-    """The resolved config that a run was trained with, of which every part can be built without running a stranger's.
+    """The resolved config that a run was trained with, of which each part can be built without running strange code.
 
-    It may name what this installation's `conf/` names, the functions and classes beside that in marlpipe's modules of
-    parts, networks and optimizers right in `torch.nn` and `torch.optim`, and worlds of PettingZoo and MPE2.
+    It may name what this installation's `conf/` names, the other functions and classes in the modules of these,
+    networks and optimizers directly in `torch.nn` and `torch.optim`, and worlds of PettingZoo and MPE2. A name of
+    marlpipe that has moved since becomes what `conf/` names today.
 
     Raises:
         UserError: as `read_config`, or a part is missing, or something else is named.
     """
-    config = read_config(folder)
+    config = OmegaConf.create(named_today(OmegaConf.to_container(read_config(folder))))
+    assert isinstance(config, DictConfig)
     for part in PARTS:
         if not OmegaConf.is_dict(config.get(part)) or "_target_" not in config[part]:
             raise UserError(
@@ -86,6 +87,23 @@ def read_config(folder: RunFolder) -> DictConfig:
     return config
 
 
+def named_today(node: Any) -> Any:
+    """A config, with classes and functions that moved within marlpipe under the names that `conf/` has for them."""
+    if isinstance(node, list):
+        return [named_today(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: _today(part) if key in ("_target_", "path") else named_today(part) for key, part in node.items()}
+
+
+def _today(name: Any) -> Any:
+    known = _conf("_target_") | _conf("path")
+    if not isinstance(name, str) or not name.startswith("marlpipe.") or name in known:
+        return named_today(name)
+    same = [other for other in known if other.startswith("marlpipe.") and other.split(".")[-1] == name.split(".")[-1]]
+    return same[0] if len(same) == 1 and not _is_known("_target_", name) else name
+
+
 def _values(node: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
     """Everything that is no container, with where it stands. Keys count as values of their own."""
     if isinstance(node, dict):
@@ -126,8 +144,8 @@ def _is_known(key: str, name: str) -> bool:
         return True
     module, _, own = name.rpartition(".")
     if module in OF_TORCH:
-        found = vars(importlib.import_module(module)).get(own)
-        return isinstance(found, type) and issubclass(found, OF_TORCH[module])
+        names = vars(importlib.import_module(module))
+        return isinstance(names.get(own), type) and issubclass(names[own], names[OF_TORCH[module]])
     if module in _modules_of_parts() and not own.startswith("_"):
         found = vars(importlib.import_module(module)).get(own)
         return callable(found) and getattr(found, "__module__", None) == module

@@ -1,9 +1,10 @@
-"""Submits a grid to a cluster and leaves: what becomes of it is in the run folders, and needs nobody to wait for it."""
+"""Submits a grid to a cluster and returns at once: how the runs end is in their folders."""
 
 import logging
 import subprocess
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ from submitit.core.core import Executor
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from marlpipe.errors import Bound, UserError, check_number, unknown
-from marlpipe.launch.application import Application
 from marlpipe.launch.cluster_job import Run, RunsOfOneJob
 from marlpipe.launch.cluster_plan import Array, Resources, arrays, needed
-from marlpipe.launch.job_configs import Arms
+from marlpipe.launch.job_configs import JobConfigs
+from marlpipe.launch.run_task import RunTask, job_folder
 from marlpipe.runs.files import read_json, write_json
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import owner
@@ -28,15 +29,24 @@ from marlpipe.runs.provenance import command_line, software_and_machine
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlannedRun:
+    """A run before it is submitted, with the resources and modules that it needs."""
+
+    run: Run
+    resources: Resources
+    preload: Sequence[str]
+
+
 class ClusterLauncher(Launcher):
-    """A Hydra launcher that hands runs to a queue. Runs that are done, or waiting or running already, are left alone.
+    """A Hydra launcher that hands runs to a queue. Runs that are finished, queued or running already are skipped.
 
     Args:
         gpus, hours, cpus, memory_gib, runs_per_job: what jobs ask for, see `Resources`.
         algo, env: for options of these groups, resources that differ.
         grace_s: seconds between the warning that a job is about to be ended and its end.
         requeues: how often a job that ran out of time is started again.
-        dry_run: only tell what would be submitted.
+        dry_run: print what would be submitted, and submit nothing.
     """
 
     cluster: str  # its name in submission.json
@@ -78,9 +88,9 @@ class ClusterLauncher(Launcher):
         """The jobs that wait or run."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """What Hydra hands over before the launch."""
-        self._application = Application(context=hydra_context, task=task_function)
-        self._config = config
+        """Hydra's call before the launch."""
+        self._task = RunTask(hydra_context, task_function)
+        self._context, self._config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Submits what is not done, waiting or running. Two lists of overrides that would share a folder are one run.
@@ -94,27 +104,31 @@ class ClusterLauncher(Launcher):
         """
         setup_globals()
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
-        self._application.check_importable()
         self._check_names()
-        arms = Arms(self._application.context, self._config)
-        asked = list(enumerate(job_overrides, initial_job_idx))
-        unique = {arms.folder(overrides, number): (overrides, number) for number, overrides in asked}
-        left = self._left(list(unique))
-        configs = [arms.config(*unique[folder]) for folder in left]
-        planned = arrays([self._needed(config) for config in configs], self.largest_array())
+        configs = JobConfigs(self._context, self._config)
+        runs: dict[Path, PlannedRun] = {}
+        for number, overrides in enumerate(job_overrides, initial_job_idx):
+            config = configs.config(overrides, number)
+            folder = job_folder(config)
+            runs[folder] = PlannedRun(
+                run=Run(folder=folder, call=self._task.call(config)),
+                resources=self._needed(config),
+                preload=self._task.preload(config),
+            )
+        left = [runs[folder] for folder in self._left(list(runs))]
+        planned = arrays([run.resources for run in left], self.largest_array())
         kept = Path(str(self._config.hydra.sweep.dir)).absolute() / ".jobs"  # submitit's own files
         if self._dry_run:
             for array in planned:
-                print(f"\n# {told(array)}\n{self.script(array, kept)}")
+                print(f"\n# {describe(array)}\n{self.script(array, kept)}")
             print(f"\nnothing was submitted: {total(planned)}")
             raise SystemExit(0)
         for array in planned:
-            jobs = [[(left[number], configs[number]) for number in job] for job in array.jobs]
-            self._submit(array, jobs, kept)
+            self._submit(array, [[left[number] for number in job] for job in array.jobs], kept)
         return []
 
     def _left(self, folders: Sequence[Path]) -> list[Path]:
-        """The runs that nobody does and that are not done."""
+        """The runs that are neither finished, nor queued, nor running."""
         queued = self.queued_jobs()
         finished = [folder for folder in folders if RunFolder(folder).status.state == "finished"]
         owned = [folder for folder in folders if owner(RunFolder(folder).lock)]
@@ -135,7 +149,7 @@ class ClusterLauncher(Launcher):
 
     def _check_names(self) -> None:
         for group, own in self._own.items():
-            valid = self._application.context.config_loader.get_group_options(group)
+            valid = self._context.config_loader.get_group_options(group)
             for option in own:
                 if valid and option not in valid:
                     raise unknown(f"hydra.launcher.{group}: the option", str(option), valid)
@@ -145,24 +159,24 @@ class ClusterLauncher(Launcher):
         need = needed(self._usual, {group: own.get(str(chosen.get(group))) for group, own in self._own.items()})
         if 60 * need.minutes <= self._grace_s:
             raise UserError(
-                f"hydra.launcher.hours={need.hours:g} leaves no time beside hydra.launcher.grace_s={self._grace_s}\n"
+                f"hydra.launcher.hours={need.hours:g} is no longer than hydra.launcher.grace_s={self._grace_s}\n"
                 "  valid: a time limit that is longer than the seconds that a run gets to save itself"
             )
         return need
 
-    def _submit(self, array: Array, jobs: Sequence[Sequence[tuple[Path, DictConfig]]], kept: Path) -> None:
+    def _submit(self, array: Array, jobs: Sequence[Sequence[PlannedRun]], kept: Path) -> None:
         calls = [
             RunsOfOneJob(
-                runs=[Run(folder=folder, call=self._application.call(config)) for folder, config in job],
+                runs=[planned.run for planned in job],
                 threads=array.resources.cpus,
                 memory_gib=array.resources.memory_gib,
                 grace_s=self._grace_s,
-                preload=self._application.preload(job[0][1]),
+                preload=job[0].preload,
                 command=command_line(),
             )
             for job in jobs
         ]
-        folders = [[RunFolder(folder).create() for folder, _ in job] for job in jobs]
+        folders = [[RunFolder(planned.run.folder).create() for planned in job] for job in jobs]
         for folder in (folder for job in folders for folder in job):
             folder.submission.unlink(missing_ok=True)  # that of a job that is over
             folder.update_status(state="queued", reason=None)
@@ -173,7 +187,7 @@ class ClusterLauncher(Launcher):
         except (FailedSubmissionError, FailedJobError, subprocess.CalledProcessError, OSError) as error:
             for folder in (folder for job in folders for folder in job):
                 folder.update_status(state="interrupted", reason="it could not be submitted")
-            raise UserError(f"{self.cluster} refused {told(array)}:\n  {error}") from error
+            raise UserError(f"{self.cluster} refused {describe(array)}:\n  {error}") from error
         now = datetime.now(UTC).isoformat(timespec="seconds")
         for job, runs in zip(submitted, folders, strict=True):
             for folder in runs:
@@ -182,10 +196,10 @@ class ClusterLauncher(Launcher):
                     folder.submission, {**entry, "command": command_line(), "code": software_and_machine()["git"]}
                 )
         ids = [job.job_id for job in submitted]
-        log.info("%s: %s", told(array), ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}")
+        log.info("%s: %s", describe(array), ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}")
 
 
-def told(array: Array) -> str:
+def describe(array: Array) -> str:
     """An array in words."""
     need, jobs = array.resources, len(array.jobs)
     cores, memory = need.of_job(len(array.jobs[0]))
@@ -195,7 +209,7 @@ def told(array: Array) -> str:
 
 
 def total(planned: Sequence[Array]) -> str:
-    """What all arrays come to."""
+    """The sums over all arrays, in words."""
     jobs, runs = sum(len(array.jobs) for array in planned), sum(array.runs for array in planned)
     gpu, core = sum(array.gpu_hours for array in planned), sum(array.core_hours for array in planned)
     return f"{runs} runs in {jobs} jobs, at most {gpu:g} GPU-hours and {core:g} core-hours without requeues"

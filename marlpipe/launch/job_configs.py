@@ -1,20 +1,16 @@
-"""The configs of a grid's jobs, without composing each of them."""
+"""The configs of a grid's jobs, composed once for all jobs that differ in their seed only."""
 
 import copy
 from collections.abc import Sequence
-from pathlib import Path
 
-from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from marlpipe.launch.application import job_folder
 
-
-class Arms:
-    """Composes what Hydra's loader would: once for all jobs that differ in their `seed` only, by copies of the first.
+class JobConfigs:
+    """Hands out what Hydra's loader would compose.
 
     Args:
         context: Hydra's, with its loader.
@@ -27,44 +23,28 @@ class Arms:
         self._composed: dict[tuple[str, ...], DictConfig] = {}
 
     def config(self, overrides: Sequence[str], number: int) -> DictConfig:
-        """The config of one job, which knows its number."""
-        composed, typed = self._arm(overrides)
-        config = copy.deepcopy(composed)
-        tell_job(config, typed, number)
-        return config
-
-    def folder(self, overrides: Sequence[str], number: int) -> Path:
-        """Where Hydra will put a job, without a copy of its config, which takes longer than all else."""
-        config, typed = self._arm(overrides)
-        before = OmegaConf.select(config, "seed")
-        tell_job(config, typed, number)
-        folder = job_folder(config)
-        OmegaConf.set_readonly(config.hydra, None)  # what it was before Hydra looked at it
-        OmegaConf.update(config, "seed", before)
-        return folder
-
-    def _arm(self, overrides: Sequence[str]) -> tuple[DictConfig, list[Override]]:
-        """The config of a job with the same overrides but for the seed, and the overrides, read."""
+        """The config of one job, with the job's number."""
         typed = self._parser.parse_overrides(list(overrides))
         arm = tuple(text for text, override in zip(overrides, typed, strict=True) if not sets_seed(override))
         if arm not in self._composed:
             self._composed[arm] = self._loader.load_sweep_config(self._config, list(overrides))
-        return self._composed[arm], typed
+        config = copy.deepcopy(self._composed[arm])
+        set_job_fields(config, typed, number)
+        return config
 
 
 def sets_seed(override: Override) -> bool:
     return override.key_or_group == "seed" and override.type is OverrideType.CHANGE
 
 
-def tell_job(config: DictConfig, overrides: Sequence[Override], number: int) -> None:
-    """Makes a config that of a job: its seed, its number, and what it says of the overrides that it was made with."""
+def set_job_fields(config: DictConfig, overrides: Sequence[Override], number: int) -> None:
+    """Makes a config that of a job: its seed, its number, and the overrides that it was made with."""
     job, rules = config.hydra.job, config.hydra.job.config.override_dirname
     task = [override for override in overrides if not override.is_hydra_override()]
+    named = sorted(str(override.input_line) for override in task if override.key_or_group not in rules.exclude_keys)
     with open_dict(config.hydra):
         config.hydra.overrides.task = [override.input_line for override in task]
-        job.override_dirname = get_overrides_dirname(
-            task, exclude_keys=rules.exclude_keys, item_sep=rules.item_sep, kv_sep=rules.kv_sep
-        )
+        job.override_dirname = rules.item_sep.join(named).replace("=", rules.kv_sep)
         job.id, job.num = str(number), number
     for override in filter(sets_seed, overrides):
         OmegaConf.update(config, "seed", override.value())

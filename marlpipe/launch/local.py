@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
@@ -11,11 +12,11 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from marlpipe.errors import Bound, check_number
-from marlpipe.launch.application import Application, job_return
 from marlpipe.launch.free_memory import GIB, Memory
-from marlpipe.launch.job_configs import Arms
+from marlpipe.launch.job_configs import JobConfigs
 from marlpipe.launch.pool import RunPool
 from marlpipe.launch.run_process import Job
+from marlpipe.launch.run_task import RunTask, job_folder, job_return
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.live import GridDisplay
 from marlpipe.runs.lock import owner
@@ -29,8 +30,8 @@ log = logging.getLogger(__name__)
 class LocalLauncher(Launcher):
     """A Hydra launcher for grids of small runs.
 
-    What becomes of each run is in its folder's status file. A run that fails neither stops the others nor makes the
-    sweep raise: whoever reports on the sweep reads the status files.
+    How each run ended is in its folder's status file. A run that fails neither stops the others nor makes the sweep
+    raise: a report on the sweep reads the status files.
 
     Args:
         processes: runs at the same time. None: as many as there are runs, at most one per core.
@@ -58,9 +59,9 @@ class LocalLauncher(Launcher):
         self._grace_s = grace_s
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """What Hydra hands over before the launch."""
-        self._application = Application(context=hydra_context, task=task_function)
-        self._config = config
+        """Hydra's call before the launch."""
+        self._task = RunTask(hydra_context, task_function)
+        self._context, self._config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs a job per list of overrides, but for those that are finished. Two that would share a folder are one run.
@@ -71,7 +72,6 @@ class LocalLauncher(Launcher):
         """
         setup_globals()
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
-        self._application.check_importable()
         processes, threads = share_cores(
             runs=len(job_overrides), cores=cores(), processes=self._processes, threads=self._threads
         )
@@ -81,35 +81,33 @@ class LocalLauncher(Launcher):
             THREADS_VARIABLE: str(threads),
             "OMP_NUM_THREADS": str(threads),
         }
-        arms = Arms(self._application.context, self._config)
-        first = arms.config(job_overrides[0], initial_job_idx)
+        configs = JobConfigs(self._context, self._config)
+        first = configs.config(job_overrides[0], initial_job_idx)
         memory = Memory(peak_gib=self._memory_gib)
-        pool = RunPool(  # it imports the runs' code while the configs are composed
+        pool = RunPool(  # it imports the runs' code while the configs are made
             processes=processes,
-            preload=self._application.preload(first),
+            preload=self._task.preload(first),
             environment=environment,
             grace_s=self._grace_s,
             memory=memory,
         )
-        asked = list(enumerate(job_overrides, initial_job_idx))
-        folders = [arms.folder(overrides, number) for number, overrides in asked]
-        unique = dict(zip(folders, asked, strict=True))
-        left = [folder for folder in unique if RunFolder(folder).create().status.state != "finished"]
+        folders: list[Path] = []
+        jobs: dict[Path, Job] = {}
+        for number, overrides in enumerate(job_overrides, initial_job_idx):
+            config = configs.config(overrides, number)
+            folders.append(job_folder(config))
+            if RunFolder(folders[-1]).create().status.state != "finished":
+                jobs[folders[-1]] = Job(call=self._task.call(config), folder=folders[-1], environment=environment)
+        count = len(set(folders))
         log.info(
             "%d runs, %d finished already, %d at a time, %d threads each%s",
-            len(unique),
-            len(unique) - len(left),
-            min(processes, len(unique)),
+            count,
+            count - len(jobs),
+            min(processes, count),
             threads,
-            _told(memory),
+            _describe(memory),
         )
-        call = self._application.call
-        configs = [arms.config(overrides, number) for number, overrides in map(unique.__getitem__, left)]
-        jobs = [
-            Job(call=call(config), folder=folder, environment=environment)
-            for folder, config in zip(left, configs, strict=True)
-        ]
-        values = dict(zip(left, _run(pool, jobs), strict=True)) if left else {}
+        values = dict(zip(jobs, _run(pool, list(jobs.values())), strict=True)) if jobs else {}
         name = first.hydra.job.name
         return [
             job_return(name, overrides, values.get(folder))
@@ -141,7 +139,7 @@ def share_cores(*, runs: int, cores: int, processes: int | None, threads: int | 
     return processes, threads or max(1, cores // processes)
 
 
-def _told(memory: Memory) -> str:
+def _describe(memory: Memory) -> str:
     if memory.free is None:
         return ""
     return f"; {memory.free / GIB:.1f} GiB of memory are free, and a run may need {memory.peak / GIB:.1f} GiB"

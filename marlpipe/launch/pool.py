@@ -1,4 +1,4 @@
-"""Runs as processes, a few at a time; none of them can hurt another."""
+"""Runs as processes, a few at a time. None can affect another."""
 
 import contextlib
 import logging
@@ -21,7 +21,7 @@ from marlpipe.runs.lock import owner
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 1.0  # as often as a run tells how it stands
+LOOK_EVERY_S = 1.0  # as often as a run updates its status file
 TERMINATE_S = 5.0
 NOT_FOR_IMPORTS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 
@@ -43,7 +43,7 @@ class RunPool:
         preload: modules to import once; each run starts as a copy of the process that has imported them.
         environment: of that process. Libraries read their number of threads from it when they are loaded.
         grace_s: seconds that runs get to save themselves after a Ctrl-C.
-        memory: what tells whether another run fits.
+        memory: decides whether another run fits.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class RunPool:
         self._context.set_forkserver_preload(list(preload))
         own = dict(os.environ)
         os.environ.update(environment)
-        # what a terminal or a cluster tells all processes of a job is not for one that only imports
+        # signals that a terminal or a cluster sends to all processes of a job are not for one that only imports
         listening = {number: signal.signal(number, signal.SIG_IGN) for number in NOT_FOR_IMPORTS}
         try:
             forkserver.ensure_running()
@@ -91,7 +91,7 @@ class RunPool:
         try:
             while waiting or self._running:
                 while waiting and self._one_more_fits():
-                    with _lost_alone(), _undisturbed():
+                    with _log_user_error(), _signals_deferred():
                         self._start(jobs, waiting.popleft())
                 look()
                 for run in self._ended(LOOK_EVERY_S):
@@ -100,12 +100,12 @@ class RunPool:
             self._stop(jobs, look)
             for number in waiting:
                 folder = RunFolder(jobs[number].folder)
-                with _lost_alone():
+                with _log_user_error():
                     if not folder.status.ended:
                         folder.update_status(state="interrupted", reason="stopped by the user before it started")
             raise
         finally:
-            self._stop(jobs, lambda: None)  # nothing is left running, whatever went wrong here
+            self._stop(jobs, lambda: None)  # nothing is left running, whatever error came
         return values
 
     def ask(self, number: signal.Signals, patience_s: float) -> None:
@@ -154,7 +154,7 @@ class RunPool:
         return ended
 
     def _stop(self, jobs: Sequence[Job], look: Callable[[], None]) -> None:
-        """Ends all runs: asks, then insists, then kills. A second Ctrl-C skips the asking."""
+        """Ends all runs, by SIGINT, then SIGTERM, then SIGKILL. A second Ctrl-C skips the waiting."""
         for signal_, patience_s in (
             (signal.SIGINT, self._grace_s),
             (signal.SIGTERM, TERMINATE_S),
@@ -172,27 +172,27 @@ class RunPool:
 
 
 def _conclude(run: Running, job: Job, *, stopped: bool) -> float | int | None:
-    """Makes the status file say how a run ended, where the run itself could not or did not."""
+    """Writes to the status file how a run ended, where the run itself did not."""
     run.process.join()
     outcome = _received(run.channel)
     folder = RunFolder(job.folder)
-    with _lost_alone():
+    with _log_user_error():
         if outcome is not None and outcome.kind == "owned":
             log.info("%s", outcome.reason)
         elif folder.status.ended:
-            pass  # the run has said so itself, and knows best
+            pass  # the run has written so itself
         elif outcome is not None and outcome.kind == "returned":
             folder.update_status(state="finished")
         elif stopped or (outcome is not None and outcome.kind == "interrupted"):
             folder.update_status(state="interrupted", reason="stopped by the user")
         else:
-            folder.update_status(state="failed", reason=outcome.reason if outcome else _how_it_died(run.process))
+            folder.update_status(state="failed", reason=outcome.reason if outcome else _exit_reason(run.process))
     return outcome.value if outcome else None
 
 
 @contextlib.contextmanager
-def _lost_alone() -> Iterator[None]:
-    """One folder that is lost must not end the grid."""
+def _log_user_error() -> Iterator[None]:
+    """Logs a run folder's UserError instead of ending the grid."""
     try:
         yield
     except UserError as error:
@@ -200,8 +200,8 @@ def _lost_alone() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Signals wait to the end: a run that is being started is else known to nobody, and nobody would end it."""
+def _signals_deferred() -> Iterator[None]:
+    """Signals wait until the end: a run whose start is interrupted would be in no list, and would never be stopped."""
     came: list[int] = []
     listening = {number: signal.signal(number, lambda number, _: came.append(number)) for number in NOT_FOR_IMPORTS}
     try:
@@ -221,7 +221,7 @@ def _received(channel: "Connection[Outcome, Outcome]") -> Outcome | None:
             return None
 
 
-def _how_it_died(process: ForkServerProcess) -> str:
+def _exit_reason(process: ForkServerProcess) -> str:
     exitcode = process.exitcode
     if exitcode is None or exitcode >= 0:
         return f"its process ended with exit code {exitcode} and said nothing"

@@ -19,20 +19,20 @@ from hydra.core.utils import run_job, setup_globals
 from marlpipe.errors import UserError
 from marlpipe.runs.lock import FolderInUse
 
-LONGEST_REASON = 4000  # characters: it has to fit into a pipe that nobody reads before the process has ended
+LONGEST_REASON = 4000  # characters: it has to fit into a pipe that is read only after the process has ended
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a run's process is told."""
+    """What a run's process works on."""
 
-    call: bytes  # cloudpickled: task function, sweep config, Hydra context, Hydra's singletons
+    call: bytes  # by `RunTask.call`
     folder: Path
     environment: dict[str, str]
 
 
 class Outcome(NamedTuple):
-    """What a run's process says of itself at its end."""
+    """How a run's process ended, as it reports itself."""
 
     kind: Literal["returned", "raised", "interrupted", "owned"]  # owned: by another process, which was left alone
     value: float | int | None = None  # what the task returned, where that is a number
@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
 def work(job: Job, channel: "Connection[Outcome, Outcome]") -> None:
     """The whole life of a run's process; its outcome goes into `channel`."""
     os.setsid()  # a Ctrl-C at the terminal reaches the launcher only, which passes on exactly one
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):  # who we are a copy of has no ear for them
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):  # the fork server ignores these signals
         signal.signal(number, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(job.environment)
@@ -57,7 +57,7 @@ def work(job: Job, channel: "Connection[Outcome, Outcome]") -> None:
 
 def _outcome(job: Job) -> Outcome:
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on it is told as what it is
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on SIGINT raises KeyboardInterrupt
         return Outcome("returned", value=_run(job))
     except KeyboardInterrupt:
         return Outcome("interrupted")
@@ -73,15 +73,16 @@ def _outcome(job: Job) -> Outcome:
         return _raised(f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
-def _raised(reason: str, told: str) -> Outcome:
-    with contextlib.suppress(OSError):  # a full disk may be what is told
-        print(told, file=sys.stderr)
+def _raised(reason: str, message: str) -> Outcome:
+    with contextlib.suppress(OSError):  # the disk may be full
+        print(message, file=sys.stderr)
     return Outcome("raised", reason=reason[:LONGEST_REASON])
 
 
 def _run(job: Job) -> float | int | None:
     setup_globals()
-    task_function, config, hydra_context, singletons = cloudpickle.loads(job.call)
+    shared, config = cloudpickle.loads(job.call)
+    task_function, hydra_context, singletons = cloudpickle.loads(shared)
     Singleton.set_state(singletons)
     done = run_job(
         hydra_context=hydra_context,
@@ -100,13 +101,13 @@ def _print_into(console: Path) -> None:
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.close(file)
-    # objects of our own: those that were forked remember the launcher's terminal
-    sys.stdout = open(1, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115 it lives as long as we do
+    # new objects: the inherited ones would write to the launcher's terminal
+    sys.stdout = open(1, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115 it lives as long as the process
     sys.stderr = open(2, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115
 
 
 def _end_with_the_launcher() -> None:
-    """A launcher that is killed cannot tell its runs: they stop, and save, as if by Ctrl-C."""
+    """When the launcher is killed, the run saves and stops, as after Ctrl-C."""
     launcher = parent_process()
     if launcher is not None:
         wait([launcher.sentinel])

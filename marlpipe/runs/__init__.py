@@ -1,1 +1,1 @@
-"""Run folders and what is written to them. Nothing here needs torch."""
+"""Run folders on disk: files, status, lock, provenance. Imports no torch."""

@@ -1,4 +1,4 @@
-"""What the evaluations of one run come to, in numbers."""
+"""Summary statistics of one run's evaluations."""
 
 import math
 from collections.abc import Iterable
@@ -30,10 +30,10 @@ def area_under_curve(env_steps: Int[np.ndarray, " K"], returns: Float[np.ndarray
 
 
 def summary(rows: Iterable[Row]) -> dict[str, float]:
-    """The final return, the area, and the best evaluation with its env steps; nothing of a run without evaluations.
+    """The final return, the area, and the best evaluation with its env steps; empty without a finite evaluation.
 
     Args:
-        rows: of the run's log, in order. Where an evaluation was not finite, what it would be part of is NaN.
+        rows: of the run's log, in order. A non-finite evaluation makes the means that include it NaN.
     """
     curve = [(row["env_steps"], row[EVAL_RETURN]) for row in rows if EVAL_RETURN in row]
     if not any(math.isfinite(height) for _, height in curve):

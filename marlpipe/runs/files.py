@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and what to tell a person whose disk says no."""
+"""Atomic writes, JSON files, and disk errors as messages with the next step."""
 
 import errno
 import json
@@ -26,8 +26,8 @@ def os_errors_as_user_errors(doing: str, path: Path) -> Iterator[None]:
     """Turns an `OSError` into a `UserError` that names the path and the next step.
 
     Args:
-        doing: what was tried, as in "write".
-        path: what it was tried on.
+        doing: a verb for the message, as in "write".
+        path: its object.
     """
     try:
         yield
@@ -38,7 +38,7 @@ def os_errors_as_user_errors(doing: str, path: Path) -> Iterator[None]:
 
 @contextmanager
 def os_errors_inside_as_user_errors(folder: Path) -> Iterator[None]:
-    """As `explained`, for the code of others: only errors that are about a full disk, or about a file in the folder."""
+    """As `os_errors_as_user_errors`, for code that is not ours: only errors of `NEXT_STEP` on files in the folder."""
     try:
         yield
     except OSError as error:
@@ -50,7 +50,7 @@ def os_errors_inside_as_user_errors(folder: Path) -> Iterator[None]:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Returns once a file, or a folder's list of files, would survive a power loss. Nothing for one that is not there.
+    """Returns once a file, or a folder's list of files, would survive a power loss. A missing file is no error.
 
     Raises:
         UserError: the disk refuses.
@@ -63,7 +63,7 @@ def flush_to_disk(path: Path) -> None:
         try:
             os.fsync(file)
         except OSError as error:
-            if error.errno != errno.EINVAL:  # some disks cannot do that with a folder
+            if error.errno != errno.EINVAL:  # some file systems cannot fsync a folder
                 raise
         finally:
             os.close(file)
@@ -71,7 +71,7 @@ def flush_to_disk(path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path, unfinished: Path) -> Iterator[None]:
-    """Puts what is written to `unfinished` into the place of `path`, or removes it where the disk refuses."""
+    """An atomic write: the body writes to `unfinished`, which then replaces `path`, or is removed on an error."""
     with os_errors_as_user_errors("write", path):
         try:
             yield
@@ -83,7 +83,7 @@ def replacing(path: Path, unfinished: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replaces a file at once: a reader sees the old text or the new one, never half of it.
+    """An atomic write: a reader sees the old text or the new one, never a part.
 
     Raises:
         UserError: the folder cannot be written to, or the disk is full. The old file is untouched then.
@@ -99,17 +99,17 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replaces a file by a value as indented JSON.
+    """An atomic write of a value as indented JSON.
 
     Raises:
         UserError: as `write_text`.
-        ValueError: the value holds a NaN or an infinity, which JSON cannot say.
+        ValueError: the value holds a NaN or an infinity, which JSON has not.
     """
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def overwrite_json(path: Path, value: Any) -> None:
-    """Writes into a file that exists, which a small file's block has room for even on a full disk; not at once.
+    """Writes into an existing file, not atomically: even on a full disk, a small file's block has room.
 
     Raises:
         OSError: the disk refuses this too.
@@ -120,7 +120,7 @@ def overwrite_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file, or None where there is no such file, or an empty one: a power loss can leave that.
+    """The value in a JSON file; None where there is no such file, or an empty one, which a power loss can leave.
 
     Raises:
         UserError: the file cannot be read or is not JSON.
@@ -132,5 +132,5 @@ def read_json(path: Path) -> Any:
             return None
     try:
         return json.loads(text) if text else None
-    except (ValueError, RecursionError) as error:  # no JSON, a number of thousands of digits, a tower of brackets
+    except (ValueError, RecursionError) as error:  # no JSON, a number with thousands of digits, deep nesting
         raise UserError(f"{path} is not valid JSON: {error}\n  Restore the file, or remove it.") from error

@@ -1,4 +1,4 @@
-"""Where run folders are: in and below folders that a person names."""
+"""Finds run folders in and below given folders."""
 
 import os
 from collections.abc import Iterable
@@ -6,14 +6,15 @@ from pathlib import Path
 
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.links import check_enclosed
 
-# a run that was killed early has a status, but has not said yet who it is; one that was only submitted has neither
-SIGNS = {"run.json", "status.json", "submission.json"}
-NO_RUNS_THERE = {"checkpoints", "wandb"}  # of a run; the second may hold many folders
+# each marks a run folder: a run that was killed early has no run.json yet, a submitted one neither of the first two
+RUN_FILES = {"run.json", "status.json", "submission.json"}
+NO_RUNS_THERE = {"checkpoints", "wandb"}  # subfolders of a run that are not searched
 
 
 def find_folders(roots: Iterable[Path]) -> list[RunFolder]:
-    """All runs in and below some folders, each once, in the order of their paths. No file is opened.
+    """All run folders in and below some folders, each once, in the order of their paths. Opens no file.
 
     Raises:
         UserError: a root does not exist, or there is no run below any.
@@ -24,7 +25,7 @@ def find_folders(roots: Iterable[Path]) -> list[RunFolder]:
         if not root.is_dir():
             raise UserError(f"there is no folder {root}\n  Give the folder of a run, or one above it, like multirun/.")
         for name, below, files in os.walk(root):
-            if not SIGNS.isdisjoint(files):
+            if not RUN_FILES.isdisjoint(files):
                 found[Path(name).resolve()] = Path(name)
                 below[:] = [folder for folder in below if folder not in NO_RUNS_THERE]
     if not found:
@@ -34,3 +35,13 @@ def find_folders(roots: Iterable[Path]) -> list[RunFolder]:
             "  python -m marlpipe -m algo=qmix,vdn env=cartpole seed=0,1,2"
         )
     return [RunFolder(found[path]) for path in sorted(found)]
+
+
+def run_at(path: Path) -> RunFolder:
+    """The folder of one run. UserError for what is none, and for one that a link leads out of."""
+    folder = RunFolder(path)
+    if not folder.config.is_file():
+        wrong = f"is not the folder of a run: it has no {folder.config.name}" if path.is_dir() else "is not there"
+        raise UserError(f"{path} {wrong}.\n  valid: the folder of a run, multirun/ENV/ALGO-HASH/seed=SEED")
+    check_enclosed(path)
+    return folder

@@ -1,4 +1,4 @@
-"""Who a run is, as its folder tells it."""
+"""What distinguishes a run from others: read from its `run.json`, or from its folder's name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ from typing import Any
 from marlpipe.errors import UserError
 from marlpipe.runs.files import read_json
 from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.path import RunPath
 from marlpipe.runs.status import LARGEST
 from marlpipe.runs.text import printable
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What tells one run of a grid from the others. Texts are one line each, of what can be seen."""
+    """What distinguishes a run of a grid from the others. Texts are one line each, of visible characters."""
 
     label: str  # what the user calls the arm, such as "qmix"
     env: str
@@ -24,44 +25,43 @@ class Identity:
 
 
 def identity(folder: RunFolder) -> Identity:
-    """Reads `run.json`; a run that died before it wrote one is named after its folders, ENV/LABEL-ARM/seed=SEED.
+    """Reads `run.json`; a run that died before it wrote one is named after its folder.
 
     Raises:
         UserError: the file is broken.
     """
-    told = run_record(folder)
-    choices = told.get("choices", {})
-    env_folder, arm_folder, seed_folder = ("", "", "", *folder.path.resolve().parts)[-3:]
-    label, _, arm = arm_folder.rpartition("-")
-    seed = seed_folder.rpartition("=")[2]
+    record = run_record(folder)
+    choices = record.get("choices", {})
+    path = RunPath.parse(folder.path.resolve())
+    algo = path.algo if path else folder.path.resolve().name
     return Identity(
-        label=_line(told.get("label", label or arm_folder)),
-        env=_line(choices.get("env", env_folder)),
-        algo=_line(choices.get("algo", label or arm_folder)),
-        seed=told.get("seed", int(seed) if seed.isdecimal() else 0),
-        arm=_line(told.get("arm", arm)),
-        overrides=tuple(map(_line, told.get("overrides", ()))),
+        label=_line(record.get("label", algo)),
+        env=_line(choices.get("env", path.env if path else "")),
+        algo=_line(choices.get("algo", algo)),
+        seed=record.get("seed", path.seed if path else 0),
+        arm=_line(record.get("arm", path.arm if path else "")),
+        overrides=tuple(map(_line, record.get("overrides", ()))),
     )
 
 
 def run_record(folder: RunFolder) -> dict[str, Any]:
-    """All of `run.json`, empty where there is none. What was typed is as it was typed: `plain` before it is shown.
+    """All of `run.json`, empty where there is none. Texts are as they were typed: `printable` makes them fit to show.
 
     Raises:
         UserError: the file cannot be read, or a value is not what the key can have.
     """
-    told = read_json(folder.run)
-    if told is None:
+    record = read_json(folder.run)
+    if record is None:
         return {}
-    if not isinstance(told, dict):
+    if not isinstance(record, dict):
         raise UserError(f"{folder.run} holds no JSON object.\n  Restore the file, or remove it.")
-    for name in told:
-        if name in VALID and not VALID[name][0](told[name]):
+    for name in record:
+        if name in VALID and not VALID[name][0](record[name]):
             raise UserError(
-                f"{folder.run}: {name} cannot be {told[name]!r:.80}.\n"
+                f"{folder.run}: {name} cannot be {record[name]!r:.80}.\n"
                 f"  valid: {VALID[name][1]}\n  Restore the file, or remove it."
             )
-    return told
+    return record
 
 
 def _line(text: str) -> str:

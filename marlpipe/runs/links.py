@@ -1,4 +1,4 @@
-"""A run's files lie in its folder: no link leads out of it, and nothing there is other than a file or a folder."""
+"""Checks that a run's files are inside its folder: no link leads out, and there are only files and folders."""
 
 import os
 from pathlib import Path
@@ -8,13 +8,13 @@ from marlpipe.runs.files import os_errors_as_user_errors
 
 
 def check_enclosed(path: Path) -> None:
-    """Looks at everything in and below a folder, which may be a link itself; links inside are not followed.
+    """Checks everything in and below a folder, which may be a link itself; does not follow links inside.
 
-    What W&B keeps in its own folder is not ours to read or write, and has links to its logs elsewhere.
+    W&B's own folder is skipped: marlpipe never reads it through these paths, and it links to logs elsewhere.
 
     Raises:
-        UserError: a link leads out of the folder, something there would hang whoever reads it, or the folder cannot be
-            looked into.
+        UserError: a link leads out of the folder, an entry is neither a file nor a folder (a pipe would block its
+            reader), or the folder cannot be read.
     """
     below = [path]
     while below:
@@ -28,16 +28,16 @@ def check_enclosed(path: Path) -> None:
                 elif not entry.is_dir() and not entry.is_file():
                     raise UserError(
                         f"{entry.path} is neither a file nor a folder, and was not read.\n"
-                        "  next: remove it, or ask whoever made the folder"
+                        "  next: remove it, or ask the owner of the folder"
                     )
 
 
 def check_inside(path: Path, folder: Path) -> None:
-    """UserError, with where it leads, for a path that a link takes out of a folder; whether it exists or not."""
+    """UserError, with the target, for a path that leads out of a folder by a link; also for one that does not exist."""
     leads = Path(os.path.realpath(path))
     if not leads.is_relative_to(os.path.realpath(folder)):
         raise UserError(
             f"{path} is a link that leads out of {folder}, to {leads}: nothing there was read or written.\n"
             "  valid: links that stay inside the folder\n"
-            "  next: put the files themselves there, or ask whoever made the folder for them"
+            "  next: put the files themselves there, or ask the owner of the folder for them"
         )

@@ -1,4 +1,4 @@
-"""A grid while it runs: a table that moves on a terminal, a line now and then everywhere else."""
+"""Shows a running grid: a live table on a terminal, occasional lines elsewhere."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,26 +18,26 @@ from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.identity import identity
 from marlpipe.runs.status import State, Status
 
-Told = TypeVar("Told")
+Content = TypeVar("Content")
 
 
-class Reading(Generic[Told]):
-    """What a file says, read again only after it was written to or replaced."""
+class CachedFile(Generic[Content]):
+    """The content of a file, read again only after the file has changed or was replaced."""
 
-    def __init__(self, file: Path, read: Callable[[], Told]) -> None:
+    def __init__(self, file: Path, read: Callable[[], Content]) -> None:
         self._file, self._read = file, read
         self._seen: tuple[int, int] | None = None
 
-    def __call__(self) -> Told:
-        """The content, also of a file that is not there, as `read` tells it."""
+    def __call__(self) -> Content:
+        """What `read` returns; it is also called where there is no such file."""
         version = _version(self._file)
         if version is None or version != self._seen:
-            self._seen, self._told = version, self._read()
-        return self._told
+            self._seen, self._content = version, self._read()
+        return self._content
 
 
 def _version(file: Path) -> tuple[int, int] | None:
-    """Something that changes with the file; None where it cannot be looked at."""
+    """A value that changes with the file; None where the file cannot be accessed."""
     try:
         now = file.stat()
     except OSError:
@@ -46,25 +46,27 @@ def _version(file: Path) -> tuple[int, int] | None:
 
 
 class GridDisplay:
-    """Shows the runs of some folders by reading their status files, whoever writes them.
+    """Shows the runs of some folders by reading their status files, which other processes write.
 
-    Used as a context manager; `refresh`, called a few times per second, does all the work. Nothing is shown of a
-    folder that cannot be read: its `UserError` is raised.
+    A context manager; its user calls `refresh` a few times per second.
+
+    Raises:
+        UserError: a folder cannot be read.
     """
 
     def __init__(
         self, *, folders: Sequence[RunFolder], console: Console | None = None, summary_every_s: float = 20.0
     ) -> None:
         self._folders = folders
-        self._status = [Reading(folder.status_file, partial(getattr, folder, "status")) for folder in folders]
-        self._identity = [Reading(folder.run, partial(identity, folder)) for folder in folders]
+        self._status = [CachedFile(folder.status_file, partial(getattr, folder, "status")) for folder in folders]
+        self._identity = [CachedFile(folder.run, partial(identity, folder)) for folder in folders]
         self._console = console or Console()
         self._summary_every_s = summary_every_s
         self._summarised = time.monotonic()
         self._states: dict[int, State] = {}
-        moves = self._console.is_terminal
-        self._live = Live(console=self._console, auto_refresh=False) if moves else None
-        self._told: list[State] = ["failed"] if moves else ["running", "finished", "failed", "interrupted"]
+        terminal = self._console.is_terminal
+        self._live = Live(console=self._console, auto_refresh=False) if terminal else None
+        self._announced: list[State] = ["failed"] if terminal else ["running", "finished", "failed", "interrupted"]
 
     def __enter__(self) -> "GridDisplay":
         if self._live:
@@ -82,10 +84,10 @@ class GridDisplay:
             self._console.print(summary(self._statuses()), soft_wrap=True)
 
     def refresh(self) -> None:
-        """Reads the status files and shows what is new."""
+        """Reads the status files that changed, and shows what is new."""
         statuses = self._statuses()
         for number, status in enumerate(statuses):
-            if status.state != self._states[number] and status.state in self._told:
+            if status.state != self._states[number] and status.state in self._announced:
                 self._console.print(self._event(number, status), soft_wrap=True)
             self._states[number] = status.state
         if self._live:
@@ -98,8 +100,8 @@ class GridDisplay:
         return [status() for status in self._status]
 
     def _event(self, number: int, status: Status) -> Text:
-        who = self._identity[number]()
-        line = Text(f"{who.env} {who.label} seed={who.seed}: ")
+        run = self._identity[number]()
+        line = Text(f"{run.env} {run.label} seed={run.seed}: ")
         line.append(status.state, style=COLOURS[status.state])
         if status.state == "finished":
             line.append(f" after {duration(status.wall_s)}, last evaluation return {rounded(status.eval_return)}")
@@ -118,11 +120,11 @@ class GridDisplay:
         lines = max(1, self._console.height - 4)  # the heading, the summary, and room for the cursor
         by_urgency = sorted(range(len(statuses)), key=lambda number: URGENCY.index(statuses[number].state))
         for number in sorted(by_urgency[:lines]):
-            who, status = self._identity[number](), statuses[number]
+            run, status = self._identity[number](), statuses[number]
             total = status.total_env_steps
             table.add_row(
-                Text(f"{who.env} {who.label}"),
-                str(who.seed),
+                Text(f"{run.env} {run.label}"),
+                str(run.seed),
                 Text(status.state, style=COLOURS[status.state]),
                 f"{status.env_steps:,}" + (f"/{total:,}" if total else ""),
                 ProgressBar(total=total or 1, completed=status.env_steps, width=16),

@@ -1,4 +1,4 @@
-"""One process at a time owns a run folder, on however many machines share the disk; a dead owner holds nobody up."""
+"""A lock for a run folder, valid across machines that share the disk; a dead owner's lock can be taken."""
 
 import fcntl
 import json
@@ -16,26 +16,26 @@ from typing import Any
 from marlpipe.errors import UserError
 from marlpipe.runs.files import os_errors_as_user_errors
 
-BEAT_S = 10.0  # between two signs of life
-WATCH_S = 25.0  # without one, an owner on another machine is taken to be dead
-TRIES, BETWEEN_S = 10, 0.1  # whoever only looks who the owner is holds the lock for a moment too
+BEAT_S = 10.0  # between two updates of the counter in the file
+WATCH_S = 25.0  # without an update, an owner on another machine counts as dead
+TRIES, BETWEEN_S = 10, 0.1  # observers hold the lock for an instant, too
 
 
-class FolderInUse(UserError):  # noqa: N818 whose mistake it is, if any, is not known
-    """Another process owns the folder, and is alive."""
+class FolderInUse(UserError):  # noqa: N818 a condition, not necessarily an error
+    """A live process owns the folder."""
 
 
 class FolderLock:
     """The right to write into a run folder, as a context manager.
 
-    The system's own file lock decides on one machine, and between machines where the disk passes locks on: it ends with
-    its process, however that ends. Not every shared disk does. So the owner also counts up in the file, and who finds
-    the name of another machine there watches for `WATCH_S` whether the count goes on. No two clocks are compared.
+    `flock` decides on one machine, and between machines where the disk supports it; it ends with its process, however
+    that ends. Not every shared disk supports it. So the owner also increments a counter in the file, and a process that
+    finds another machine's name there watches for `WATCH_S` whether the counter changes. No clocks are compared.
 
-    An owner that was frozen, cut off from the disk, and given up meanwhile finds out by its next beat: `lost` is True.
+    An owner that was frozen or cut off from the disk may lose the lock meanwhile; after its next beat, `lost` is True.
 
     Args:
-        path: the lock file. It stays when the lock is released, and is empty then.
+        path: the lock file. Releasing the lock empties it, but does not remove it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +46,7 @@ class FolderLock:
         """Takes the lock.
 
         Raises:
-            Owned: another process owns the folder. Nothing has changed then.
+            FolderInUse: a live process owns the folder; nothing was changed.
             UserError: the folder cannot be written to.
         """
         with os_errors_as_user_errors("write", self.path):
@@ -65,13 +65,13 @@ class FolderLock:
     ) -> None:
         self._over.set()
         self._heart.join()
-        with suppress(OSError):  # what is left there on a disk that is away costs the next owner a little time
+        with suppress(OSError):  # a stale record on an unreachable disk only delays the next owner
             if not self.taken_over():
                 os.ftruncate(self._file, 0)
         os.close(self._file)
 
     def taken_over(self) -> bool:
-        """Whether the file is another owner's by now; sets `lost` then. OSError where it cannot be read."""
+        """Whether another process has taken the lock; sets `lost` then. OSError where the file cannot be read."""
         found = self._fresh()
         self.lost = self.lost or bool(found and found.get("token") != self._own["token"])
         return self.lost
@@ -94,7 +94,7 @@ class FolderLock:
         self._write()
 
     def _fresh(self) -> dict[str, Any]:
-        """The content of the file that has the name now, if any: an open asks the server, where there is one."""
+        """The current content under the file's name, if any; opening it anew bypasses a network disk's cache."""
         try:
             with self.path.open() as file:
                 return _content(file.fileno())
@@ -102,7 +102,7 @@ class FolderLock:
             return {}
 
     def _locked(self) -> bool:
-        """Whether the system has locked the file, False on a disk without locks. Raises `Owned`."""
+        """Whether `flock` succeeded; False on a disk without locks. FolderInUse where another process has it."""
         for left in reversed(range(TRIES)):
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -118,10 +118,10 @@ class FolderLock:
 
     def _owned(self) -> FolderInUse:
         owner = _content(self._file)
-        who = f"process {owner['pid']} on {owner['host']}" if {"pid", "host"} <= owner.keys() else "another process"
+        process = f"process {owner['pid']} on {owner['host']}" if {"pid", "host"} <= owner.keys() else "another process"
         return FolderInUse(
-            f"{self.path.parent} is being trained by {who}\n"
-            "  Wait until it has ended, or end it. python -m marlpipe status tells how it stands."
+            f"{self.path.parent} is being trained by {process}\n"
+            "  Wait until it has ended, or end it. python -m marlpipe status shows its progress."
         )
 
     def _beat(self) -> None:
@@ -131,7 +131,7 @@ class FolderLock:
                     return
                 self._own["beat"] += 1
                 self._write()
-            except OSError:  # a disk that is away for a moment; the next beat tries again
+            except OSError:  # a disk that is unreachable for now; the next beat tries again
                 continue
 
     def _write(self) -> None:
@@ -141,10 +141,10 @@ class FolderLock:
 
 
 def owner(path: Path) -> Mapping[str, Any] | None:
-    """Who holds a lock file, with host and pid as far as it tells them; None if nobody alive does. Changes nothing.
+    """The live owner's record, with host and pid if the file has them; None without a live owner. Changes nothing.
 
-    Of an owner on another machine, or on a disk without locks, only the time of its last beat can be told, so its clock
-    should be about right.
+    For an owner on another machine, or on a disk without locks, the file's modification time decides; so the clocks
+    of the machines should agree within a few seconds.
     """
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -152,7 +152,9 @@ def owner(path: Path) -> Mapping[str, Any] | None:
         return None
     try:
         found = os.fstat(file)
-        if not stat.S_ISREG(found.st_mode) or not found.st_size:  # released: a look takes no lock from the next owner
+        if (
+            not stat.S_ISREG(found.st_mode) or not found.st_size
+        ):  # empty: released. No flock then, so that an observer never blocks the next owner
             return None
         content = _content(file)
         decides = True
@@ -169,9 +171,9 @@ def owner(path: Path) -> Mapping[str, Any] | None:
 
 
 def _content(file: int) -> dict[str, Any]:
-    """Nothing for a file that is empty, or caught in the middle of a write."""
+    """The owner's record; empty for a file that is empty, or read during a write."""
     try:
-        told = json.loads(os.pread(file, 4096, 0) or b"{}")
+        record = json.loads(os.pread(file, 4096, 0) or b"{}")
     except (ValueError, RecursionError, OSError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return record if isinstance(record, dict) else {}

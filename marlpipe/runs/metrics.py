@@ -1,4 +1,4 @@
-"""The append-only log of a run: one JSON object per line, whatever happens to the process that writes it."""
+"""Append-only logs of a run: one JSON object per line, complete lines even if the writing process is killed."""
 
 import json
 import math
@@ -12,7 +12,38 @@ from marlpipe.runs.files import os_errors_as_user_errors, write_text
 Row = Mapping[str, float | int]
 TableRow = Mapping[str, Any]  # env_steps, and nested lists of numbers
 
-OF_THE_CLOCK = frozenset({"wall_s", "time/env_steps_per_s"})  # what no two runs have in common
+WALL_CLOCK_METRICS = frozenset({"wall_s", "time/env_steps_per_s"})  # differ between any two runs
+
+
+class RowLog:
+    """A JSONL file and the number of rows in it. Every row is appended here, so every row is counted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._rows: int | None = None  # read from the file at the first use
+
+    @property
+    def rows(self) -> int:
+        """How many whole rows the file has.
+
+        Raises:
+            UserError: as `read_rows`.
+        """
+        if self._rows is None:
+            self._rows = sum(1 for _ in _rows(self.path, _numbers)) if self.path.is_file() else 0  # a device has no end
+        return self._rows
+
+    def append(self, row: Row | TableRow) -> int:
+        """Adds one row as `append_row` does, and returns its number, from 0."""
+        number = self.rows
+        append_row(self.path, row)
+        self._rows = number + 1
+        return number
+
+    def truncate(self, keep: int) -> None:
+        """Drops the rows past the first `keep`, as `truncate_rows` does."""
+        truncate_rows(self.path, keep)
+        self._rows = keep
 
 
 def append_row(path: Path, row: Row | TableRow) -> None:
@@ -27,7 +58,7 @@ def append_row(path: Path, row: Row | TableRow) -> None:
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
-    """All rows, null read as NaN. A last line that a killed process left unfinished is passed over.
+    """All rows, with null as NaN. An unfinished last line, which a killed process can leave, is ignored.
 
     Raises:
         UserError: an earlier line is not a JSON object, or the file cannot be read.
@@ -41,14 +72,14 @@ def read_tables(path: Path) -> list[dict[str, Any]]:
 
 
 def truncate_rows(path: Path, keep: int) -> int:
-    """Drops the rows past a checkpoint, and an unfinished last line, so that a resumed run writes them once only.
+    """Drops the rows past a checkpoint, and an unfinished last line; a resumed run then writes them again.
 
     Args:
         path: the log.
-        keep: how many rows there were at the checkpoint; they stay as they are, byte for byte.
+        keep: the number of rows at the checkpoint; they stay byte for byte.
 
     Returns:
-        How many whole rows were dropped.
+        The number of complete rows that were dropped.
 
     Raises:
         UserError: there are fewer rows.
@@ -64,13 +95,13 @@ def truncate_rows(path: Path, keep: int) -> int:
     return len(lines) - keep
 
 
-def _rows(path: Path, told: Callable[[Any], Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows(path: Path, parse: Callable[[Any], Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     with os_errors_as_user_errors("read", path):
         text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-    whole = text.split("\n")[:-1]  # a row ends in a newline: what follows the last one was cut off in the writing
+    whole = text.split("\n")[:-1]  # a row ends in a newline; the rest is an unfinished row
     for number, line in enumerate(whole, start=1):
         try:
-            row = {name: told(value) for name, value in json.loads(line).items()}
+            row = {name: parse(value) for name, value in json.loads(line).items()}
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise UserError(
                 f"line {number} of {path} is not a row of metrics: {line[:60]!r}\n  Remove that line, then try again."

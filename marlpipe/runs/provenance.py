@@ -1,4 +1,4 @@
-"""Where a run's numbers come from: code, packages, machine and command."""
+"""Provenance of a run's results: code, packages, machine and command."""
 
 import functools
 import hashlib
@@ -17,20 +17,20 @@ from typing import Any
 import marlpipe
 from marlpipe.runs.files import replacing
 
-COMMAND_VARIABLE = "MARLPIPE_COMMAND"  # set for processes that a launcher starts: their own command line says nothing
+COMMAND_VARIABLE = "MARLPIPE_COMMAND"  # the user's command, for processes that a launcher starts
 SOURCE = Path(marlpipe.__file__).parent
 LARGEST_DIFF = 5 * 2**20  # bytes
 AS_A_PATCH = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", "--binary")
 
 
 def provenance() -> dict[str, Any]:
-    """All of this module in one plain dictionary, with the keys a run's `run.json` has."""
+    """Command, versions, code and machine in one dictionary, with the keys of `run.json`."""
     return {"command": command_line(), **software_and_machine()}
 
 
 @functools.cache
 def software_and_machine() -> dict[str, Any]:
-    """What does not change as long as this process lives: packages and code as they were loaded, and the machine."""
+    """The part that is constant in this process: packages and code as they were loaded, and the machine."""
     return {
         "versions": versions(),
         "python": platform.python_version(),
@@ -40,45 +40,45 @@ def software_and_machine() -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """What the user typed, in a form that can be pasted into a shell."""
+    """The user's command, quoted for a shell."""
     return os.environ.get(COMMAND_VARIABLE) or shlex.join(sys.orig_argv)
 
 
 def versions() -> dict[str, str]:
     """The version of every installed package, and of marlpipe itself, in alphabetical order."""
-    told = [distribution.metadata for distribution in distributions()]  # parsed anew each time it is asked for
-    installed = {metadata["Name"]: metadata["Version"] for metadata in told}
+    all_metadata = [distribution.metadata for distribution in distributions()]  # each access parses the file again
+    installed = {metadata["Name"]: metadata["Version"] for metadata in all_metadata}
     return dict(sorted({**installed, "marlpipe": marlpipe.__version__}.items(), key=lambda item: item[0].lower()))
 
 
 def packaged(packages: Iterable[str]) -> dict[str, str | None]:
-    """The versions of the distributions that packages, as they are imported, come from.
+    """The versions of the distributions that provide some import packages.
 
-    A package that was never installed has its own name, and None.
+    A package without a distribution is listed under its own name, with None.
     """
     found: dict[str, str | None] = {}
     for package in packages:
-        if package == "marlpipe":  # its own is current, that of an editable installation is as old as that
+        if package == "marlpipe":  # the metadata of an editable installation may be out of date
             found[package] = marlpipe.__version__
             continue
         try:
             found[package] = version(package)
-        except PackageNotFoundError:  # its distribution has another name, which takes a second to find
+        except PackageNotFoundError:  # its distribution has another name; that search takes a second
             names = packages_distributions().get(package, [])
             found |= {name: version(name) for name in names} if names else {package: None}
     return found
 
 
 def git(source: Path = SOURCE) -> dict[str, str | bool | None] | None:
-    """The commit of the code that runs, whether the folder differs from it, and a hash of what differs in the code.
+    """The commit of the running code, whether the work tree is dirty, and a hash of the uncommitted changes.
 
     Args:
         source: a folder of the code, by default marlpipe's own.
 
     Returns:
-        None for code that git does not know. The hash, of `code_diff`, is None where that is empty.
+        None for code that git does not track. `diff`, the hash of `code_diff`, is None without changes.
     """
-    # an environment inside someone's repository has a commit too, but not this code's: so ask for a tracked file
+    # a virtual environment within another repository has a commit, too, but not this code's: so ask for a tracked file
     if not _ask(["git", "ls-files", "*.py"], source):
         return None
     commit = _ask(["git", "rev-parse", "--verify", "HEAD"], source)
@@ -95,10 +95,10 @@ def git(source: Path = SOURCE) -> dict[str, str | bool | None] | None:
 
 @functools.cache
 def code_diff(source: Path) -> bytes:
-    """What the code has beyond its commit, as a patch: `git apply` at the top of the repository restores it.
+    """Uncommitted changes of the code as a patch, which `git apply` at the top of the repository restores.
 
-    Python and YAML files that git was not told of are in it, but for those of run folders and those it ignores. From
-    `LARGEST_DIFF` on it is cut between two files, and says so. Found out once: that is the code that was loaded.
+    Includes untracked Python and YAML files, except for ignored ones and those in run folders. Past `LARGEST_DIFF` the
+    patch ends between two files, with a comment. Cached: it describes the code that was loaded.
     """
     top = Path(_ask(["git", "rev-parse", "--show-toplevel"], source) or source)
     diff = b""
@@ -110,7 +110,7 @@ def code_diff(source: Path) -> bytes:
 
 
 def write_code_diff(path: Path) -> None:
-    """Writes what marlpipe's code has beyond its commit, or removes the file where that is nothing.
+    """Writes marlpipe's uncommitted changes, or removes the file where there are none.
 
     Raises:
         UserError: the disk refuses.
@@ -125,7 +125,7 @@ def write_code_diff(path: Path) -> None:
 
 
 def _patches(top: Path) -> Iterator[bytes]:
-    """File by file, where git finds any."""
+    """One patch per file."""
     tracked = _output(["git", "diff", *AS_A_PATCH, "HEAD"], top) or b""
     yield from re.split(rb"^(?=diff --git )", tracked, flags=re.MULTILINE)
     others = _output(["git", "ls-files", "-z", "--others", "--exclude-standard", "*.py", "*.yaml"], top) or b""
@@ -150,7 +150,7 @@ def hardware() -> dict[str, Any]:
 
 
 def cores() -> int:
-    """How many cores this process may use: fewer than the machine has, where a scheduler hands out some."""
+    """The number of cores that this process may use; a scheduler may grant fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -168,18 +168,18 @@ def _cpu() -> str:
 def _memory_gib() -> float | None:
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (AttributeError, ValueError, OSError):  # not every system counts its pages
+    except (AttributeError, ValueError, OSError):  # not available on every system
         return None
 
 
 def _ask(command: list[str], folder: Path | None = None) -> str | None:
-    """What a program says, as `_output`, without the ends of its lines."""
+    """The output of a program as text, as `_output`, stripped."""
     said = _output(command, folder)
     return None if said is None else said.decode(errors="replace").strip()
 
 
 def _output(command: list[str], folder: Path | None = None, accepted: Collection[int] = (0,)) -> bytes | None:
-    """What a program prints, or None where it is missing, fails or takes longer than ten seconds."""
+    """The output of a program; None where it is missing, fails, or takes longer than ten seconds."""
     if shutil.which(command[0]) is None:
         return None
     try:

@@ -1,10 +1,10 @@
-"""What Slurm knows of its jobs, under the names that `squeue` gives them: 34_0 for the first job of array 34."""
+"""Slurm's jobs, under the names that `squeue` shows: 34_0 for the first job of array 34."""
 
 import os
 import shutil
 import subprocess
 
-ASK_S = 30.0
+ASK_S = 30.0  # longest wait for squeue
 
 
 def current_job() -> str | None:

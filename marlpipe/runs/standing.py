@@ -1,4 +1,7 @@
-"""How a run really stands: a process that was killed wrote nothing more into its status file."""
+"""The actual state of runs: a killed process leaves "running" in its status file, so other evidence decides.
+
+The evidence of one run is read into `RunRecords`; `derive_state` decides by it; `standings` does so for many runs.
+"""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -12,14 +15,21 @@ from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.identity import Identity, identity, run_record
 from marlpipe.runs.links import check_enclosed
 from marlpipe.runs.lock import owner
+from marlpipe.runs.path import short_name
 from marlpipe.runs.slurm import known_jobs
 from marlpipe.runs.status import State, Status
 from marlpipe.runs.text import printable
 
+WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SUSPENDED"}  # of Slurm's job states
+
+KILLED = "no process trains it: killed, or its machine went down"
+GONE = "Slurm no longer has its job: cancelled, or ended before the run began"
+AGAIN = "its job waits in Slurm to be started again; the run then resumes from its checkpoint"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """Which job was asked to do a run, as far as the submitting process has told."""
+    """The cluster job that was asked to train a run, from `submission.json`."""
 
     job: str | None = None  # as squeue names it
     cluster: str | None = None  # "slurm", or "local" for jobs of this machine
@@ -29,75 +39,38 @@ class Submission:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunRecords:
+    """What the files of a run say, without a judgement."""
+
+    folder: RunFolder
+    identity: Identity | None = None
+    status: Status = field(default_factory=Status)
+    held: bool = False  # by a live process that trains it; only looked up where the status says "running"
+    submitted: Submission | None = None
+    command: str | None = None  # what the user typed for the whole grid; untrusted text
+    refusal: str | None = None  # why the files cannot be read
+
+    @property
+    def name(self) -> str:
+        """Environment and label; without an identity, the end of the folder's path."""
+        return (
+            f"{self.identity.env} {self.identity.label}"
+            if self.identity
+            else printable(short_name(self.folder.path), keep="")
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class DerivedState:
-    """What has become of a run. `lost`: it ended without a word, or its job did before the run began."""
+    """The actual state. `lost`: the run ended without writing so, or its job ended before the run began."""
 
     state: State | Literal["lost"]
     reason: str | None = None
 
 
-def submission(folder: RunFolder) -> Submission | None:
-    """Reads `submission.json`; None where there is none. What is not a text is as if it were not there.
-
-    Raises:
-        UserError: the file cannot be read, or is not JSON.
-    """
-    told: Any = read_json(folder.submission)
-    if not isinstance(told, dict):
-        return None
-    names = [field.name for field in fields(Submission)]
-    return Submission(**{name: printable(told[name], keep="") for name in names if isinstance(told.get(name), str)})
-
-
-def derive_state(
-    status: Status, submitted: Submission | None, *, held: bool, jobs: Mapping[str, str] | None
-) -> DerivedState:
-    """What a status file comes to, with all else that can be known. It changes nothing.
-
-    Args:
-        status: as the file tells it.
-        submitted: None for a run that no cluster was asked for.
-        held: whether somebody holds the lock of a run that is said to be running.
-        jobs: Slurm's state of each job that waits or runs, by its name; None where no cluster answers.
-    """
-    asked = submitted.job if submitted and submitted.cluster == "slurm" else None
-    if status.state == "queued" and asked and jobs is not None and asked not in jobs:
-        return DerivedState(state="lost", reason=GONE)
-    if status.state == "interrupted" or (status.state == "running" and not held):
-        doing = {jobs[job] for job in (asked, status.job) if job and job in jobs} if jobs else set()
-        if doing & WAITING:
-            return DerivedState(state="queued", reason=AGAIN)
-        if status.state == "running":
-            but = f", though its job is {'/'.join(sorted(doing))}" if doing else ""
-            return DerivedState(state="lost", reason=KILLED + but)
-    return DerivedState(state=status.state, reason=status.reason)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunRecords:
-    """What the files of a run tell."""
-
-    folder: RunFolder
-    identity: Identity | None = None
-    status: Status = field(default_factory=Status)
-    held: bool = False  # by a process that trains it, where it is said to be running
-    submitted: Submission | None = None
-    command: str | None = None  # what the user typed for the whole grid; not to be trusted
-    refusal: str | None = None  # why they cannot be read
-
-    @property
-    def name(self) -> str:
-        """World and label; of a run that does not tell, its folder."""
-        return (
-            f"{self.identity.env} {self.identity.label}"
-            if self.identity
-            else printable("/".join(self.folder.path.parts[-3:]), keep="")
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class RunStanding:
-    """A run as it stands."""
+    """A run's records with its actual state. `refused`: its files cannot be read, for the reason given."""
 
     records: RunRecords
     state: State | Literal["lost", "refused"]
@@ -106,45 +79,69 @@ class RunStanding:
 
     @property
     def job(self) -> str | None:
-        """That it runs in, or waits for."""
+        """The Slurm job that the run is in, or waits for."""
         status, submitted = self.records.status, self.records.submitted
         asked = submitted.job if submitted else None
         return asked or status.job if status.state == "queued" else status.job or asked
 
     @property
     def left_s(self) -> float | None:
-        """Seconds until it will have finished, if nothing comes between."""
+        """Seconds until a running run is expected to finish."""
         return self.records.status.eta_s if self.state == "running" else None
 
 
 def standings(folders: Iterable[RunFolder]) -> list[RunStanding]:
-    """All runs, in order. Slurm is asked once, and only if a run may be in its hands.
+    """The standing of each run, in the given order. Asks Slurm once, and only if it may have one of the runs.
 
-    A run may end between the moments at which its file, its lock and Slurm are looked at. So those that seem lost are
-    read again: who had ended properly has said so by then.
+    A run may end while its status file, its lock and Slurm are looked at one after the other. So a run that seems lost
+    is read again: if it has ended properly meanwhile, its files say so by then.
     """
-    told = [read(folder) for folder in folders]
-    undecided = [run for run in told if not (run.held or run.status.state == "finished")]
+    all_records = [read_records(folder) for folder in folders]
+    undecided = [records for records in all_records if not (records.held or records.status.state == "finished")]
     jobs = known_jobs() if any(map(in_slurm, undecided)) else None
-    looks = []
-    for run in told:
-        found = derive_state(run.status, run.submitted, held=run.held, jobs=jobs)
-        if found.state == "lost" and (again := read(run.folder)) != run:
-            run = again
-            found = DerivedState(state=run.status.state, reason=run.status.reason)
-        looks.append(
+    found = []
+    for records in all_records:
+        derived = derive_state(records.status, records.submitted, held=records.held, jobs=jobs)
+        if derived.state == "lost" and (again := read_records(records.folder)) != records:
+            records = again
+            derived = DerivedState(state=records.status.state, reason=records.status.reason)
+        found.append(
             RunStanding(
-                records=run,
-                state="refused" if run.refusal else found.state,
-                reason=run.refusal or found.reason,
-                seen=last_seen(run),
+                records=records,
+                state="refused" if records.refusal else derived.state,
+                reason=records.refusal or derived.reason,
+                seen=last_seen(records),
             )
         )
-    return looks
+    return found
 
 
-def read(folder: RunFolder) -> RunRecords:
-    """One run's files, whoever wrote them; it raises nothing."""
+def derive_state(
+    status: Status, submitted: Submission | None, *, held: bool, jobs: Mapping[str, str] | None
+) -> DerivedState:
+    """The actual state of a run, from its status file and all other evidence. Pure.
+
+    Args:
+        status: the content of the status file.
+        submitted: None for a run that no cluster was asked for.
+        held: whether a live process holds the lock; counts only where the status says "running".
+        jobs: Slurm's state of each job that waits or runs, by its name; None where no cluster answers.
+    """
+    asked = submitted.job if submitted and submitted.cluster == "slurm" else None
+    if status.state == "queued" and asked and jobs is not None and asked not in jobs:
+        return DerivedState(state="lost", reason=GONE)
+    if status.state == "interrupted" or (status.state == "running" and not held):
+        job_states = {jobs[job] for job in (asked, status.job) if job and job in jobs} if jobs else set()
+        if job_states & WAITING:
+            return DerivedState(state="queued", reason=AGAIN)
+        if status.state == "running":
+            but = f", though its job is {'/'.join(sorted(job_states))}" if job_states else ""
+            return DerivedState(state="lost", reason=KILLED + but)
+    return DerivedState(state=status.state, reason=status.reason)
+
+
+def read_records(folder: RunFolder) -> RunRecords:
+    """Reads one run's files, which anyone may have written. Raises nothing: errors become `refusal`."""
     try:
         check_enclosed(folder.path)
         status, submitted = folder.status, submission(folder)
@@ -153,7 +150,7 @@ def read(folder: RunFolder) -> RunRecords:
             folder=folder,
             identity=identity(folder),
             status=status,
-            held=status.state == "running" and held(folder),
+            held=status.state == "running" and is_held(folder),
             submitted=submitted,
             command=typed if isinstance(typed, str) else (submitted.command if submitted else None),
         )
@@ -161,40 +158,46 @@ def read(folder: RunFolder) -> RunRecords:
         return RunRecords(folder=folder, refusal=printable(str(error)))
 
 
-def held(folder: RunFolder) -> bool:
-    """Whether somebody alive holds its lock. UserError where that is no lock at all."""
+def submission(folder: RunFolder) -> Submission | None:
+    """Reads `submission.json`; None where there is none. Values that are not text count as missing.
+
+    Raises:
+        UserError: the file cannot be read, or is not JSON.
+    """
+    stored: Any = read_json(folder.submission)
+    if not isinstance(stored, dict):
+        return None
+    names = [field.name for field in fields(Submission)]
+    return Submission(**{name: printable(stored[name], keep="") for name in names if isinstance(stored.get(name), str)})
+
+
+def is_held(folder: RunFolder) -> bool:
+    """Whether a live process holds the folder's lock. UserError where the lock is not a lock file."""
     try:
         return owner(folder.lock) is not None
     except (OSError, RecursionError) as error:
         raise UserError(f"{folder.lock} is not the lock of a run: {error}") from error
 
 
-def in_slurm(run: RunRecords) -> bool:
-    """Whether a job of Slurm was asked to do it, or has begun it."""
-    return run.status.job is not None or (run.submitted is not None and run.submitted.cluster == "slurm")
+def in_slurm(records: RunRecords) -> bool:
+    """Whether a Slurm job was asked to train the run, or has begun it."""
+    return records.status.job is not None or (records.submitted is not None and records.submitted.cluster == "slurm")
 
 
-def last_seen(run: RunRecords) -> datetime | None:
-    """When somebody last worked on it, as the files tell."""
-    written = (run.status.updated, run.submitted and run.submitted.submitted)
-    signs = [time for text in written if text and (time := moment(text))]
-    if run.status.state == "running":  # its owner also counts up in the lock
+def last_seen(records: RunRecords) -> datetime | None:
+    """The last sign of life: of the status file, the submission, or the lock, in which a live owner counts up."""
+    written = (records.status.updated, records.submitted and records.submitted.submitted)
+    signs = [time for text in written if text and (time := parse_time(text))]
+    if records.status.state == "running":
         with suppress(OSError, ValueError, OverflowError):  # a file may bear any time
-            signs.append(datetime.fromtimestamp(run.folder.lock.stat().st_mtime, UTC))
+            signs.append(datetime.fromtimestamp(records.folder.lock.stat().st_mtime, UTC))
     return max(signs, default=None)
 
 
-def moment(text: str) -> datetime | None:
-    """A time from ISO 8601, in UTC where it names no zone; None for anything else."""
+def parse_time(text: str) -> datetime | None:
+    """A time in ISO 8601, in UTC where it names no zone; None for any other text."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         return None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SUSPENDED"}  # of Slurm's job states
-
-KILLED = "no process trains it: killed, or its machine went down"
-GONE = "Slurm no longer has its job: cancelled, or ended before the run began"
-AGAIN = "its job waits in Slurm to be started again, and it goes on from its checkpoint"

@@ -1,4 +1,4 @@
-"""How a run stands, as its status file says it."""
+"""The status of a run, as in its status file."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,13 +11,13 @@ from marlpipe.runs.text import printable
 State = Literal["queued", "running", "finished", "failed", "interrupted"]
 Number = float | int  # JSON does not tell them apart
 
-LARGEST = 2**63 - 1  # what every reader of numbers can hold
+LARGEST = 2**63 - 1  # fits into 64 bits, for every reader
 WORDS = {int: "a whole number", float: "a number", str: "text", NoneType: "null"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """What a glance at a run should tell. Numbers that are not known yet are None."""
+    """State, progress, speed and time left of a run. Numbers that are unknown so far are None."""
 
     state: State = "queued"
     env_steps: int = 0
@@ -34,16 +34,16 @@ class Status:
 
     @property
     def ended(self) -> bool:
-        """Whether the run has come to an end of any kind."""
+        """Whether the run is no longer running, for any reason."""
         return self.state in ("finished", "failed", "interrupted")
 
 
 def status_from(stored: Any, path: Path) -> Status:
-    """The status that a file's content tells; the initial one for None. Unknown keys are passed over.
+    """The status in a file's content; the initial status for None. Unknown keys are ignored.
 
     Args:
-        stored: as it was read from JSON.
-        path: of the file, for whoever has to mend it.
+        stored: as read from JSON.
+        path: of the file, for messages.
 
     Raises:
         UserError: it is no object, or a value is not what the key can have.
@@ -52,15 +52,15 @@ def status_from(stored: Any, path: Path) -> Status:
         return Status()
     if not isinstance(stored, dict):
         raise UserError(f"{path} holds no JSON object.\n  Restore the file, or remove it.")
-    told: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, kind in ((field.name, field.type) for field in fields(Status) if field.name in stored):
         value = stored[name]
         if not _fits(value, kind):
             raise UserError(
                 f"{path}: {name} cannot be {value!r:.80}.\n  valid: {_words(kind)}\n  Restore the file, or remove it."
             )
-        told[name] = printable(value) if isinstance(value, str) else value
-    return Status(**told)
+        values[name] = printable(value) if isinstance(value, str) else value
+    return Status(**values)
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -1,4 +1,4 @@
-"""From which checkpoint a run goes on, and whether it may."""
+"""Checkpoint files: which one a run resumes from, whether it belongs to that run, and atomic writes."""
 
 import errno
 import os
@@ -13,7 +13,8 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from omegaconf import DictConfig, OmegaConf
 
 import marlpipe
-from marlpipe.config.differences import differences, format_value, is_incidental
+from marlpipe.config.differences import differences, format_value, is_not_hashed
+from marlpipe.config.moved import check_same_names
 from marlpipe.config.naming import arm_hash
 from marlpipe.config.stored import read_config
 from marlpipe.errors import UserError
@@ -21,49 +22,50 @@ from marlpipe.runs.files import flush_to_disk, os_errors_as_user_errors, replaci
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.identity import run_record
 
-FORMAT = 2  # of checkpoints; another number means that they cannot be read
-MOST_TOLD = 6  # keys in a message
-MOVE_AWAY = "Move it away; the same command then goes on from the checkpoint before it, or trains the run anew."
+FORMAT = 3  # of checkpoints; a checkpoint with another number cannot be read
+MOST_SHOWN = 6  # keys in a message
+MOVE_AWAY = "Move it away; the same command then resumes from the checkpoint before it, or trains the run anew."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A whole checkpoint, how far the run was, and how many rows its logs had."""
+    """A checkpoint that was checked, and the parts of its header that a resume needs before Lightning loads it."""
 
     path: Path
     env_steps: int
-    rows: dict[str, int]
+    rows: dict[str, int]  # of metrics and tables, as `RunFolder.rows`
 
 
 def checkpoint_header(config: DictConfig) -> dict[str, Any]:
-    """What a checkpoint says of itself."""
+    """The part of a checkpoint's header that identifies the run and the code; checked before a resume."""
     return {"format": FORMAT, "marlpipe": marlpipe.__version__, "arm": arm_hash(config), "seed": config.seed}
 
 
 def newest_checkpoint(folder: RunFolder, config: DictConfig) -> Checkpoint | None:
-    """The last checkpoint, or the one before it where that is damaged, which is told; None if there is none.
+    """The last checkpoint, or the one before it where the last is damaged; None if there is none.
 
-    A damaged file is put aside, with `.damaged` behind its name.
+    A damaged file is renamed to end in `.damaged`, with a line on stderr.
 
     Raises:
-        UserError: a file is no checkpoint, was made by another version of marlpipe, or belongs to another run.
+        UserError: a file is no checkpoint, was made by another version of marlpipe, or belongs to another run; or the
+            disk refuses.
     """
     for path in (folder.last_checkpoint, folder.previous_checkpoint):
         if path.exists():
             damage = damage_of(path)
             if damage is None:
-                return opened(path, checkpoint_header(config))
+                return read_checkpoint(path, checkpoint_header(config))
             aside = path.with_suffix(path.suffix + ".damaged")
-            with os_errors_as_user_errors("put aside", path):
+            with os_errors_as_user_errors("rename", path):
                 path.replace(aside)
             older = folder.previous_checkpoint.exists()
-            goes_on = "goes on from the checkpoint before it" if older else "starts anew, to the same results"
-            print(f"{path} is damaged ({damage}), kept as {aside.name}; the run {goes_on}", file=sys.stderr)
+            consequence = "resumes from the checkpoint before it" if older else "starts anew, with the same results"
+            print(f"{path} is damaged ({damage}), kept as {aside.name}; the run {consequence}", file=sys.stderr)
     return None
 
 
 def damage_of(path: Path) -> str | None:
-    """What is wrong with a file of tensors that was whole once; None for a whole one. It is read, not interpreted.
+    """What is wrong with a checkpoint file, by its checksums; None for an intact one. Nothing of it is executed.
 
     Raises:
         UserError: it never was a file of tensors, or the disk refuses.
@@ -75,75 +77,81 @@ def damage_of(path: Path) -> str | None:
         try:
             with zipfile.ZipFile(file) as archive:
                 wrong = archive.testzip()
-        except Exception as error:  # a wrong byte in the list of contents is told in a dozen ways, one per field
-            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which is a seek to before the beginning
+        except Exception as error:  # zipfile raises a dozen kinds for one wrong byte in its directory
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # EINVAL: a seek to before the beginning
                 raise
             return str(error).lower() or "it is cut off"
     return None if wrong is None else f"the checksum of {wrong} is wrong"
 
 
-def opened(path: Path, expected: dict[str, Any]) -> Checkpoint:
-    """The checkpoint, if what it says of itself is what `origin` gives.
+def read_checkpoint(path: Path, expected: dict[str, Any]) -> Checkpoint:
+    """The checkpoint, if its header has the format, arm and seed of `expected`, a `checkpoint_header`.
 
     Raises:
-        UserError: it says something else, or nothing that can be understood.
+        UserError: the header is missing or says something else, or the disk refuses.
     """
     try:
         with os_errors_as_user_errors("read", path):
             stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except UserError:
         raise
-    except Exception as error:  # what a file that we did not write makes the reader stumble over
+    except Exception as error:  # torch raises many kinds for a file that it did not write
         raise UserError(
             f"{path} holds something else than tensors and numbers, and nothing of it was executed\n  {MOVE_AWAY}"
         ) from error
-    found = stored.get("origin") if isinstance(stored, dict) else None
-    said = found if isinstance(found, dict) else {}
-    made_by = f"marlpipe {said.get('marlpipe', 'of an earlier version')}"
-    if said.get("format") != FORMAT:
+    stored_header = stored.get("header") if isinstance(stored, dict) else None
+    header = stored_header if isinstance(stored_header, dict) else {}
+    if header.get("format") != FORMAT:
+        made_by = f"marlpipe {header.get('marlpipe', 'of an earlier version')}"
         raise UserError(
-            f"{path} was made by {made_by}, and this is {marlpipe.__version__}, which cannot go on from it\n"
+            f"{path} was made by {made_by}, and this is {marlpipe.__version__}, which cannot resume from it\n"
             "  Finish the run with the code that began it, which run.json names; or move the folder away to train anew."
         )
-    if {key: said.get(key) for key in ("arm", "seed")} != {key: expected[key] for key in ("arm", "seed")}:
+    if {key: header.get(key) for key in ("arm", "seed")} != {key: expected[key] for key in ("arm", "seed")}:
         raise UserError(
-            f"{path} belongs to another run: arm {said.get('arm')}, seed {said.get('seed')} instead of "
+            f"{path} belongs to another run: arm {header.get('arm')}, seed {header.get('seed')} instead of "
             f"arm {expected['arm']}, seed {expected['seed']}\n  {MOVE_AWAY}"
         )
-    recorded = stored["callbacks"]["Recorder"]
-    return Checkpoint(path=path, env_steps=recorded["env_steps"], rows=recorded["rows"])
+    return Checkpoint(path=path, env_steps=header["env_steps"], rows=header["rows"])
 
 
 def check_same_run(folder: RunFolder, config: DictConfig) -> None:
-    """UserError if the folder holds a run of another config or seed, with what differs."""
+    """UserError, with the keys that differ, if the folder holds a run of another config or seed."""
     record = run_record(folder)
     if not record or (record.get("arm"), record.get("seed")) == (arm_hash(config), config.seed):
+        check_same_names(folder, config)
         return
     ours = OmegaConf.to_container(config, resolve=True)
     there = OmegaConf.to_container(read_config(folder)) if folder.config.exists() else ours
     found = [
         f"    {'.'.join(path)}: {format_value(path[-1], a)} there, {format_value(path[-1], b)} here"
         for path, a, b in differences(there, ours)
-        if path == ("seed",) or not is_incidental(path)
+        if path == ("seed",) or not is_not_hashed(path)
     ]
-    more = [f"    … and {len(found) - MOST_TOLD} more"] if len(found) > MOST_TOLD else []
+    more = [f"    … and {len(found) - MOST_SHOWN} more"] if len(found) > MOST_SHOWN else []
     raise UserError(
-        "\n".join([f"{folder.path} holds another run, and is left as it is:", *found[:MOST_TOLD], *more])
+        "\n".join([f"{folder.path} holds another run, and is left as it is:", *found[:MOST_SHOWN], *more])
         + "\n  Leave hydra.run.dir alone, so that each config gets a folder of its own, or choose one that is empty."
     )
 
 
 def save(value: Any, path: Path, *, previous: Path | None = None) -> None:
-    """`torch.save` in place of an older file. UserError where the disk refuses, and the older file stays.
+    """`torch.save` as an atomic write: the file is complete or the older one stays.
 
-    previous: where the older file goes, instead of nowhere.
+    Args:
+        value: anything that `torch.save` takes.
+        path: of the file.
+        previous: where the older file is kept; None to replace it.
+
+    Raises:
+        UserError: the disk refuses.
     """
     partial = path.with_suffix(".partial")
     with replacing(path, partial):
         with partial.open("wb") as file:
             try:
                 torch.save(value, file)
-            except RuntimeError as error:  # torch's way to tell that a write did not get through
+            except RuntimeError as error:  # torch wraps the disk's error
                 if isinstance(error.__context__, OSError | KeyboardInterrupt):
                     raise error.__context__ from None
                 raise
@@ -155,9 +163,9 @@ def save(value: Any, path: Path, *, previous: Path | None = None) -> None:
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes to the run's own disk; Lightning would go through a copy in memory and one in the temporary folder.
+    """Writes straight to the run's disk; Lightning would first copy to memory and to the temporary folder.
 
-    Reads through a map of the file, which needs no memory of its own for a replay that is about to be copied.
+    Reads through a memory map, so that a replay, which is copied anyway, needs no memory twice.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""What the bits of a run depend on beside its config and seed, and whether a later session has the same."""
+"""Factors beyond config and seed that affect bitwise reproducibility, and a check that a resume has the same ones."""
 
 import os
 import re
@@ -16,19 +16,19 @@ from marlpipe.config.differences import differences, format_value
 from marlpipe.runs.provenance import cores, packaged
 from marlpipe.runs.slurm import current_job
 
-MATTERS = {"git": ("commit", "diff"), "versions": ("torch", "numpy"), "hardware": ("cpu",)}  # beside all of `numerics`
+BIT_RELEVANT = {"git": ("commit", "diff"), "versions": ("torch", "numpy"), "hardware": ("cpu",)}  # and all `numerics`
 
 
 @runtime_checkable
 class Imported(Protocol):
-    """A world that is made by packages that only its config names, as they are imported."""
+    """An environment class that imports packages which only its config names."""
 
     @staticmethod
     def packages(config: Mapping[str, Any]) -> list[str]: ...
 
 
 def environment(config: DictConfig) -> dict[str, Any]:
-    """The class of the world, and the distributions with their versions that it comes from."""
+    """The environment's class, and the versions of the distributions that it comes from."""
     world: Any = get_object(config.env._target_)
     named = world.packages(config.env) if isinstance(world, Imported) else []
     packages = dict.fromkeys(["marlpipe", world.__module__.partition(".")[0], *named])
@@ -36,12 +36,12 @@ def environment(config: DictConfig) -> dict[str, Any]:
 
 
 def threads(config: DictConfig) -> int:
-    """How many CPU threads the run may use."""
+    """The number of CPU threads of the run: of the config, the launcher, or all cores."""
     return int(config.threads or os.environ.get("MARLPIPE_THREADS", cores()))
 
 
 def numerics(config: DictConfig) -> dict[str, Any]:
-    """What sums are rounded by: threads, device, instructions of the CPU, and libraries, as their versions."""
+    """What decides how sums are rounded: threads, device, CPU instructions, versions of numerical libraries."""
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     device = "cpu" if accelerator is None or config.trainer.get("accelerator") == "cpu" else accelerator.type
     built_with = torch.__config__.show()
@@ -59,26 +59,27 @@ def numerics(config: DictConfig) -> dict[str, Any]:
 
 
 def version_in(text: str, library: str) -> str | None:
-    """The number behind a library's name."""
+    """The version number that follows a library's name."""
     found = re.search(rf"{library} v?([\d.]+)", text)
     return found[1] if found else None
 
 
 def bit_relevant(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a run's record that its bits depend on."""
-    parts = {key: record.get(key) or {} for key in MATTERS}
+    """The part of `run.json` that decides the bits of a run's results."""
+    parts = {key: record.get(key) or {} for key in BIT_RELEVANT}
     return {
-        **{key: {name: parts[key].get(name) for name in names} for key, names in MATTERS.items()},
+        **{key: {name: parts[key].get(name) for name in names} for key, names in BIT_RELEVANT.items()},
         "numerics": record.get("numerics") or {},
     }
 
 
-def session(own: Mapping[str, Any], now: Mapping[str, Any], from_env_steps: int) -> dict[str, Any]:
-    """An entry for `sessions` of `run.json`: who goes on with the run, when and from where, and with other versions.
+def session_entry(own: Mapping[str, Any], now: Mapping[str, Any], from_env_steps: int) -> dict[str, Any]:
+    """An entry for `sessions` of `run.json`: time, process, machine, code, and versions that differ from the run's.
 
     Args:
-        own: the record of the run.
-        now: what it would be today.
+        own: the record of the run's first session.
+        now: the same record of this session.
+        from_env_steps: where this session begins.
     """
     git = now["git"] or {}
     return {
@@ -98,21 +99,21 @@ def session(own: Mapping[str, Any], now: Mapping[str, Any], from_env_steps: int)
 
 
 def warn_if_changed(own: Mapping[str, Any], now: Mapping[str, Any], label: str) -> None:
-    """A line on stderr if the run goes on under other conditions than its record has, with those."""
+    """Prints a warning, with the conditions that changed, if a resumed run may get other bits."""
     changed = [
         f"{'.'.join(path)} {format_value(path[-1], then)} then, {format_value(path[-1], today)} now"
         for path, then, today in differences(bit_relevant(own), bit_relevant(now))
     ]
     if changed:
         print(
-            f"warning: {label} goes on under other conditions than it began, and may come to other bits than a run "
-            f"without interruption: {'; '.join(changed)}",
+            f"warning: {label} resumes under other conditions than it began, and its results may differ in their bits "
+            f"from those of an uninterrupted run: {'; '.join(changed)}",
             file=sys.stderr,
         )
 
 
 def warn_of_newer_code(submission: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
-    """A line on stderr if the code has changed since the run was submitted to a cluster."""
+    """Prints a warning if the code has changed since the run was submitted to a cluster."""
     code = submission.get("code")
     if submission.get("job") == current_job() and isinstance(code, dict) and code != now["git"]:
         commit = str(code.get("commit"))[:8]

@@ -1,4 +1,4 @@
-"""Whether what was learned is what the method promises: pure functions of a `Factorisation`, cheap enough to log."""
+"""Metrics of evaluations: returns of episodes, and whether the learned factorisation keeps the method's promises."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -8,27 +8,39 @@ from torch import Tensor
 
 from marlpipe.models.monotonicity.jacobian import violation_rate
 from marlpipe.models.utilities import greedy_actions
-from marlpipe.types import EpisodeBatch, Factorisation, Metrics
+from marlpipe.types import EpisodeBatch, JointValueView, Metrics
 
-MOST_JOINT_ACTIONS = 64  # that many are tried at each moment; all of them where there are no more
-SMALLEST_GAP = 1e-4  # of the larger value's size: rounding in sums over agents stays below it
+MOST_JOINT_ACTIONS = 64  # tried at each time step; all of them where there are no more
+SMALLEST_GAP = 1e-4  # relative to the larger value; rounding in sums over agents stays below it
 
 Value = Callable[[Int[Tensor, "B T N"]], Float[Tensor, "B T"]]
+
+
+def episode_metrics(played: EpisodeBatch) -> Metrics:
+    """Team returns (undiscounted) and lengths (env steps) of complete episodes, as the log names them after "eval/"."""
+    returns = played.team_rewards.sum(1)
+    return {
+        "return_mean": returns.mean(),
+        "return_std": returns.std(correction=0),
+        "return_min": returns.min(),
+        "return_max": returns.max(),
+        "length_mean": played.lengths.float().mean(),
+    }
 
 
 def joint_actions(
     greedy: Int[Tensor, "B T N"], avail_actions: Bool[Tensor, "B T N A"], most: int = MOST_JOINT_ACTIONS
 ) -> Iterator[Int[Tensor, "B T N"]]:
-    """Joint actions to hold against the greedy one: all of them where A^N ≤ `most`, a sample of `most` elsewhere.
+    """Joint actions to compare with the greedy one: all of them where A^N ≤ `most`, else a sample of `most`.
 
-    Of a sample every other one is uniform over the available actions, the rest change the greedy action of one agent.
-    The same shape draws the same sample. An unavailable action is replaced by the greedy one.
+    Half of a sample is uniform over the available actions, the other half changes the greedy action of one agent. Equal
+    shapes draw equal samples. The greedy action replaces an unavailable one.
     """
     n_agents, n_actions = avail_actions.shape[-2:]
     few = n_actions**n_agents <= most
     for tried in _each(greedy, n_actions) if few else _sample(greedy, avail_actions, most):
-        can = avail_actions.gather(-1, tried.unsqueeze(-1)).squeeze(-1)
-        yield torch.where(can, tried, greedy)
+        available = avail_actions.gather(-1, tried.unsqueeze(-1)).squeeze(-1)
+        yield torch.where(available, tried, greedy)
 
 
 def _each(greedy: Int[Tensor, "B T N"], n_actions: int) -> Iterator[Int[Tensor, "B T N"]]:
@@ -51,7 +63,7 @@ def _sample(
 def igm_consistency(
     value: Value, greedy: Int[Tensor, "B T N"], tried: Iterable[Int[Tensor, "B T N"]], valid: Bool[Tensor, "B T"]
 ) -> Float[Tensor, ""]:
-    """The share of moments at which no tried joint action has a higher value than the agents' own greedy actions.
+    """The share of valid time steps at which no tried joint action has a higher value than the greedy one.
 
     Individual-global-max (Son et al. 2019, eq. 1). Differences within rounding do not count.
     """
@@ -63,24 +75,29 @@ def igm_consistency(
     return (consistent & valid).sum() / valid.sum()
 
 
-def gradient_shares(learned: Factorisation) -> Float[Tensor, " J"]:
-    """Each block's part of the sum of all blocks' gradient norms: which blocks the agents learn from."""
+def gradient_shares(learned: JointValueView) -> Float[Tensor, " J"]:
+    """Each block's share of the sum of all blocks' gradient norms: which blocks the agents learn from."""
     norms = learned.block_gradients()
     return norms / norms.sum().clamp(min=torch.finfo(norms.dtype).tiny)
 
 
 def value_table(value: Value, valid: Bool[Tensor, "B T"], n_agents: int, n_actions: int) -> Float[Tensor, " *joint"]:
-    """The value of each joint action (A × … × A) at the first moment of the first episode."""
+    """The value of each joint action (A × … × A) at the first time step of the first episode."""
     each = torch.cartesian_prod(*(torch.arange(n_actions, device=valid.device),) * n_agents)
     rows = [value(actions.expand(*valid.shape, n_agents))[0, 0] for actions in each.view(-1, n_agents)]
     return torch.stack(rows).view((n_actions,) * n_agents)
 
 
 @torch.no_grad()
-def diagnosed(learned: Factorisation, batch: EpisodeBatch, team_table: Float[Tensor, " *joint"] | None) -> Metrics:
-    """All of them: scalars, and vectors and tables, from which figures are drawn.
+def diagnostic_metrics(
+    learned: JointValueView, batch: EpisodeBatch, team_table: Float[Tensor, " *joint"] | None
+) -> Metrics:
+    """All diagnostics: scalars, and the vectors and tables that figures show.
 
-    team_table: the payoffs that the values are to fit, in a matrix game whose episodes last one env step.
+    Args:
+        learned: the factorisation on `batch`.
+        batch: complete episodes.
+        team_table: A × … × A, the true payoffs of a matrix game whose episodes last one env step; None elsewhere.
     """
     avail_actions = batch.avail_actions[:, :-1]
     greedy = greedy_actions(learned.utilities, avail_actions)

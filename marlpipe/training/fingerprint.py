@@ -1,4 +1,4 @@
-"""Hashes of a state: two that are equal to the last bit have the same, whatever machine computes them."""
+"""Hashes of nested values, equal on every machine if and only if the values are equal to the last bit."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 def fingerprint(value: Any) -> str:
-    """Sixteen hexadecimal digits of nested mappings, sequences, tensors, numbers, strings and None.
+    """Sixteen hexadecimal digits for nested mappings, sequences, tensors, numbers, strings and None.
 
-    Tensors count by dtype, shape and bytes, wherever they lie; numbers by their exact value, NaN as equal to itself.
+    Tensors are hashed by dtype, shape and bytes, on any device; numbers by their exact value, all NaN alike.
 
     Raises:
-        TypeError: anything else, which need not say all that it is.
+        TypeError: any other value, whose `repr` may be incomplete.
     """
     seen = hashlib.sha256()
     _feed(seen, value)

@@ -1,4 +1,4 @@
-"""The global random generators, for losses that draw from them: their states as plain values."""
+"""States of the global random generators as plain values: an algorithm or a world may draw from them."""
 
 import random
 
@@ -9,7 +9,7 @@ from marlpipe.types import StateDict
 
 
 def generator_states() -> StateDict:
-    """Of Python, NumPy, torch, and torch on each GPU."""
+    """The states of the generators of Python, NumPy, torch, and torch on each GPU."""
     kind, keys, *rest = numpy.random.get_state(legacy=True)
     return {
         "python": random.getstate(),
@@ -20,7 +20,7 @@ def generator_states() -> StateDict:
 
 
 def restore_generators(states: StateDict) -> None:
-    """Those of GPUs are passed over where there are none now."""
+    """Restores `generator_states`; states of GPUs that are missing now are ignored."""
     random.setstate(states["python"])
     kind, keys, *rest = states["numpy"]
     numpy.random.set_state((kind, keys.numpy().astype(numpy.uint32), *rest))

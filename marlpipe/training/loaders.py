@@ -1,4 +1,4 @@
-"""The loaders drive the world: one collects episodes and yields replay batches, the other greedy episodes."""
+"""The loaders drive the environment: one collects episodes and yields replay batches, the other greedy episodes."""
 
 import math
 from collections.abc import Iterator
@@ -12,19 +12,22 @@ from marlpipe.models.agents.agent import Agent
 from marlpipe.models.exploration import LinearEpsilon
 from marlpipe.training.replay import Replay
 from marlpipe.training.rollout import rollout
-from marlpipe.types import Env, EpisodeBatch, Progress, StateDict, TrainingBatch
+from marlpipe.types import Env, EpisodeBatch, RunProgress, StateDict, TrainingBatch
 
 
 class TrainingLoader:
-    """One item is what one gradient step learns from.
+    """Yields the batch of each gradient step, and collects episodes whenever a rollout is due.
 
-    Sized and stateful, so that Lightning neither reads ahead nor loses the position: the episodes of an item are
-    acted by the parameters that the previous gradient step left.
+    Sized and stateful, so that Lightning neither prefetches nor loses the position: the agent acts with the parameters
+    after the previous gradient step.
 
-    parallel_episodes: episodes per rollout. updates_per_rollout: gradient steps after each rollout.
-    batch_episodes: episodes per gradient step; nothing is learned before the replay holds as many.
-    recent_share: part of a batch drawn from the last `recent_episodes` instead of the whole replay.
-    env_steps: the run's length; it ends with the rollout that reaches it.
+    Args:
+        parallel_episodes: episodes per rollout.
+        updates_per_rollout: gradient steps after each rollout.
+        batch_episodes: episodes per gradient step; the first one waits until the replay has as many.
+        recent_share: part of a batch that is drawn from the last `recent_episodes` instead of the whole replay.
+        env_steps: length of the run, which ends with the rollout that reaches it.
+        generator: for acting, the environment and the replay.
     """
 
     def __init__(
@@ -47,10 +50,10 @@ class TrainingLoader:
         self.recent_episodes, self.parallel_episodes = recent_episodes, parallel_episodes
         self.updates_per_rollout, self.env_steps, self.generator = updates_per_rollout, env_steps, generator
         self.gradient_steps = 0
-        self.progress = Progress(0, 0, exploration(0), math.nan, math.nan, 0, False)
+        self.progress = RunProgress(0, 0, exploration(0), math.nan, math.nan, 0, False)
 
     def __len__(self) -> int:
-        """No run has more gradient steps: each episode has at least one env step."""
+        """An upper bound on the gradient steps: each episode has at least one env step."""
         return self.updates_per_rollout * math.ceil(self.env_steps / self.parallel_episodes)
 
     def __iter__(self) -> Iterator[TrainingBatch]:
@@ -67,15 +70,15 @@ class TrainingLoader:
             yield TrainingBatch(episodes, self.progress)
 
     def collect(self) -> None:
-        """One rollout into the replay; as many as a batch needs at first."""
+        """Adds one rollout to the replay; at the beginning, as many as a batch needs."""
         while True:
             epsilon = self.exploration(self.progress.env_steps)
             batch = rollout(
-                self.env, self.agent, self.parallel_episodes, epsilon, self.generator, self.exploration.behaviour
+                self.env, self.agent, self.parallel_episodes, epsilon, self.generator, self.exploration.action_sampler
             )
             self.replay.add(batch)
             steps = int(batch.valid.sum())
-            self.progress = Progress(
+            self.progress = RunProgress(
                 env_steps=self.progress.env_steps + steps,
                 episodes=self.progress.episodes + self.parallel_episodes,
                 epsilon=epsilon,
@@ -99,11 +102,11 @@ class TrainingLoader:
         self.replay.load_state_dict(state["replay"])
         self.generator.set_state(state["generator"].cpu())
         self.gradient_steps = state["gradient_steps"]
-        self.progress = Progress(**state["progress"])
+        self.progress = RunProgress(**state["progress"])
 
 
 class EvaluationLoader:
-    """One batch of greedy episodes by decentralised execution. Its randomness depends on seed and progress alone."""
+    """Yields one batch of greedy episodes by decentralised execution. Seed and progress alone decide its randomness."""
 
     def __init__(
         self, *, env: Env[Any], agent: Agent, episodes: int, seed: int, device: torch.device, training: TrainingLoader
@@ -122,7 +125,7 @@ class EvaluationLoader:
 
 
 def evaluation_seed(seed: int, env_steps: int) -> int:
-    """A seed of its own for each evaluation of each run, in 32 bits: torch's CPU generator ignores all others."""
+    """A separate seed for each evaluation of each run. 32 bits: torch's CPU generator ignores further ones."""
     return int(numpy.random.SeedSequence((seed, env_steps)).generate_state(1)[0])
 
 

@@ -1,10 +1,10 @@
-"""marlpipe/training/pipeline.py"""
+"""The pipeline of one run, in the order in which data flows: environment, algorithm, loaders, learner, trainer."""
 
 import logging
 import warnings
 
 import torch
-from lightning import Trainer, seed_everything
+from lightning import Callback, Trainer, seed_everything
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig
 
@@ -21,10 +21,11 @@ from marlpipe.training.callbacks.final_state import FinalState
 from marlpipe.training.callbacks.pictures import Pictures
 from marlpipe.training.callbacks.progress import EnvStepProgress
 from marlpipe.training.callbacks.recorder import Recorder
-from marlpipe.training.callbacks.reward_tables import DecompositionTables
+from marlpipe.training.callbacks.reward_tables import RewardTables
 from marlpipe.training.checkpoints import Checkpoint, WholeCheckpoints, checkpoint_header
 from marlpipe.training.conditions import threads
-from marlpipe.training.learner import Learner
+from marlpipe.training.evaluation_schedule import EvaluationSchedule
+from marlpipe.training.learner import Learner, learner_seed
 from marlpipe.training.loaders import EpisodeData, EvaluationLoader, TrainingLoader
 from marlpipe.training.replay import Replay
 from marlpipe.types import TableGame
@@ -38,54 +39,31 @@ def fit(
     label: str,
     checkpoint: Checkpoint | None,
 ) -> None:
-    """World, networks, loaders, learner, trainer: built in the order in which data flows, then run."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # our own lines say what it would
-    warnings.filterwarnings("ignore", message=".*LeafSpec", module="lightning")  # its own use of torch, not ours
-    warnings.filterwarnings("ignore", message="The `srun` command")  # it would only start more processes
-    keep_freed_memory()
-    torch.set_num_threads(threads(config))
-    seed_everything(config.seed, verbose=False)
-    profile = config.profile
-    trainer: Trainer = build_part(
-        config,
-        "trainer",
-        callbacks=[
-            EvaluationCadence(every_env_steps=config.evaluation.every_env_steps),
-            Pictures(  # before what tells sinks of the evaluation
-                folder=folder, films=config.evaluation.films, seed=config.seed, total_env_steps=config.env_steps
-            ),
-            Recorder(
-                folder=folder,
-                sinks=sinks,
-                every_env_steps=config.record_every_env_steps,
-                total_env_steps=config.env_steps,
-            ),
-            BestPolicy(folder=folder),
-            DecompositionTables(folder=folder),
-            EnvStepProgress(label=f"{label} seed {config.seed}", total_env_steps=config.env_steps),
-            FinalState(folder=folder),
-            Resumable(folder=folder, lock=lock, minutes=config.checkpoint_minutes, origin=checkpoint_header(config)),
-        ],
-        plugins=[WholeCheckpoints(), LightningEnvironment()],  # one process, also where Slurm has started it
-        deterministic=config.deterministic,
-        max_epochs=1,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        inference_mode=False,  # evaluation measures ∂F/∂U
-        use_distributed_sampler=False,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder.path,
-    )
-    device = trainer.strategy.root_device
+    """Trains one run to its end, from the checkpoint if there is one.
+
+    Args:
+        config: resolved.
+        folder: of the run; rows past the checkpoint are dropped.
+        lock: of the folder, held.
+        sinks: receive all rows of metrics, in addition to the folder.
+        label: of the run's arm, for the progress bar.
+        checkpoint: None to train from the beginning.
+
+    Raises:
+        UserError: parts do not fit together, or the disk refuses.
+        Interrupted: the run was asked to stop, or lost its lock.
+    """
+    prepare_process(config)
+    trainer = build_trainer(config, folder, callbacks(config, folder, lock, sinks, label))
+    device = trainer.strategy.root_device  # the trainer chooses it, so it is built first
 
     env = build_env(config)
     algorithm = build_algorithm(config, env)
     acting = CompiledAgent(algorithm.agent) if config.compile else algorithm.agent
+    profile = config.profile
     training = TrainingLoader(
         env=env,
-        agent=acting,  # the one back edge: what learns is what acts
+        agent=acting,  # the one back edge: the agent that learns is the agent that acts
         exploration=build_part(config, "exploration"),
         replay=Replay(spec=env.spec, capacity=profile.replay_episodes, device=device),
         batch_episodes=profile.batch_episodes,
@@ -110,8 +88,70 @@ def fit(
         gradient_clip=profile.gradient_clip,
         target_update_episodes=profile.target_update_episodes,
         team_table=env.team_table if isinstance(env, TableGame) else None,
+        generator=torch.Generator(device).manual_seed(learner_seed(config.seed)),
     )
 
     folder.truncate_to_checkpoint(**(checkpoint.rows if checkpoint else {"metrics": 0, "tables": 0}))
     path = checkpoint.path if checkpoint else None
     trainer.fit(learner, EpisodeData(training, evaluation), ckpt_path=path, weights_only=True)
+
+
+def prepare_process(config: DictConfig) -> None:
+    """Settings of this process: warnings of other libraries, memory, threads, the global generators."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # marlpipe prints its own progress
+    warnings.filterwarnings("ignore", message=".*LeafSpec", module="lightning")  # Lightning's own use of torch
+    warnings.filterwarnings("ignore", message="The `srun` command")  # would start more processes
+    keep_freed_memory()
+    torch.set_num_threads(threads(config))
+    seed_everything(config.seed, verbose=False)
+
+
+def callbacks(config: DictConfig, folder: RunFolder, lock: FolderLock, sinks: list[Sink], label: str) -> list[Callback]:
+    """What happens between gradient steps: evaluation, records, checkpoints.
+
+    Two places in this order matter: `Pictures` before `Recorder`, whose rows make sinks send the pictures; and
+    `Resumable` last, so that it saves what all others did at a gradient step (Lightning also puts it there).
+    """
+    schedule = EvaluationSchedule(every_env_steps=config.evaluation.every_env_steps)
+    return [
+        EvaluationCadence(schedule),
+        Pictures(folder=folder, films=config.evaluation.films, seed=config.seed, total_env_steps=config.env_steps),
+        Recorder(
+            folder=folder,
+            sinks=sinks,
+            every_env_steps=config.record_every_env_steps,
+            total_env_steps=config.env_steps,
+        ),
+        RewardTables(folder=folder),
+        BestPolicy(folder=folder),
+        EnvStepProgress(label=f"{label} seed {config.seed}", total_env_steps=config.env_steps),
+        FinalState(folder=folder),
+        Resumable(
+            folder=folder,
+            lock=lock,
+            schedule=schedule,
+            minutes=config.checkpoint_minutes,
+            header=checkpoint_header(config),
+        ),
+    ]
+
+
+def build_trainer(config: DictConfig, folder: RunFolder, callbacks: list[Callback]) -> Trainer:
+    """Lightning's trainer: one process, one epoch, without its own logs, bars and validation intervals."""
+    trainer: Trainer = build_part(
+        config,
+        "trainer",
+        callbacks=callbacks,
+        plugins=[WholeCheckpoints(), LightningEnvironment()],  # the latter: one process, also within Slurm
+        deterministic=config.deterministic,
+        max_epochs=1,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        inference_mode=False,  # evaluation measures ∂F/∂U
+        use_distributed_sampler=False,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder.path,
+    )
+    return trainer

@@ -1,4 +1,4 @@
-"""A ring of whole episodes in preallocated tensors."""
+"""The replay: a ring buffer of complete episodes in preallocated tensors."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,10 @@ from marlpipe.types import EnvSpec, EpisodeBatch, StateDict
 
 
 class Replay:
-    """The last `capacity` episodes. Memory is touched only as it fills.
+    """The last `capacity` episodes. The system commits memory only as the ring fills.
 
-    Actions are kept in one or two bytes, observations and states in the dtype that the world's spec allows, and states
-    that repeat what is observed not at all.
+    Actions take one or two bytes, observations and states have the dtype `spec.kept_as`, and states that are part of
+    the joint observation (`spec.state_in_obs`) are not stored.
     """
 
     def __init__(self, *, spec: EnvSpec, capacity: int, device: torch.device) -> None:
@@ -32,10 +32,10 @@ class Replay:
         )
 
     def add(self, batch: EpisodeBatch) -> None:
-        """Append episodes, over the oldest ones once the ring is full.
+        """Appends episodes; once the ring is full, they overwrite the oldest ones.
 
-        Nothing of those is left: what lies past the longest new episode is zeroed. Past the end of a shorter one, the
-        padding of `batch` is kept, with `valid` False.
+        Time steps past the longest new episode are zeroed; past the end of a shorter one, the padding of `batch` stays,
+        with `valid` False.
         """
         rows = (self.cursor + torch.arange(len(batch.valid), device=batch.valid.device)) % self.capacity
         if self.state_in_obs is not None:
@@ -47,27 +47,29 @@ class Replay:
         self.size = min(self.size + len(rows), self.capacity)
 
     def sample(self, n: int, generator: torch.Generator, *, recent: int, window: int) -> EpisodeBatch:
-        """`n` episodes as long as the longest of them: `n − recent` distinct ones of all, drawn uniformly, and `recent`
-        distinct ones of the last `window` (the fast replay of QPro, after LFIW)."""
+        """`n` episodes, padded to the longest of them: `n − recent` of all, and `recent` of the last `window`.
+
+        Each part is drawn uniformly without replacement (the fast replay of QPro, after LFIW).
+        """
         device = generator.device
         uniform = torch.randperm(self.size, generator=generator, device=device)[: n - recent]
         age = torch.randperm(min(window, self.size), generator=generator, device=device)[:recent]
         rows = torch.cat([uniform, (self.cursor - 1 - age) % self.capacity])
         steps = int(self.episodes.valid[rows].sum(1).max())
-        moments = (field[:, : steps + 1].index_select(0, rows) for field in self.episodes[:3])
+        observed = (field[:, : steps + 1].index_select(0, rows) for field in self.episodes[:3])
         transitions = (field[:, :steps].index_select(0, rows) for field in self.episodes[3:])
-        drawn = EpisodeBatch(*moments, *transitions)
+        drawn = EpisodeBatch(*observed, *transitions)
         if self.state_in_obs is not None:
             state = drawn.obs.flatten(2).flatten(0, 1).index_select(1, self.state_in_obs)
             drawn = drawn._replace(state=state.view(len(rows), steps + 1, -1))
         return drawn._replace(obs=drawn.obs.float(), state=drawn.state.float(), actions=drawn.actions.long())
 
     def state_dict(self) -> StateDict:
-        """Plain tensors and numbers; only the filled part, which on a CPU is the ring's own memory."""
+        """The filled part as tensors and numbers; on a CPU the tensors share the ring's memory."""
         return {"size": self.size, "cursor": self.cursor, "episodes": self.episodes.map(self.filled)._asdict()}
 
     def filled(self, field: Tensor) -> Tensor:
-        """Its first `size` episodes in a storage that ends there: saving a mere slice saves all that is behind it."""
+        """The first `size` episodes in a storage of that size: saving a slice would save the whole storage."""
         return torch.from_numpy(field[: self.size].cpu().numpy())
 
     def load_state_dict(self, state: StateDict) -> None:

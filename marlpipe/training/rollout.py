@@ -1,4 +1,4 @@
-"""Acting: whole episodes of many copies of a world at once."""
+"""Acting: complete episodes of many environment copies at once."""
 
 from typing import Any, NamedTuple
 
@@ -7,7 +7,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from marlpipe.models.agents.agent import Agent
-from marlpipe.models.exploration import Behaviour, epsilon_greedy
+from marlpipe.models.exploration import ActionSampler, epsilon_greedy
 from marlpipe.types import Env, EpisodeBatch, Observation, Timestep
 
 
@@ -17,31 +17,31 @@ def rollout(
     n: int,
     epsilon: float,
     generator: torch.Generator,
-    behaviour: Behaviour = epsilon_greedy,
+    action_sampler: ActionSampler = epsilon_greedy,
 ) -> EpisodeBatch:
-    """`n` episodes side by side until the last of them ends; T is the longest one's length, and padding is zero.
+    """Plays `n` episodes in parallel until the last one ends; T is the length of the longest, and padding is zero.
 
-    Copies whose episode is over are left out as soon as they are a quarter of those that are stepped, where the world's
-    state is a value that can be cut into copies.
+    Copies whose episodes have ended are dropped as soon as they are a quarter of the copies that are stepped, where the
+    environment's state consists of tensors, which can be indexed by copy.
     """
-    return joined(stretches(env, agent, n, epsilon, generator, behaviour), n)
+    return joined(stretches(env, agent, n, epsilon, generator, action_sampler), n)
 
 
 class Stretch(NamedTuple):
-    """S consecutive env steps of those R episodes that were running when it began."""
+    """S consecutive env steps of the R episodes that were running at its start."""
 
     episodes: Int[Tensor, " R"]
-    start: int  # env steps before it
-    moments: list[Observation]  # S + 1 of them
+    start: int  # the time step of its first transition
+    observations: list[Observation]  # S + 1 of them
     actions: list[Int[Tensor, "R N"]]
     timesteps: list[Timestep]
 
 
 @torch.inference_mode()
 def stretches(
-    env: Env[Any], agent: Agent, n: int, epsilon: float, generator: torch.Generator, behaviour: Behaviour
+    env: Env[Any], agent: Agent, n: int, epsilon: float, generator: torch.Generator, action_sampler: ActionSampler
 ) -> list[Stretch]:
-    """Plays `n` episodes to their ends."""
+    """Plays `n` episodes to their ends, in stretches of a constant set of copies."""
     world = env.reset(n, generator)
     seen, memory = env.observe(world), agent.initial_memory(n)
     actions = torch.full(seen.avail_actions.shape[:2], env.spec.n_actions, device=seen.obs.device)
@@ -50,10 +50,10 @@ def stretches(
     played = [Stretch(torch.arange(n, device=device), 0, [seen], [], [])]
     while True:
         utilities, memory = agent.step(seen.obs, actions, memory)
-        actions = behaviour(utilities, seen.avail_actions, epsilon, generator)
+        actions = action_sampler(utilities, seen.avail_actions, epsilon, generator)
         world, timestep = env.step(world, actions, generator)
         seen = env.observe(world)
-        played[-1].moments.append(seen)
+        played[-1].observations.append(seen)
         played[-1].actions.append(actions)
         played[-1].timesteps.append(timestep)
         over = over | timestep.terminated | timestep.truncated
@@ -68,12 +68,12 @@ def stretches(
 
 
 def is_value(state: Any) -> bool:
-    """Whether a world's state is made of tensors alone: tuples of them, which may be nested."""
+    """Whether an environment's state consists of tensors in nested tuples alone."""
     return isinstance(state, Tensor) or (isinstance(state, tuple) and all(map(is_value, state)))
 
 
 def only(value: Any, rows: Int[Tensor, " R"]) -> Any:
-    """Some rows of all tensors in it."""
+    """The given rows of all tensors in nested tuples."""
     if isinstance(value, Tensor):
         return value[rows]
     parts = [only(part, rows) for part in value]
@@ -81,8 +81,8 @@ def only(value: Any, rows: Int[Tensor, " R"]) -> Any:
 
 
 def stacked(stretch: Stretch) -> EpisodeBatch:
-    """One stretch as a batch of R episodes."""
-    obs, state, avail_actions = (torch.stack(field, dim=1) for field in zip(*stretch.moments, strict=True))
+    """One stretch as a batch of R episodes, S time steps long."""
+    obs, state, avail_actions = (torch.stack(field, dim=1) for field in zip(*stretch.observations, strict=True))
     rewards, terminated, truncated = (torch.stack(field, dim=1) for field in zip(*stretch.timesteps, strict=True))
     ended = terminated | truncated
     valid = ended.cumsum(1) == ended  # up to the first end
@@ -90,7 +90,7 @@ def stacked(stretch: Stretch) -> EpisodeBatch:
 
 
 def joined(played: list[Stretch], n: int) -> EpisodeBatch:
-    """All `n` episodes, from stretches of them."""
+    """All `n` episodes, joined from their stretches."""
     steps = sum(len(stretch.actions) for stretch in played)
     parts = [stacked(stretch) for stretch in played]
     longer = steps - len(played[0].actions)

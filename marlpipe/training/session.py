@@ -1,4 +1,4 @@
-"""The composition root of training: the pipeline of one run, in order."""
+"""One session of a run: lock, status, checkpoint to resume from, identity, and how the session ended."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ from marlpipe.runs.lock import FolderLock
 from marlpipe.runs.provenance import provenance, write_code_diff
 from marlpipe.runs.slurm import current_job
 from marlpipe.training.checkpoints import Checkpoint, check_same_run, newest_checkpoint
-from marlpipe.training.conditions import environment, numerics, session, warn_if_changed, warn_of_newer_code
+from marlpipe.training.conditions import environment, numerics, session_entry, warn_if_changed, warn_of_newer_code
 from marlpipe.training.pipeline import fit
 
 register_resolvers()
@@ -28,32 +28,33 @@ register_resolvers()
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """How a person asked for a run."""
+    """The command that asked for a run, as far as `run.json` keeps it."""
 
-    label: str  # of its arm, in figures and tables
+    label: str  # of the run's arm, in figures and tables
     overrides: list[str]
-    choices: dict[str, str]  # the option of each config group
+    choices: dict[str, str]  # the chosen option of each config group
 
     @classmethod
     def by_hydra(cls, hydra: Any) -> "RunRequest":
-        """As Hydra's own config tells it."""
+        """The request in Hydra's own config."""
         chosen = {group: choice for group, choice in hydra.runtime.choices.items() if "/" not in group}
         return cls(label=arm_label(hydra), overrides=list(hydra.overrides.task), choices=chosen)
 
 
 def train(config: DictConfig) -> None:
-    """One run in Hydra's output folder."""
+    """Trains one run in Hydra's output folder. Errors as `train_in`."""
     hydra = HydraConfig.get()
     train_in(RunFolder(Path(hydra.runtime.output_dir)), config, RunRequest.by_hydra(hydra))
 
 
-def train_in(folder: RunFolder, config: DictConfig, described: RunRequest) -> None:
-    """One run, whose status file says how it ended; a finished run is left alone.
+def train_in(folder: RunFolder, config: DictConfig, request: RunRequest) -> None:
+    """Trains or resumes the run in a folder, and records the outcome in its status file. A finished run stays as it is.
 
     Raises:
-        Owned: another process trains there.
-        UserError: the folder holds another run; or what else a person can mend, which the status file says too.
-        KeyboardInterrupt: the run was asked to stop, and can go on.
+        FolderInUse: another process trains there.
+        UserError: the folder holds another run, or training met an error that the user can mend; the status file has
+            the latter too.
+        KeyboardInterrupt: the run was asked to stop; the same command resumes it.
     """
     folder.create()
     check_enclosed(folder.path)
@@ -61,7 +62,7 @@ def train_in(folder: RunFolder, config: DictConfig, described: RunRequest) -> No
     if is_done(folder):
         return
     with FolderLock(folder.lock) as lock:
-        if is_done(folder):  # by who owned it until now
+        if is_done(folder):  # by the process that held the lock until now
             return
         folder.update_status(
             state="running",
@@ -74,14 +75,14 @@ def train_in(folder: RunFolder, config: DictConfig, described: RunRequest) -> No
         try:
             with os_errors_inside_as_user_errors(folder.path):
                 checkpoint = newest_checkpoint(folder, config)
-                write_identity(folder, config, described, checkpoint)
+                write_identity(folder, config, request, checkpoint)
                 plain = OmegaConf.to_container(config, resolve=True)
                 with build_part(config, "logger", folder=folder, config=plain) as sinks:
-                    fit(config, folder, lock, sinks, described.label, checkpoint)
+                    fit(config, folder, lock, sinks, request.label, checkpoint)
         except BaseException as error:
-            if not lock.lost:  # else the folder is another's by now
-                conclude(folder, error)
-            if isinstance(error, Interrupted | KeyboardInterrupt | SystemExit):  # Lightning makes one into another
+            if not lock.lost:  # a lost lock: another process writes the status
+                record_outcome(folder, error)
+            if isinstance(error, Interrupted | KeyboardInterrupt | SystemExit):  # Lightning turns one into another
                 raise KeyboardInterrupt from error
             raise
         folder.update_status(state="finished", eta_s=0.0)
@@ -91,15 +92,15 @@ def train_in(folder: RunFolder, config: DictConfig, described: RunRequest) -> No
 
 
 def is_done(folder: RunFolder) -> bool:
-    """Whether the run is finished, which is told."""
+    """Whether the run has finished; prints a message if so."""
     done = folder.status.state == "finished"
     if done:
         print(f"{folder.path}: finished already, nothing to do", file=sys.stderr)
     return done
 
 
-def conclude(folder: RunFolder, error: BaseException) -> None:
-    """Says in the status file why the run ended early."""
+def record_outcome(folder: RunFolder, error: BaseException) -> None:
+    """Writes into the status file why the session ended early."""
     match error:
         case Interrupted():
             folder.record_end("interrupted", str(error))
@@ -112,9 +113,21 @@ def conclude(folder: RunFolder, error: BaseException) -> None:
 
 
 def write_identity(
-    folder: RunFolder, config: DictConfig, described: RunRequest, checkpoint: Checkpoint | None = None
+    folder: RunFolder, config: DictConfig, request: RunRequest, checkpoint: Checkpoint | None = None
 ) -> None:
-    """Who this run is, with what and where it runs. Provenance is that of the session which began what there is."""
+    """Writes config.yaml and run.json.
+
+    On resume, the first session's provenance is kept, and an entry for this session is appended to `sessions`.
+
+    Args:
+        folder: of the run.
+        config: resolved.
+        request: the command.
+        checkpoint: None where the run starts anew, with the provenance of this session.
+
+    Raises:
+        UserError: run.json cannot be read, or the disk refuses.
+    """
     earlier = read_json(folder.run) or {}
     now = {**provenance(), "environment": environment(config), "numerics": numerics(config)}
     warn_of_newer_code(read_json(folder.submission) or {}, now, folder.path)
@@ -123,18 +136,18 @@ def write_identity(
         write_code_diff(folder.code_diff)
     else:
         own, from_env_steps = {key: earlier.get(key, now[key]) for key in now}, checkpoint.env_steps
-        warn_if_changed(own, now, f"{described.label} seed {config.seed}")
+        warn_if_changed(own, now, f"{request.label} seed {config.seed}")
     write_text(folder.config, OmegaConf.to_yaml(config, resolve=True))
     write_json(
         folder.run,
         {
             **own,
-            "overrides": described.overrides,
-            "choices": described.choices,
+            "overrides": request.overrides,
+            "choices": request.choices,
             "seed": config.seed,
             "arm": arm_hash(config),
-            "label": described.label,
+            "label": request.label,
             "total_env_steps": config.env_steps,
-            "sessions": [*earlier.get("sessions", []), session(own, now, from_env_steps)],
+            "sessions": [*earlier.get("sessions", []), session_entry(own, now, from_env_steps)],
         },
     )

@@ -13,6 +13,7 @@ import wandb
 
 from marlpipe.runs.files import write_text
 from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.path import short_name
 from marlpipe.wandb.private_api import has_login, run_settings
 
 Mode = Literal["auto", "online", "offline", "disabled"]
@@ -122,8 +123,7 @@ def _mode(mode: Mode) -> Literal["online", "offline", "disabled"]:
 def _run_id(folder: RunFolder) -> str:
     """A readable id with a random part: a run that is deleted and repeated must not continue the old one."""
     if not folder.wandb_id.exists():
-        parts = folder.path.resolve().parts[-3:]
-        readable = re.sub(r"[^A-Za-z0-9_]+", "-", "-".join(parts)).strip("-")[:80]
+        readable = re.sub(r"[^A-Za-z0-9_]+", "-", short_name(folder.path.resolve())).strip("-")[:80]
         write_text(folder.wandb_id, f"{readable}-{secrets.token_hex(4)}\n")
     return folder.wandb_id.read_text(encoding="utf-8").strip()
 

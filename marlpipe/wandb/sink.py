@@ -66,7 +66,7 @@ def wandb_sink(
         yield [sink]
     finally:
         if not sink.finish(exit_code=0 if sys.exc_info()[0] is None else 1):
-            warn(f"W&B was too slow to store all rows; send the rest later: python -m marlpipe sync {folder.path}")
+            warn(f"W&B has not received all rows; send the rest later: python -m marlpipe sync {folder.path}")
 
 
 class WandbSink:

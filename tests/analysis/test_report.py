@@ -17,8 +17,10 @@ from marlpipe.analysis.palette import PALETTE
 from marlpipe.analysis.report.learning_curves import learning_curves
 from marlpipe.analysis.report.report import report
 from marlpipe.analysis.summaries import compare, verdict
-from marlpipe.commands.report import run
 from marlpipe.errors import UserError
+from tests.support.command import verb
+
+run = verb("report")
 
 MakeRun = Callable[..., Run]
 

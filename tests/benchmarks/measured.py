@@ -1,4 +1,4 @@
-"""Results as if they had been measured."""
+"""Made-up results."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ HARDWARE = {"cpu": "a processor", "cores": 2, "gpus": [], "memory_gib": 8.0}
 def results(
     costs: Sequence[float], *, name: str = "update", floor: Sequence[float] = (2.0,) * 4, amount: float = 1.0
 ) -> Results:
-    """One section with one measurement, a floor beside it, and some bytes."""
+    """One section with one measurement, its floor, and some bytes."""
     series = {
         name: Series(costs, {"floor": "floor"}, amount, "s", ""),
         "floor": Series(list(floor[: len(costs)]), {}, amount, "s", ""),

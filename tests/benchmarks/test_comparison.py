@@ -22,7 +22,7 @@ def times(factor: float, costs: list[float]) -> list[float]:
 @pytest.mark.parametrize(
     ("factor", "verdict"), [(1.0, "same"), (1.04, "same"), (1.1, "slower"), (0.96, "same"), (0.9, "faster")]
 )
-def test_what_changes_by_more_than_a_small_noise_is_told(factor: float, verdict: str) -> None:
+def test_a_change_beyond_the_noise_is_reported(factor: float, verdict: str) -> None:
     assert verdicts(results(QUIET), results(times(factor, QUIET)))["update"] == verdict
 
 
@@ -72,7 +72,7 @@ def one_side(comparison: Comparison) -> tuple[list[str], list[str]]:
     return [same.name for same in comparison.new], [same.name for same in comparison.gone]
 
 
-def test_what_is_on_one_side_only_is_told_and_is_no_change() -> None:
+def test_a_measurement_on_one_side_only_is_listed_and_is_no_change() -> None:
     found = compare(results(QUIET), results(QUIET, name="another"))
     assert one_side(found) == (["another"], ["update"])
     assert [change.of.name for change in found.changes] == ["replay"]
@@ -83,7 +83,7 @@ def test_what_was_measured_in_another_size_is_not_compared() -> None:
     assert one_side(found) == (["update"], ["update"])
 
 
-def test_sections_that_were_not_asked_for_are_not_missed() -> None:
+def test_unselected_sections_are_not_reported_as_missing() -> None:
     before = results(QUIET)
     more = replace(before, sections={**before.sections, "acting": before.sections["updates"]})
     assert one_side(compare(more, before)) == ([], [])
@@ -105,7 +105,7 @@ def test_half_the_range_is_a_factor() -> None:
     assert half_range([2.0, 8.0, 3.0]) == pytest.approx(2.0)
 
 
-def test_another_machine_is_told_by_what_speed_depends_on() -> None:
+def test_another_machine_is_recognised_by_what_speed_depends_on() -> None:
     here = {"hardware": HARDWARE}
     assert other_machine(here, {"hardware": {**HARDWARE, "memory_gib": 16.0}}) == ""
     assert other_machine(here, {"hardware": {**HARDWARE, "cores": 4}}) == "cores 2, now 4"

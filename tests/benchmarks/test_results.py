@@ -1,4 +1,4 @@
-"""Files of results, and which of them `make bench-check` compares with."""
+"""Files of results, and the one that `make bench-check` compares with."""
 
 import subprocess
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_the_newest_committed_file_of_as_many_threads_is_found(tmp_path: Path) -
 
 
 class Checked:
-    """`python -m benchmarks.check FILE` beside one committed file."""
+    """`python -m benchmarks.check FILE` with one committed file."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self.monkeypatch, self.capsys = folder, monkeypatch, capsys
@@ -79,29 +79,29 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return Checked(tmp_path, monkeypatch, capsys)
 
 
-def test_the_check_fails_on_what_got_slower_and_says_what(checked: Checked) -> None:
-    status, said = checked(results([3.0] * 4), results([4.0] * 4))
+def test_the_check_fails_on_what_got_slower_and_lists_it(checked: Checked) -> None:
+    status, printed = checked(results([3.0] * 4), results([4.0] * 4))
     assert status == 1
-    assert "slower" in said
-    assert "update floor 1.5 2 +33%" in said
+    assert "slower" in printed
+    assert "update floor 1.5 2 +33%" in printed
 
 
 @pytest.mark.parametrize("cost", [3.0, 2.0])
 def test_the_check_passes_what_is_the_same_or_faster(checked: Checked, cost: float) -> None:
-    status, said = checked(results([3.0] * 4), results([cost] * 4))
+    status, printed = checked(results([3.0] * 4), results([cost] * 4))
     assert status == 0
-    assert "0 slower" in said
+    assert "0 slower" in printed
 
 
 def test_without_committed_results_there_is_a_next_step(checked: Checked) -> None:
-    status, said = checked(None, results([3.0] * 4))
+    status, printed = checked(None, results([3.0] * 4))
     assert status == 0
-    assert "make bench" in said
+    assert "make bench" in printed
 
 
 def test_another_machine_is_not_compared_with(checked: Checked) -> None:
     before = results([3.0] * 4)
     other = Results(1, {**before.machine, "hardware": {"cpu": "another", "cores": 2, "gpus": []}}, before.sections)
-    status, said = checked(other, results([9.0] * 4))
+    status, printed = checked(other, results([9.0] * 4))
     assert status == 0
-    assert "another machine (cpu another, now a processor)" in said
+    assert "another machine (cpu another, now a processor)" in printed

@@ -1,10 +1,9 @@
-"""What the sections declare; nothing is timed here."""
+"""The declarations of sections; nothing is timed here."""
 
 import pytest
 import torch
 
-from benchmarks.measurement import Measurement, Section, timed
-from benchmarks.measuring import measured
+from benchmarks.measurement import Measurement, Section, measured, timed
 from benchmarks.sections import updates
 from benchmarks.sections.training import seconds_per_env_step
 from benchmarks.sections.unequal import cut, lengths
@@ -20,7 +19,7 @@ def test_every_algorithm_is_in_the_update_section() -> None:
 
 
 @pytest.mark.parametrize("name", SECTIONS)
-def test_what_is_beside_a_measurement_is_measured_in_the_same_rounds(name: str) -> None:
+def test_references_are_measured_in_the_same_rounds(name: str) -> None:
     section = SECTIONS[name]()
     for key, measurement in section.measurements.items():
         for other in measurement.beside.values():
@@ -49,7 +48,7 @@ def test_every_measurement_is_taken_once_per_round_and_the_warm_up_is_not_counte
     assert cold.series["b"].costs == [2.0]
 
 
-def test_what_is_timed_is_prepared_once_and_when_needed() -> None:
+def test_work_is_prepared_once_and_when_needed() -> None:
     calls: list[str] = []
 
     def prepare() -> object:
@@ -74,7 +73,7 @@ def test_training_is_timed_from_the_first_evaluation_to_the_last_update() -> Non
     assert seconds_per_env_step(rows) == pytest.approx(5 / 100)
 
 
-def test_cut_episodes_end_where_they_are_cut_and_are_nothing_after() -> None:
+def test_cut_episodes_end_where_they_are_cut_and_are_zero_after() -> None:
     full = EpisodeBatch(
         obs=torch.ones(3, 6, 2, 1),
         state=torch.ones(3, 6, 4),
@@ -92,7 +91,7 @@ def test_cut_episodes_end_where_they_are_cut_and_are_nothing_after() -> None:
     assert shorter.avail_actions.dtype == torch.bool
 
 
-def test_unequal_episodes_are_as_unequal_as_said() -> None:
+def test_unequal_episodes_have_the_stated_lengths() -> None:
     assert torch.equal(lengths(), lengths())
     assert 30 <= lengths().min() < lengths().max() <= 200
 

@@ -3,24 +3,32 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
 from tests.support.repository import ROOT
+from tests.support.waiting import PATIENCE_S
 
 SHORT = (
     *("env.n_agents=2", "env.time_limit=10", "env_steps=300"),
     *("profile.batch_episodes=4", "profile.parallel_episodes=2", "profile.updates_per_rollout=2"),
     *("agent.hidden=8", "trainer=cpu", "threads=1", "logger=none", "evaluation.films=0"),
 )
-PATIENCE_S = 240.0
-Process = subprocess.Popen[str]
+
+
+class Process(subprocess.Popen[str]):
+    """In a process group of its own, as a shell starts it; `with` leaves nothing of it behind, whatever a test did."""
+
+    def __exit__(self, *error: Any) -> None:
+        if self.poll() is None:
+            os.killpg(self.pid, signal.SIGKILL)
+        super().__exit__(*error)
 
 
 def start(folder: Path, *arguments: str, grid: bool = False, inside: Sequence[str] = ()) -> Process:
@@ -29,7 +37,7 @@ def start(folder: Path, *arguments: str, grid: bool = False, inside: Sequence[st
     inside: what the command is put behind.
     """
     given = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "MARLPIPE"))}
-    return subprocess.Popen(
+    return Process(
         [*inside, sys.executable, "-m", "marlpipe", *(["-m"] if grid else []), *SHORT, *arguments],
         cwd=folder,
         env={**given, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
@@ -50,14 +58,6 @@ def ended(process: Process) -> tuple[int, str, str]:
 def run(folder: Path, *arguments: str, grid: bool = False, inside: Sequence[str] = ()) -> tuple[int, str, str]:
     """As `start`, up to its end."""
     return ended(start(folder, *arguments, grid=grid, inside=inside))
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    """Looks often, and fails after a long time."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 class SmallDisk:

@@ -17,9 +17,9 @@ from rich.console import Console
 from marlpipe.commands.diff_config.command import HELP, run
 from marlpipe.commands.diff_config.comparison import comparison
 from marlpipe.commands.diff_config.sides import Side, resolved
-from marlpipe.config.differences import differences, is_incidental
+from marlpipe.config.differences import differences, is_not_hashed
 from marlpipe.config.folder import config_folder
-from marlpipe.config.naming import arm_hash, run_subfolder
+from marlpipe.config.naming import arm_hash, run_path
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training.session import RunRequest, train, write_identity
 from tests.support.command import exit_status
@@ -99,7 +99,7 @@ def test_two_algorithms_differ_in_the_parts_that_they_select(capsys: Capture) ->
     out = told(capsys, "algo=qpro", "algo=wqmix")
     assert lines(out) == expected
     assert expected[1][1:] == ["projections.regret.RegretMinimising", "projections.weighted.Optimistic"]
-    names = [run_subfolder(compose(f"algo={algo}")) for algo in ("qpro", "wqmix")]
+    names = [run_path(compose(f"algo={algo}")).name for algo in ("qpro", "wqmix")]
     assert out.startswith(f"A  algo=qpro\n   multirun/{names[0]}\nB  algo=wqmix\n   multirun/{names[1]}\n")
     assert out.endswith(
         f"Keys that differ and that the results depend on: {len(expected) - 2}.\n"
@@ -137,7 +137,7 @@ def test_the_sides_are_not_mixed_up(capsys: Capture) -> None:
 )
 def test_two_ways_to_type_the_same(a: str, b: str, capsys: Capture) -> None:
     out = told(capsys, a, b)
-    name = run_subfolder(compose(*a.split()))
+    name = run_path(compose(*a.split())).name
     assert lines(out) == []
     assert f"\nA and B come to the same config.\nThe run folder of both: {name}\n" in out
 
@@ -163,7 +163,7 @@ def test_what_is_no_part_of_the_results_stands_apart(capsys: Capture) -> None:
     ]
     assert out.endswith(
         "A and B come to the same config, but for what is no part of the results.\n"
-        f"The run folder of both: {run_subfolder(compose('env=simple_spread'))}\n"
+        f"The run folder of both: {run_path(compose('env=simple_spread')).name}\n"
     )
     out = told(capsys, one, f"{other} agent.hidden=9 seed=1")
     assert lines(out)[1:4] == [["agent.hidden", "64", "9"], ["seed", "0", "1"], ["no part of the results"]]
@@ -172,7 +172,7 @@ def test_what_is_no_part_of_the_results_stands_apart(capsys: Capture) -> None:
 
 def test_two_seeds_of_an_arm(capsys: Capture) -> None:
     out = told(capsys, "algo=vdn seed=1", "algo=vdn seed=2")
-    name = run_subfolder(compose("algo=vdn", "seed=1"))
+    name = run_path(compose("algo=vdn", "seed=1")).name
     assert lines(out) == [["seed", "1", "2"]]
     assert out.endswith(
         f"A and B come to the same config, but for the seed.\nTheir run folders: {name} and {name.removesuffix('1')}2\n"
@@ -199,7 +199,7 @@ def test_nothing_differs_exactly_where_the_arms_hash_is_the_same() -> None:
             config.note = note
     arms = [(resolved(config, ""), arm_hash(config)) for config in [*(compose(*typed) for typed in CONFIGS), *noted]]
     pairs = [
-        (all(is_incidental(path) for path, _, _ in differences(a, b)), x == y)
+        (all(is_not_hashed(path) for path, _, _ in differences(a, b)), x == y)
         for (a, x), (b, y) in combinations(arms, 2)
     ]
     assert all(alike == same_hash for alike, same_hash in pairs)
@@ -254,7 +254,7 @@ def test_a_part_in_the_place_of_null(capsys: Capture) -> None:
 
 def test_a_run_and_the_command_that_started_it(trained: Path, capsys: Capture) -> None:
     out = told(capsys, trained, TYPED)
-    name = run_subfolder(compose(*TYPED.split()))
+    name = run_path(compose(*TYPED.split())).name
     assert lines(out) == []
     assert out == (
         f"A  {TYPED}\n   {trained}\nB  {TYPED}\n   multirun/{name}\n\n"
@@ -314,7 +314,7 @@ def test_a_run_that_left_no_record(trained: Path, folder: Path, capsys: Capture)
 
 def test_a_config_whose_recorded_name_is_another(folder: Path, trained: Path, capsys: Capture) -> None:
     """As of a run that other code named."""
-    name = run_subfolder(compose(*TYPED.split()))
+    name = run_path(compose(*TYPED.split())).name
     rewrite(folder, arm="12345678")
     assert f"Their run folders: cartpole/vdn-12345678/seed=0 and {name}\n" in told(capsys, folder, trained)
 

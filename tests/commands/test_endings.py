@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from marlpipe.commands.command_line import exit_with
+from marlpipe.commands.command_line.ending import exit_with
 from marlpipe.errors import UserError
 
 
@@ -13,7 +13,7 @@ from marlpipe.errors import UserError
     ("error", "status", "told"),
     [
         (UserError("no [red] env"), 2, "marlpipe: no [red] env\n"),
-        (KeyboardInterrupt(), 130, "marlpipe: stopped. Type it again.\n"),
+        (KeyboardInterrupt("Type it again."), 130, "marlpipe: stopped. Type it again.\n"),
         (ValueError("odd [red] thing"), 1, "marlpipe: unexpected ValueError: odd [red] thing\n  Please report it"),
     ],
 )
@@ -22,7 +22,7 @@ def test_a_command_that_fails(error: BaseException, status: int, told: str, caps
         raise error
 
     with pytest.raises(SystemExit) as exit_:
-        exit_with(command, stopped="Type it again.")
+        exit_with(command)
     assert exit_.value.code == status
     out, err = capsys.readouterr()
     assert out == ""
@@ -33,12 +33,12 @@ def test_a_command_that_fails(error: BaseException, status: int, told: str, caps
 @pytest.mark.parametrize("status", [0, 1])
 def test_a_command_that_ends_by_itself(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["program", "a=1", "b=2"])
-    heard: list[str] = []
+    received: list[str] = []
 
     def command(arguments: Sequence[str]) -> int:
-        heard.extend(arguments)
+        received.extend(arguments)
         return status
 
     with pytest.raises(SystemExit) as exit_:
         exit_with(command)
-    assert (exit_.value.code, heard) == (status, ["a=1", "b=2"])
+    assert (exit_.value.code, received) == (status, ["a=1", "b=2"])

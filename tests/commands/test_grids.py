@@ -16,7 +16,8 @@ from marlpipe.errors import UserError
 from marlpipe.runs.files import read_json
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import FolderLock
-from tests.commands.terminal import SHORT, ended, run, start, wait_until
+from tests.commands.terminal import SHORT, ended, run, start
+from tests.support.waiting import wait_until
 
 
 def planned(folder: Path, *arguments: str) -> list[RunFolder]:
@@ -80,7 +81,7 @@ def test_a_run_that_another_process_owns_is_left_alone(tmp_path: Path) -> None:
         (["hydra/launcher=submitit_local", "hydra.launcher.grace_s=soon"], "hydra.launcher.grace_s=soon is not"),
         (
             ["hydra/launcher=submitit_local", "hydra.launcher.hours=0.5", "hydra.launcher.grace_s=1800"],
-            "hydra.launcher.hours=0.5 leaves no time beside hydra.launcher.grace_s=1800",
+            "hydra.launcher.hours=0.5 is no longer than hydra.launcher.grace_s=1800",
         ),
         (
             ["hydra/launcher=submitit_local", "+hydra.launcher.algo.qmx.hours=3"],
@@ -118,7 +119,7 @@ def test_preempted_runs_come_to_what_they_would_have(tmp_path: Path) -> None:
     folders = planned(tmp_path, *command)
     code, out, err = run(tmp_path, *command, *queue, grid=True)
     assert code == 0, out + err
-    assert out.splitlines()[-1].startswith("submitted. How it goes: python -m marlpipe status multirun")
+    assert out.splitlines()[-1].startswith("submitted. Their progress: python -m marlpipe status multirun")
     assert all(folder.status.state != "finished" for folder in folders)  # it did not wait
     wait_until(lambda: all(len(folder.read_metrics()) > 2 for folder in folders))
     [log] = {(read_json(folder.submission) or {})["log"] for folder in folders}

@@ -12,7 +12,8 @@ from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
 from marlpipe.config.plan import planned_folders
 from marlpipe.runs.folder import RunFolder
-from tests.commands.terminal import SHORT, Process, SmallDisk, ended, run, start, wait_until
+from tests.commands.terminal import SHORT, Process, SmallDisk, ended, run, start
+from tests.support.waiting import wait_until
 
 OFTEN = ("env_steps=2000", "evaluation.every_env_steps=200", "record_every_env_steps=100", "hydra.launcher.processes=2")
 OF_THE_CLOCK = {"wall_s", "time/env_steps_per_s"}

@@ -14,7 +14,8 @@ import pytest
 from marlpipe.config.folder import config_folder
 from marlpipe.config.plan import planned_folders
 from marlpipe.runs.folder import RunFolder
-from tests.commands.terminal import SHORT, run, start, wait_until
+from tests.commands.terminal import SHORT, run, start
+from tests.support.waiting import wait_until
 
 GRID = (
     *("algo=qmix,vdn", "seed=0", "logger=wandb", "logger.mode=offline", "logger.tags=[study]"),

@@ -1,14 +1,12 @@
 """What wins over what, what is refused, and what an arm of a grid may know of the others."""
 
-from collections.abc import Sequence
-
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from marlpipe.config import plan
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder, groups
-from marlpipe.config.naming import arm_hash, register_resolvers, run_folder, run_subfolder
+from marlpipe.config.naming import arm_hash, register_resolvers, run_path
 from marlpipe.config.plan import expand_sweep, planned_folders
 from marlpipe.errors import UserError
 
@@ -51,8 +49,8 @@ def test_every_experiment_plans_runs_that_can_be_built(name: str) -> None:
 def test_every_value_that_an_experiment_sweeps_can_be_built(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each value in one arm at least; the slow test above plans every arm."""
 
-    def few(overrides: Sequence[str], executing: DictConfig) -> list[list[str]]:
-        runs, shown = expand_sweep(overrides, executing), set[str]()
+    def few(grid: DictConfig) -> list[list[str]]:
+        runs, shown = expand_sweep(grid), set[str]()
         return [run for run in runs if not shown.issuperset(run) and (shown.update(run) or True)]
 
     monkeypatch.setattr(plan, "expand_sweep", few)
@@ -82,7 +80,7 @@ def test_the_arms_of_a_grid_share_their_profile() -> None:
 def test_no_key_leaks_from_one_arm_into_another() -> None:
     grid = planned_folders(["algo=qpro,qmix,ow_qmix", "seed=1,2"], FOLDER, sweep=True)
     alone = [compose(f"algo={algo}", f"seed={seed}") for algo in ("qpro", "qmix", "ow_qmix") for seed in (1, 2)]
-    assert grid == [run_folder(config) for config in alone]
+    assert grid == [run_path(config).folder for config in alone]
 
 
 @pytest.mark.parametrize(
@@ -146,9 +144,9 @@ def test_a_grid_over_a_key_that_one_arm_lacks_is_refused_before_it_starts() -> N
 
 def test_a_folder_is_named_by_what_determines_the_results() -> None:
     base = compose("algo=qmix", "seed=3")
-    assert run_subfolder(base).startswith("cartpole/qmix-")
-    assert run_subfolder(base).endswith("/seed=3")
-    assert str(run_folder(base)).startswith("multirun/")
+    assert run_path(base).name.startswith("cartpole/qmix-")
+    assert run_path(base).name.endswith("/seed=3")
+    assert str(run_path(base).folder).startswith("multirun/")
     same = [
         compose("algo=qmix", *more)
         for more in (["seed=4"], ["logger=none"], ["threads=1"], ["paths.runs=x"], ["evaluation.films=3"])

@@ -37,71 +37,65 @@ def conf(tmp_path: Path) -> Path:
 
 
 def test_a_single_run_is_done_here() -> None:
-    told = refused("hydra/launcher=slurm", sweep=False)
-    assert told.startswith("hydra/launcher=slurm is for grids")
-    assert "put -m behind marlpipe" in told
-    assert "choose hydra/launcher=local" in told
+    message = refused("hydra/launcher=slurm", sweep=False)
+    assert message.startswith("hydra/launcher=slurm is for grids")
+    assert "put -m behind marlpipe" in message
+    assert "choose hydra/launcher=local" in message
     assert planned_folders(["hydra/launcher=slurm"], config_folder(), sweep=True)
     assert planned_folders(["hydra/launcher=local"], config_folder(), sweep=False)
 
 
 @pytest.mark.parametrize("sweep", [True, False])
 def test_an_experiment_cannot_select_the_launcher(sweep: bool, conf: Path) -> None:
-    told = refused("+experiment=far", folder=conf, sweep=sweep)
-    assert told.startswith("experiment=far selects hydra/launcher=slurm, which Hydra ignores there")
-    assert "next: put -m and hydra/launcher=slurm on the command line" in told
+    message = refused("+experiment=far", folder=conf, sweep=sweep)
+    assert message.startswith("experiment=far selects hydra/launcher=slurm, which Hydra ignores there")
+    assert "next: put -m and hydra/launcher=slurm on the command line" in message
     assert planned_folders(["+experiment=far", "hydra/launcher=slurm"], conf, sweep=True)
 
 
 def test_a_launcher_inside_a_swept_choice(conf: Path) -> None:
-    told = refused("+experiment=near,far", "seed=0,1", folder=conf)
-    assert told.startswith("nothing was started, because 1 of the grid's 2 arms cannot run:\n- +experiment=far\n")
-    assert "experiment=far selects hydra/launcher=slurm, which Hydra ignores there" in told
+    message = refused("+experiment=near,far", "seed=0,1", folder=conf)
+    assert message.startswith("nothing was started, because 1 of the grid's 2 arms cannot run:\n- +experiment=far\n")
+    assert "experiment=far selects hydra/launcher=slurm, which Hydra ignores there" in message
     assert planned_folders(["+experiment=near,far", "hydra/launcher=slurm"], conf, sweep=True)
 
 
 def test_settings_inside_a_swept_choice(conf: Path) -> None:
-    told = refused("+experiment=near,wide", folder=conf)
-    assert "- +experiment=wide\n  this run asks for other settings of hydra/launcher=local" in told
+    message = refused("+experiment=near,wide", folder=conf)
+    assert "- +experiment=wide\n  this run asks for other settings of hydra/launcher=local" in message
 
 
-@pytest.mark.parametrize(
-    ("swept", "told"),
-    [
-        ("hydra/launcher=local,slurm", "this run asks for hydra/launcher=slurm"),
-        ("hydra.launcher.processes=1,2", "this run asks for other settings of hydra/launcher=local"),
-    ],
-)
-def test_a_swept_launcher(swept: str, told: str) -> None:
+@pytest.mark.parametrize("swept", ["hydra/launcher=local,slurm", "hydra.launcher.processes=1,2"])
+def test_a_swept_launcher(swept: str) -> None:
     error = refused(swept)
-    assert told in error
+    assert error.startswith(f"{swept}: a grid has one launcher")
     assert "resources that differ by algorithm or world are in hydra.launcher.algo" in error
 
 
 def test_an_axis_that_some_arms_lack() -> None:
-    told = refused("algo=qmix,qtran,vdn", "loss.opt_factor=1.0,2.0", "seed=0,1")
-    assert told.startswith("nothing was started, because 4 of the grid's 6 arms cannot run:")
+    message = refused("algo=qmix,qtran,vdn", "loss.opt_factor=1.0,2.0", "seed=0,1")
+    assert message.startswith("nothing was started, because 4 of the grid's 6 arms cannot run:")
     for arm in ("algo=qmix loss.opt_factor=1.0", "algo=qmix loss.opt_factor=2.0", "algo=vdn loss.opt_factor=1.0"):
-        assert f"- {arm}\n  loss: the key 'opt_factor' does not exist." in told
-    assert "algo=qtran" not in told
-    assert told.endswith("arms that cannot have all of it need a command of their own.")
+        assert f"- {arm}\n  loss: the key 'opt_factor' does not exist." in message
+    assert "algo=qtran" not in message
+    assert message.endswith("arms that cannot have all of it need a command of their own.")
 
 
 def test_an_option_that_does_not_exist_is_told_beside_the_others() -> None:
-    told = refused("algo=qmx,vdn,qtran", "loss.opt_factor=1.0,2.0")
-    assert "4 of the grid's 6 arms" in told
-    assert "algo: the option 'qmx' does not exist. Did you mean 'qmix'?" in told
-    assert "- algo=vdn loss.opt_factor=2.0\n  loss: the key 'opt_factor'" in told
+    message = refused("algo=qmx,vdn,qtran", "loss.opt_factor=1.0,2.0")
+    assert "4 of the grid's 6 arms" in message
+    assert "algo: the option 'qmx' does not exist. Did you mean 'qmix'?" in message
+    assert "- algo=vdn loss.opt_factor=2.0\n  loss: the key 'opt_factor'" in message
 
 
 def test_what_is_wrong_with_all_arms_is_told_once() -> None:
-    told = refused("algo=vdn,qmix", "agent.hiden=8,16")
-    assert told.startswith("agent: the key 'hiden' does not exist. Did you mean 'hidden'?")
+    message = refused("algo=vdn,qmix", "agent.hiden=8,16")
+    assert message.startswith("agent: the key 'hiden' does not exist. Did you mean 'hidden'?")
 
 
 def test_a_key_that_only_swept_options_have() -> None:
-    told = refused("algo=qtran,qtran_alt", "loss.opt_factor=2.0")
-    assert "write choice() around its value: KEY=choice(VALUE)" in told
+    message = refused("algo=qtran,qtran_alt", "loss.opt_factor=2.0")
+    assert "write choice() around its value: KEY=choice(VALUE)" in message
     assert (
         len(planned_folders(["algo=qtran,qtran_alt", "loss.opt_factor=choice(2.0)"], config_folder(), sweep=True)) == 2
     )

@@ -8,7 +8,7 @@ from marlpipe.envs.pettingzoo_worlds import PettingZooState, PettingZooWorld
 from marlpipe.types import EpisodeBatch, Timestep
 
 
-def world(name: str = "company:Company", **changes: Any) -> PettingZooWorld:
+def world(name: str = "tests.envs.company:Company", **changes: Any) -> PettingZooWorld:
     defaults: dict[str, Any] = {
         "name": name,
         "arguments": None,

@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
-from marlpipe.commands.check_env import command as check_env
+from marlpipe.commands.check_env import verdicts
 from marlpipe.commands.check_env.check import NAMES
 from marlpipe.config.build import build_algorithm, build_env
 from marlpipe.config.compose import compose_api, compose_run
@@ -23,11 +23,12 @@ from marlpipe.config.naming import register_resolvers
 from marlpipe.envs.rendering.draw import pixels
 from marlpipe.envs.scene import Scenic
 from marlpipe.training.rollout import rollout
+from tests.support.command import verb
 from tests.support.composition import loss_of
 from tests.support.repository import DOCS
 
 PAGE = (DOCS / "environments.md").read_text(encoding="utf-8")
-CHECKS = re.findall(r"^    python -m marlpipe\.check_env (.+)$", PAGE, re.MULTILINE)
+CHECKS = re.findall(r"^    (?:python -m )?marlpipe check_env (.+)$", PAGE, re.MULTILINE)
 [TRAINING] = re.findall(r"`python -m marlpipe (env=[^`]+)`", PAGE)
 
 
@@ -57,8 +58,8 @@ def config(conf: Path, command: str) -> DictConfig:
 def test_the_example_keeps_all_promises(
     conf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(check_env, "config_folder", lambda: conf)
-    assert check_env.run(shlex.split(CHECKS[0])) == 0
+    monkeypatch.setattr(verdicts, "config_folder", lambda: conf)
+    assert verb("check_env")(shlex.split(CHECKS[0])) == 0
     out = capsys.readouterr().out
     assert len(re.findall(r" ok +\n", out)) == len(NAMES)
     assert "Random numbers are drawn at resets." in out

@@ -82,7 +82,7 @@ def test_an_episode_is_terminated_if_everybody_was(
 
 
 def test_the_state_is_all_observations_where_the_world_has_none() -> None:
-    env = world("company:Stateless")
+    env = world("tests.envs.company:Stateless")
     state = env.reset(2, generator())
     assert env.spec.state_dim == 12
     assert torch.equal(state.state, state.obs.flatten(1))
@@ -110,7 +110,7 @@ def test_copies_are_kept_and_more_of_them_made_when_needed() -> None:
 
 
 def test_a_rebuilt_copy_has_nothing_of_the_last_episode() -> None:
-    kept, rebuilt = (world("company:Forgetful", rebuild=rebuild) for rebuild in (False, True))
+    kept, rebuilt = (world("tests.envs.company:Forgetful", rebuild=rebuild) for rebuild in (False, True))
     clocks = {}
     for env in (kept, rebuilt):
         play(env, [[0, 0, 1]])
@@ -174,8 +174,8 @@ def test_a_picture_of_this_very_moment(workers: int) -> None:
 
 
 def test_what_cannot_draw_says_so() -> None:
-    env = world("company:Silent")
-    with pytest.raises(UserError, match=r"(?s)company:Silent could not be made.*render_mode"):
+    env = world("tests.envs.company:Silent")
+    with pytest.raises(UserError, match=r"(?s)tests.envs.company:Silent could not be made.*render_mode"):
         env.scene(env.reset(1, generator()), 0)
 
 
@@ -184,12 +184,12 @@ def test_only_the_latest_state_can_be_stepped_on() -> None:
     first = env.reset(1, generator())
     env.step(first, torch.tensor([[0, 0, 1]]), generator())
     for call in (lambda: env.step(first, torch.tensor([[0, 0, 1]]), generator()), lambda: env.scene(first, 0)):
-        with pytest.raises(UserError, match=r"(?s)company:Company has gone on since.*last reset or step"):
+        with pytest.raises(UserError, match=r"(?s)tests.envs.company:Company has gone on since.*last reset or step"):
             call()
 
 
 def test_what_has_the_methods_of_a_parallel_world_is_one() -> None:
-    env = world("company:Duck", horizon=None)
+    env = world("tests.envs.company:Duck", horizon=None)
     assert env.spec.horizon == 9
     [(state, timestep)] = play(env, [[1, 0, 1]])
     assert state.obs[0, 0, 0] == 1
@@ -209,22 +209,31 @@ def test_edges() -> None:
         ({"name": "mpe2.simple_spred_v3"}, "the module 'mpe2.simple_spred_v3' does not exist. Did you mean.*spread_v3"),
         ({"name": "mpe3.simple_spread"}, "no module mpe3.simple_spread.*pip install mpe3"),
         ({"name": ""}, "an empty name cannot be imported"),
-        ({"name": "company"}, "company has no parallel_env.*env.name=company:make_world"),
-        ({"name": "company:Compony"}, "the function 'Compony' does not exist. Did you mean 'Company'"),
-        ({"name": "company:nothing"}, "company:nothing is not a world of PettingZoo's parallel API"),
-        ({"name": "company:Nameless"}, "company:Nameless does not say who may take part.*possible_agents"),
+        (
+            {"name": "tests.envs.company"},
+            "tests.envs.company has no parallel_env.*env.name=tests.envs.company:make_world",
+        ),
+        ({"name": "tests.envs.company:Compony"}, "the function 'Compony' does not exist. Did you mean 'Company'"),
+        (
+            {"name": "tests.envs.company:nothing"},
+            "tests.envs.company:nothing is not a world of PettingZoo's parallel API",
+        ),
+        (
+            {"name": "tests.envs.company:Nameless"},
+            "tests.envs.company:Nameless does not say who may take part.*possible_agents",
+        ),
         ({"name": "mpe2.simple_spread_v3:env"}, "not a world of PettingZoo's parallel API.*aec_to_parallel"),
         ({"name": "sisl/pursit-v5"}, "'sisl/pursit-v5' does not exist. Did you mean 'sisl/pursuit-v5'"),
         ({"name": "classic/chess-v6"}, "classic/chess-v6 is not a world of PettingZoo's parallel API"),
         ({"arguments": {"size": 3}}, "could not be made: TypeError.*'size'.*given: env.arguments={'size': 3}"),
-        ({"name": "company:wordy"}, "what cook observes has no fixed length: Sequence.*env.arguments"),
-        ({"name": "company:strong"}, r"smith acts in MultiDiscrete\(\[2 2\]\).*valid: Discrete"),
+        ({"name": "tests.envs.company:wordy"}, "what cook observes has no fixed length: Sequence.*env.arguments"),
+        ({"name": "tests.envs.company:strong"}, r"smith acts in MultiDiscrete\(\[2 2\]\).*valid: Discrete"),
         (
             {"name": "mpe2.simple_spread_v3", "arguments": {"continuous_actions": True}},
             r"agent_0 acts in Box\(0.0, 1.0, \(5,\), float32\).*valid: Discrete",
         ),
         ({"horizon": 0}, "horizon cannot be 0.*env.horizon=100"),
-        ({"horizon": None}, "company:Company does not say how long.*max_cycles.*env.horizon=100"),
+        ({"horizon": None}, "tests.envs.company:Company does not say how long.*max_cycles.*env.horizon=100"),
         ({"edges": [[0, 3]]}, r"\[0, 3\] does not couple two agents.*from 0 to 2"),
         ({"edges": [[1, 1]]}, r"\[1, 1\] does not couple two agents"),
         ({"workers": -1}, "workers cannot be -1.*valid: auto, or a number"),

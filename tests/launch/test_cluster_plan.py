@@ -7,7 +7,7 @@ import jaxtyping
 import pytest
 
 from marlpipe.errors import UserError
-from marlpipe.launch.cluster import told, total
+from marlpipe.launch.cluster import describe, total
 from marlpipe.launch.cluster_job import gpu_shares
 from marlpipe.launch.cluster_plan import Array, Resources, arrays, needed, packed
 
@@ -130,8 +130,8 @@ def test_hours_of_gpus_and_cores() -> None:
     assert (full.runs, full.gpu_hours, full.core_hours) == (8, 2 * 2 * 1.5, 8 * 2 * 1.5)
     assert (rest.runs, rest.gpu_hours, rest.core_hours) == (2, 2 * 1.5, 2 * 2 * 1.5)
     assert total([full, rest]) == "10 runs in 3 jobs, at most 9 GPU-hours and 30 core-hours without requeues"
-    assert told(full) == "2 jobs of 4 runs (2 GPU, 8 cores, 16 GiB, at most 1.5 h each)"
-    assert told(rest) == "1 job of 2 runs (2 GPU, 4 cores, 8 GiB, at most 1.5 h each)"
+    assert describe(full) == "2 jobs of 4 runs (2 GPU, 8 cores, 16 GiB, at most 1.5 h each)"
+    assert describe(rest) == "1 job of 2 runs (2 GPU, 4 cores, 8 GiB, at most 1.5 h each)"
     assert total([]) == "0 runs in 0 jobs, at most 0 GPU-hours and 0 core-hours without requeues"
 
 

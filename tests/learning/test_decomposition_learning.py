@@ -12,6 +12,8 @@ from marlpipe.types import EpisodeBatch
 from tests.support.composition import build, compose
 from tests.support.synthetic import make_spec
 
+pytestmark = pytest.mark.slow
+
 
 def toy(seed: int) -> EpisodeBatch:
     """Two agents who see a number each, and are paid 1 where it is positive, of which only the sum is told."""

@@ -8,7 +8,12 @@ from tests.learning.exploring import greedy_payoff, learn, learned_table
 
 @pytest.mark.parametrize("seed", [0])
 @pytest.mark.parametrize(
-    ("algo", "payoff"), [("vdn", 0.0), ("qmix", 0.0), ("ow_qmix", 8.0), ("cw_qmix", 8.0), ("qpro", 8.0)]
+    ("algo", "payoff"),
+    [
+        ("qmix", 0.0),
+        ("qpro", 8.0),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("vdn", 0.0), ("ow_qmix", 8.0), ("cw_qmix", 8.0))),
+    ],
 )
 def test_who_finds_the_optimum_of_the_classic_game(algo: str, payoff: float, seed: int) -> None:
     """Monotone values of uniformly visited joint actions prefer a safe one; weighted projections find the best one."""
@@ -17,6 +22,7 @@ def test_who_finds_the_optimum_of_the_classic_game(algo: str, payoff: float, see
     assert greedy_payoff(env, algorithm) == payoff
 
 
+@pytest.mark.slow
 def test_one_block_holds_the_table_of_lomaqs_game() -> None:
     """Figure 8: with P = {{1, 2}} the value is [[2, 2], [2, 3]]."""
     parts = ["algo=lomaq", "partition=full", "mixer=lomaq_hyper", "monotonicity=abs"]
@@ -24,6 +30,7 @@ def test_one_block_holds_the_table_of_lomaqs_game() -> None:
     assert torch.allclose(learned_table(env, algorithm)[0], env.team_table, atol=0.05)
 
 
+@pytest.mark.slow
 def test_singletons_cannot_hold_it_but_choose_right() -> None:
     """Figure 8: Q_1 is learned, Q_2, which falls where Q_1 rises, stays flat at the mean of its payoffs, 5/4."""
     env, algorithm = learn("+experiment=games/lomaq_payoff", "algo=lomaq", seed=0, updates=1200)

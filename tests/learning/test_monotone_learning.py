@@ -27,6 +27,7 @@ def violations(world: str, monotonicity: str, *, updates: int) -> float:
     return float(violation_rate(slopes, algorithm.mixer.reads, batch.valid))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS)
 def test_the_soft_penalty_bites(world: str) -> None:
     before = violations(world, "soft", updates=0)

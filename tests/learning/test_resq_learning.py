@@ -8,6 +8,7 @@ from marlpipe.training.rollout import rollout
 from tests.learning.exploring import greedy_payoff, learn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0])
 def test_it_finds_the_optimum_and_holds_the_table(seed: int) -> None:
     """The residual takes from the other joint actions what the monotone value has too much."""
@@ -17,6 +18,6 @@ def test_it_finds_the_optimum_and_holds_the_table(seed: int) -> None:
     assert env.optimum == 8
     assert greedy_payoff(env, algorithm) == 8
     batch = rollout(env, algorithm.agent, 1, 0.0, torch.Generator().manual_seed(0))
-    table = value_table(algorithm.factorisation(batch).joint_value, batch.valid, 2, 3)
+    table = value_table(algorithm.joint_value_view(batch).joint_value, batch.valid, 2, 3)
     assert (table - env.team_table).square().mean().sqrt() < 1.5
     assert int(table.argmax()) == 0

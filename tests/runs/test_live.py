@@ -11,7 +11,7 @@ from marlpipe.runs import folder as run_folder
 from marlpipe.runs.display import duration
 from marlpipe.runs.files import write_json, write_text
 from marlpipe.runs.folder import RunFolder
-from marlpipe.runs.live import GridDisplay, Reading
+from marlpipe.runs.live import CachedFile, GridDisplay
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_only_files_that_changed_are_read_again(folders: list[RunFolder], monkey
 
 def test_a_file_is_read_again_when_it_appears_and_when_it_changes(tmp_path: Path) -> None:
     file = tmp_path / "told"
-    told = Reading(file, lambda: file.read_text() if file.exists() else "nothing")
+    told = CachedFile(file, lambda: file.read_text() if file.exists() else "nothing")
     assert told() == "nothing"
     for text in ("one", "two", "six"):
         write_text(file, text)

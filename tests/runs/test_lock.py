@@ -22,14 +22,17 @@ from marlpipe.runs import lock as module
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import FolderInUse, FolderLock, owner
 from marlpipe.training.callbacks.checkpointing import Resumable
+from marlpipe.training.evaluation_schedule import EvaluationSchedule
+
+SCHEDULE = EvaluationSchedule(every_env_steps=1)
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from marlpipe.runs.lock import FolderLock, Owned\n"
+    "import sys, time; from pathlib import Path; from marlpipe.runs.lock import FolderLock, FolderInUse\n"
     "sys.stdin.readline()\n"
     "try:\n"
     "    with FolderLock(Path(sys.argv[1])):\n"
     "        print('won', flush=True); sys.stdin.readline()\n"
-    "except Owned as error:\n"
+    "except FolderInUse as error:\n"
     "    print('lost', error, flush=True)\n"
 )
 Process = subprocess.Popen[str]
@@ -210,7 +213,7 @@ def test_whoever_is_taken_over_while_frozen_stops_and_writes_nothing(
 ) -> None:
     folder, trainer = RunFolder(path.parent), Trainer(logger=False, plugins=[LightningEnvironment()])
     with FolderLock(path) as lock:
-        resumable = Resumable(folder=folder, lock=lock, minutes=0.0, origin={})
+        resumable = Resumable(folder=folder, lock=lock, schedule=SCHEDULE, minutes=0.0, header={})
         forged(path, beat=10**9)
         wait_for(lambda: lock.lost)
         with pytest.raises(Interrupted, match="another process has taken the run over"):
@@ -220,7 +223,7 @@ def test_whoever_is_taken_over_while_frozen_stops_and_writes_nothing(
     monkeypatch.setattr(module, "BEAT_S", 1e6)  # it wakes up, and its heart has not beaten yet
     path.write_text("")
     with FolderLock(path) as lock:
-        resumable = Resumable(folder=folder, lock=lock, minutes=0.0, origin={})
+        resumable = Resumable(folder=folder, lock=lock, schedule=SCHEDULE, minutes=0.0, header={})
         forged(path)
         resumable.save_if_due(trainer, after_s=1e9)  # not due
         with pytest.raises(Interrupted, match="another process has taken the run over"):

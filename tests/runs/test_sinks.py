@@ -1,4 +1,4 @@
-"""Nobody waits for a sink: with sinks that are slow, stuck, or none."""
+"""The run waits for no sink: sinks that are slow, stuck, broken, or none."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from marlpipe.runs.sinks import BackgroundSink
 
 
 class Kept:
-    """Keeps what it is told, as soon as it may."""
+    """Keeps all rows, as soon as it may."""
 
     def __init__(self, may: threading.Event) -> None:
         self.may, self.records, self.exit_code = may, list[tuple[int, int]](), -1
@@ -76,3 +76,42 @@ def test_an_interrupted_run_is_in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> No
     assert not sink.finish(exit_code=1)
     assert time.monotonic() - started < 30
     may.set()
+
+
+class Broken:
+    """Takes some rows, and raises at the next one."""
+
+    def __init__(self, rows: int) -> None:
+        self.left = rows
+
+    def log(self, row: Mapping[str, Any], number: int) -> None:
+        del row, number
+        if self.left == 0:
+            raise ValueError("no room for row 3")
+        self.left -= 1
+
+    def finish(self, exit_code: int = 0) -> None:
+        raise AssertionError(f"{exit_code}: a broken sink is not used again")
+
+
+def cannot_open() -> Kept:
+    raise OSError("no such server")
+
+
+@pytest.mark.parametrize(
+    ("open_sink", "reason"),
+    [(cannot_open, "OSError: no such server"), (lambda: Broken(3), "ValueError: no room for row 3")],
+    ids=["at its opening", "at a row"],
+)
+def test_a_sink_that_breaks_says_so_once_takes_no_memory_and_has_not_taken_all(
+    open_sink: Any, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sink = BackgroundSink(open_sink, patience_s=30.0)
+    for _ in range(3):
+        log_some(sink)
+        deadline = time.monotonic() + 30
+        while not sink._queue.empty():
+            assert time.monotonic() < deadline, "rows are kept for a sink that takes no more"
+            time.sleep(0.01)
+    assert not sink.finish()
+    assert capsys.readouterr().err == f"warning: the run goes on without a sink that stopped working: {reason}\n"

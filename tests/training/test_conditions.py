@@ -1,4 +1,4 @@
-"""Under which conditions a run began, and what is told when it goes on under others."""
+"""The conditions of a run in its record, and the warning when it resumes under others."""
 
 import json
 import signal
@@ -71,7 +71,7 @@ def test_what_sums_are_rounded_by(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_knows_its_sessions(stopped: Path, capsys: Capture) -> None:
-    reached = torch.load(RunFolder(stopped).last_checkpoint, weights_only=True)["callbacks"]["Recorder"]["env_steps"]
+    reached = torch.load(RunFolder(stopped).last_checkpoint, weights_only=True)["header"]["env_steps"]
     first = record(stopped)
     assert [(entry["from_env_steps"], entry["changed_versions"]) for entry in first["sessions"]] == [(0, {})]
     train(task(stopped))
@@ -94,7 +94,7 @@ def test_a_run_that_goes_on_under_other_conditions_says_so(stopped: Path, capsys
     (stopped / "code.diff").write_text("of then")
     train(task(stopped, "threads=2"))
     [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
-    assert "qmix agent.hidden=8 seed 0 goes on under other conditions than it began" in line
+    assert "qmix agent.hidden=8 seed 0 resumes under other conditions than it began" in line
     for changed in ("git.commit abc then", "versions.torch 1.13.1 then", "hardware.cpu Z80 then"):
         assert changed in line
     assert "numerics.threads 1 then, 2 now" in line

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from marlpipe.config.folder import config_folder, groups
 from marlpipe.runs.files import read_json
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training.session import train
+from tests.support.algos import ALGOS
 from tests.training.test_resume import task
 
 
@@ -22,7 +22,7 @@ def as_before() -> Iterator[None]:
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
-@pytest.mark.parametrize("algo", sorted(groups(config_folder())["algo"]))
+@pytest.mark.parametrize("algo", ALGOS)
 def test_the_same_bits(algo: str, tmp_path: Path) -> None:
     short = (f"algo={algo}", "env_steps=60", "env.n_agents=2", "evaluation.every_env_steps=1000")
     fingerprints = []

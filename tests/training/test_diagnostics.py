@@ -1,4 +1,4 @@
-"""What is told at each evaluation of the values that were learned."""
+"""The metrics of an evaluation: returns, lengths, and diagnostics of the learned values."""
 
 from collections.abc import Callable
 from itertools import product
@@ -10,10 +10,17 @@ from torch import Tensor
 
 from marlpipe.config.build import build_algorithm, build_env
 from marlpipe.models.utilities import greedy_actions
-from marlpipe.training.diagnostics import diagnosed, gradient_shares, igm_consistency, joint_actions, value_table
+from marlpipe.training.diagnostics import (
+    diagnostic_metrics,
+    episode_metrics,
+    gradient_shares,
+    igm_consistency,
+    joint_actions,
+    value_table,
+)
 from marlpipe.training.rollout import rollout
-from marlpipe.types import EpisodeBatch, Factorisation
-from tests.support.composition import build, compose
+from marlpipe.types import EpisodeBatch, JointValueView
+from tests.support.composition import build, compose, loss_of
 from tests.support.synthetic import make_spec, ragged_batch, scramble
 
 ALL = torch.ones(2, 3, 2, 3, dtype=torch.bool)
@@ -90,40 +97,40 @@ def test_the_table_of_values_has_each_joint_action_at_its_place() -> None:
     torch.testing.assert_close(value_table(table_value(table), valid, 3, 3), table)
 
 
-def learned(algo: str, *overrides: str, n_agents: int = 3) -> tuple[Any, EpisodeBatch, Factorisation]:
+def learned(algo: str, *overrides: str, n_agents: int = 3) -> tuple[Any, EpisodeBatch, JointValueView]:
     spec = make_spec(n_agents=n_agents)
     algorithm = build(f"algo={algo}", *overrides, spec=spec)
     scramble(algorithm)
     batch = ragged_batch(spec, lengths=[4, 7, 1], terminal=[True, False, True], dtype=torch.float64)
-    return algorithm, batch, algorithm.factorisation(batch)
+    return algorithm, batch, algorithm.joint_value_view(batch)
 
 
 @pytest.mark.parametrize("algo", ["vdn", "qmix", "lomaq", "iql", "ow_qmix", "qpro"])
 def test_monotone_values_are_consistent_with_their_utilities(algo: str) -> None:
     _, batch, found = learned(algo)
-    metrics = diagnosed(found, batch, None)
+    metrics = diagnostic_metrics(found, batch, None)
     assert metrics["igm_consistency"] == 1
     assert metrics["monotonicity_violation_rate"] == 0
 
 
 def test_free_mixing_weights_are_not() -> None:
     _, batch, found = learned("qmix", "monotonicity=none")
-    metrics = diagnosed(found, batch, None)
+    metrics = diagnostic_metrics(found, batch, None)
     assert metrics["igm_consistency"] < 1
     assert metrics["monotonicity_violation_rate"] > 0
 
 
 def test_an_unrestricted_value_has_a_consistency_of_its_own() -> None:
     _, batch, found = learned("qpro")
-    assert diagnosed(found, batch, None)["igm_consistency_q_star"] < 1
+    assert diagnostic_metrics(found, batch, None)["igm_consistency_q_star"] < 1
 
 
 @pytest.mark.parametrize("algo", ["qmix", "lomaq", "qpro"])
 def test_the_joint_value_of_what_was_done_is_what_the_loss_fits(algo: str) -> None:
     algorithm, batch, found = learned(algo)
-    _, metrics = algorithm.loss(batch, algorithm.reward(batch))
-    told = (found.joint_value(batch.actions) * batch.valid).sum() / batch.valid.sum()
-    torch.testing.assert_close(told, metrics["q_tot"])
+    _, metrics = loss_of(algorithm, batch)
+    mean = (found.joint_value(batch.actions) * batch.valid).sum() / batch.valid.sum()
+    torch.testing.assert_close(mean, metrics["q_tot"])
 
 
 @pytest.mark.parametrize("algo", ["lomaq", "qpro"])
@@ -131,8 +138,7 @@ def test_gradient_shares_are_those_of_autograd(algo: str) -> None:
     """‖∂L_J/∂U‖ of each block's loss, by differentiating it."""
     own = ["partition=pairs", "mixer=lomaq", "monotonicity=hard"]
     algorithm, batch, found = learned(algo, *own, n_agents=4)
-    paid = algorithm.reward(batch)
-    fit = algorithm.fit(batch, paid)
+    fit = algorithm.predict(batch, algorithm.reward(batch))
     losses = (fit.weights * fit.td_error**2 * batch.valid.unsqueeze(-1)).sum((0, 1))
     norms = torch.stack(
         [torch.autograd.grad(loss, fit.utilities, retain_graph=True)[0].norm() for loss in losses.unbind()]
@@ -140,7 +146,7 @@ def test_gradient_shares_are_those_of_autograd(algo: str) -> None:
     shares = gradient_shares(found)
     assert shares.shape == (2,)
     torch.testing.assert_close(shares, norms / norms.sum())
-    assert diagnosed(found, batch, None)["gradient_share_largest"] == shares.max()
+    assert diagnostic_metrics(found, batch, None)["gradient_share_largest"] == shares.max()
 
 
 def test_values_are_held_against_the_payoffs_of_a_game() -> None:
@@ -149,9 +155,9 @@ def test_values_are_held_against_the_payoffs_of_a_game() -> None:
     env = build_env(config)
     algorithm = build_algorithm(config, env)
     batch = rollout(env, algorithm.agent, 2, 0.0, torch.Generator().manual_seed(0))
-    found = algorithm.factorisation(batch)
+    found = algorithm.joint_value_view(batch)
     truth: Tensor = env.team_table  # type: ignore[attr-defined]
-    metrics = diagnosed(found, batch, truth)
+    metrics = diagnostic_metrics(found, batch, truth)
     joint = torch.tensor([[[[a, b]]] * 2 for a, b in product(range(3), range(3))])
     table = torch.stack([found.joint_value(actions)[0, 0] for actions in joint]).view(3, 3).detach()
     torch.testing.assert_close(metrics["learned_table"], table)
@@ -162,5 +168,18 @@ def test_values_are_held_against_the_payoffs_of_a_game() -> None:
     torch.testing.assert_close(metrics["true_table"], truth)
     taken = torch.zeros(3, 3)
     taken[row, column] = 1
-    right, wrong = diagnosed(found, batch, taken), diagnosed(found, batch, 1 - taken)
+    right, wrong = diagnostic_metrics(found, batch, taken), diagnostic_metrics(found, batch, 1 - taken)
     assert (right["optimum_found"], wrong["optimum_found"]) == (1, 0)
+
+
+def test_metrics_of_episodes_by_hand() -> None:
+    batch = ragged_batch(make_spec(n_agents=2, horizon=3), lengths=[3, 1], terminal=[True, False])
+    rewards = torch.tensor([[[1.0, 2.0], [0.0, -1.0], [4.0, 0.0]], [[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]])
+    metrics = episode_metrics(batch._replace(rewards=rewards))  # returns 6 and 2, lengths 3 and 1
+    assert {name: float(value) for name, value in metrics.items()} == {
+        "return_mean": 4.0,
+        "return_std": 2.0,
+        "return_min": 2.0,
+        "return_max": 6.0,
+        "length_mean": 2.0,
+    }

@@ -88,7 +88,7 @@ def test_which_evaluations_are_due(films: int, at: list[int], drawn_at: list[int
     assert [now for now, before, after in zip(at, due, due[1:], strict=False) if after > before] == drawn_at
 
 
-@pytest.mark.parametrize("algo", ["qmix", "pac"])
+@pytest.mark.parametrize("algo", ["qmix", pytest.param("pac", marks=pytest.mark.slow)])
 def test_a_run_comes_to_the_same_bits_with_films_and_without(algo: str, tmp_path: Path) -> None:
     without = trained(tmp_path / "without", f"algo={algo}", *SHORT, "evaluation.films=0")
     filmed = trained(tmp_path / "filmed", f"algo={algo}", *SHORT, "evaluation.films=2")
@@ -120,9 +120,7 @@ def test_a_resumed_run_has_the_same_pictures_and_draws_none_twice(
     assert {path: path.stat().st_mtime_ns for path in early} == early
 
 
-def test_a_matrix_game_has_its_table_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = [override for override in test_resume.SHORT if not override.startswith("env.")]
-    monkeypatch.setattr(test_resume, "SHORT", own)
+def test_a_matrix_game_has_its_table_instead(tmp_path: Path) -> None:
     folder = trained(tmp_path, "env=payoff", *FILMED, "env_steps=30", "evaluation.every_env_steps=4")
     names = list(drawn(folder))
     assert names[-1] == f"table_{evaluations(folder)[-1]:09d}.png"
@@ -147,7 +145,7 @@ def test_a_table_shows_payoffs_and_values_in_one_scale() -> None:
 def test_a_world_without_a_scene_has_no_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("marlpipe.training.session.build_env", lambda config: Unseen(build_env(config)))
+    monkeypatch.setattr("marlpipe.training.pipeline.build_env", lambda config: Unseen(build_env(config)))
     folder = trained(tmp_path, *FILMED)
     assert folder.status.state == "finished"
     assert not folder.pictures.exists()

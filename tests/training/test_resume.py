@@ -16,11 +16,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from marlpipe.commands.drill.verdict import departures
 from marlpipe.config.compose import compose_api, compose_run
-from marlpipe.config.folder import config_folder, groups
+from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training.learner import Learner
 from marlpipe.training.session import train
+from tests.support.algos import ALGOS
 
 SHORT = [
     "env_steps=260",
@@ -46,9 +47,12 @@ pytestmark = [pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"), p
 
 @cache
 def short(*overrides: str) -> DictConfig:
+    """`SHORT` with some overrides; what it sets of cart-pole is left out where they choose another world."""
     register_resolvers()
+    other_world = any(override.startswith("env=") for override in overrides)
+    base = [override for override in SHORT if not (other_world and override.startswith("env."))]
     with compose_api(config_folder()):
-        return compose_run([*SHORT, *overrides], config_folder())
+        return compose_run([*base, *overrides], config_folder())
 
 
 def task(folder: Path, *overrides: str) -> DictConfig:
@@ -88,14 +92,21 @@ def stopping(monkeypatch: pytest.MonkeyPatch, number: signal.Signals, at: set[in
     return steps
 
 
-@pytest.mark.parametrize("algo", sorted(groups(config_folder())["algo"]))
-def test_stopped_at_every_training_step_equals_uninterrupted(
-    algo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("algo", "at"),
+    [
+        ("qmix", None),
+        *(pytest.param(*algo.values, {2, 7}, marks=algo.marks) for algo in ALGOS),
+        *(pytest.param(*algo.values, None, marks=pytest.mark.slow) for algo in ALGOS if algo.values != ("qmix",)),
+    ],
+)
+def test_stopped_at_some_or_every_training_step_equals_uninterrupted(
+    algo: str, at: set[int] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny = (f"algo={algo}", "env_steps=110", "env.n_agents=2")
     whole, stopped = trained(tmp_path / "whole", *tiny), RunFolder(tmp_path / "stopped")
     with monkeypatch.context() as patch:
-        steps = stopping(patch, signal.SIGUSR2)
+        steps = stopping(patch, signal.SIGUSR2, at)
         while stopped.status.state != "finished":
             trained(stopped.path, *tiny)
     assert steps == list(range(1, len(steps) + 1))
@@ -103,11 +114,32 @@ def test_stopped_at_every_training_step_equals_uninterrupted(
     assert equal(whole, stopped)
 
 
-@pytest.mark.parametrize("algo", ["qmix", "pac"])
+# each callback writes: films, learned rewards beside the histograms of evaluations, the best policy
+EVERY_CALLBACK_WRITES = (
+    *("env=navigation_pair", "env.time_limit=8", "algo=lomaq_rd", "reward=learned", "reward.model.features=[6]"),
+    *("reward.batch_episodes=2", "partition=singletons", "env_steps=90", "evaluation.every_env_steps=16"),
+    *("record_every_env_steps=16", "evaluation.films=3"),
+)
+
+
+def test_where_every_callback_writes_no_row_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, stopped = trained(tmp_path / "whole", *EVERY_CALLBACK_WRITES), RunFolder(tmp_path / "stopped")
+    written = {name for row in whole.read_tables() for name in row}
+    assert {"decomposition/rewards", "eval/gradient_shares"} <= written
+    assert len(list(whole.pictures.iterdir())) == 3
+    with monkeypatch.context() as patch:
+        steps = stopping(patch, signal.SIGUSR2)
+        while stopped.status.state != "finished":
+            trained(stopped.path, *EVERY_CALLBACK_WRITES)
+    assert len(steps) > 10
+    assert equal(whole, stopped)
+
+
+@pytest.mark.parametrize("algo", ["qmix", pytest.param("pac", marks=pytest.mark.slow)])
 def test_stopped_once_and_finished_later(algo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = trained(tmp_path / "whole", f"algo={algo}")
     last = 3 * round(whole.read_metrics()[-1]["episodes"] / 2) - 3
-    for step in (1, 2, 6, last // 2, last - 1):
+    for step in (1, last // 2, last - 1):
         with monkeypatch.context() as patch:
             stopping(patch, signal.SIGTERM, {step})
             stopped = trained(tmp_path / f"stopped at {step}", f"algo={algo}")
@@ -119,27 +151,34 @@ def killed(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def test_killed_between_checkpoints_no_row_comes_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run that nothing stopped."""
+    return trained(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.parametrize("step", [3, 14, *(pytest.param(step, marks=pytest.mark.slow) for step in (2, 4, 9, 19))])
+def test_killed_between_checkpoints_no_row_comes_twice(
+    step: int, whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is recorded after the last checkpoint, also at the very same env step, is recorded anew."""
-    whole = trained(tmp_path / "whole")
-    for step in (2, 3, 4, 9, 14, 19):
-        with monkeypatch.context() as patch:
-            stopping(patch, signal.SIGINT, {step})
-            stopped = trained(tmp_path / f"killed at {step}")
-        shutil.copytree(stopped.path, kept := tmp_path / f"kept at {step}")
-        with monkeypatch.context() as patch:  # a session that records on, and saves nothing
-            patch.setattr("marlpipe.training.callbacks.checkpointing.Resumable.save_if_due", lambda *_, **__: None)
-            patch.setattr("marlpipe.training.callbacks.final_state.FinalState.on_train_end", killed)
-            trained(stopped.path)
-        assert len(stopped.read_metrics()) == len(whole.read_metrics()) > len(RunFolder(kept).read_metrics())
-        assert equal(whole, trained(stopped.path))
+    with monkeypatch.context() as patch:
+        stopping(patch, signal.SIGINT, {step})
+        stopped = trained(tmp_path / "killed")
+    shutil.copytree(stopped.path, kept := tmp_path / "kept")
+    with monkeypatch.context() as patch:  # a session that records on, and saves nothing
+        patch.setattr("marlpipe.training.callbacks.checkpointing.Resumable.save_if_due", lambda *_, **__: None)
+        patch.setattr("marlpipe.training.callbacks.final_state.FinalState.on_train_end", killed)
+        trained(stopped.path)
+    assert len(stopped.read_metrics()) == len(whole.read_metrics()) > len(RunFolder(kept).read_metrics())
+    assert equal(whole, trained(stopped.path))
 
 
 def test_a_second_ctrl_c_ends_at_once_and_the_run_goes_on_from_its_last_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listening = signal.getsignal(signal.SIGINT)
-    whole, stopped = trained(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
+    stopped = RunFolder(tmp_path / "stopped")
     step = Learner.training_step
 
     def interrupted(self: Learner, batch: Any, batch_idx: int) -> dict[str, Any]:
@@ -166,16 +205,15 @@ def test_a_finished_run_is_left_alone_and_keeps_no_replay(tmp_path: Path, capsys
     assert "finished already" in capsys.readouterr().err
 
 
-def test_the_same_command_twice_gives_the_same_bits_and_another_seed_others(tmp_path: Path) -> None:
-    one, again, other = trained(tmp_path / "a"), trained(tmp_path / "b"), trained(tmp_path / "c", "seed=1")
-    assert equal(one, again)
-    assert len(departures(one, other)) > 5
+def test_the_same_command_twice_gives_the_same_bits_and_another_seed_others(whole: RunFolder, tmp_path: Path) -> None:
+    again, other = trained(tmp_path / "again"), trained(tmp_path / "other", "seed=1")
+    assert equal(whole, again)
+    assert len(departures(whole, other)) > 5
 
 
 @pytest.mark.parametrize("change", ["the best policy", "rows of metrics instead of", "replay", "optimizers"])
-def test_what_differs_is_found(change: str, tmp_path: Path) -> None:
-    folder = trained(tmp_path / "run")
-    other = RunFolder(shutil.copytree(folder.path, tmp_path / "other"))
+def test_what_differs_is_found(change: str, whole: RunFolder, tmp_path: Path) -> None:
+    other = RunFolder(shutil.copytree(whole.path, tmp_path / "other"))
     if change == "the best policy":
         best = torch.load(other.best_policy)
         next(iter(best["agent"].values())).view(-1)[0] += 1e-6
@@ -186,4 +224,4 @@ def test_what_differs_is_found(change: str, tmp_path: Path) -> None:
     else:
         told = json.loads(other.fingerprint.read_text())
         other.fingerprint.write_text(json.dumps({**told, change: "0" * 16}))
-    assert any(change in part for part in departures(folder, other))
+    assert any(change in part for part in departures(whole, other))

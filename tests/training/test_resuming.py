@@ -17,7 +17,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from marlpipe.commands.drill.verdict import departures
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
-from marlpipe.training.checkpoints import Checkpoint, check_same_run, damage_of, newest_checkpoint, opened
+from marlpipe.training.checkpoints import (
+    FORMAT,
+    Checkpoint,
+    check_same_run,
+    damage_of,
+    newest_checkpoint,
+    read_checkpoint,
+)
 from marlpipe.training.learner import Learner
 from marlpipe.training.session import train
 from tests.training import test_resume
@@ -120,7 +127,7 @@ def test_a_checkpoint_that_was_cut_off(
     finished(folder)
     told = capsys.readouterr().err
     assert f"{folder.last_checkpoint} is damaged (" in told
-    assert "kept as last.ckpt.damaged; the run goes on from the checkpoint before it" in told
+    assert "kept as last.ckpt.damaged; the run resumes from the checkpoint before it" in told
     assert (folder.checkpoints / "last.ckpt.damaged").read_bytes() == cut
     assert departures(whole, folder) == []
 
@@ -137,7 +144,7 @@ def test_one_wrong_byte_in_the_replay(whole: RunFolder, folder: RunFolder, capsy
     finished(folder)
     told = capsys.readouterr().err
     assert "is damaged (the checksum of " in told
-    assert "goes on from the checkpoint before it" in told
+    assert "resumes from the checkpoint before it" in told
     assert departures(whole, folder) == []
 
 
@@ -148,7 +155,7 @@ def test_both_are_damaged(whole: RunFolder, folder: RunFolder, capsys: pytest.Ca
     told = capsys.readouterr().err
     assert f"{folder.last_checkpoint} is damaged" in told
     assert f"{folder.previous_checkpoint} is damaged" in told
-    assert "the run starts anew, to the same results" in told
+    assert "the run starts anew, with the same results" in told
     assert sorted(file.name for file in folder.checkpoints.glob("*.damaged")) == [
         "last.ckpt.damaged",
         "previous.ckpt.damaged",
@@ -164,9 +171,9 @@ def test_the_last_one_is_missing(whole: RunFolder, folder: RunFolder) -> None:
 
 def test_a_wrong_byte_anywhere_is_damage_or_nothing_or_a_refusal(tmp_path: Path) -> None:
     """Names, offsets, methods and flags of the list of contents, of a small checkpoint for the time's sake."""
-    origin = {"format": 2, "marlpipe": "0", "arm": "a", "seed": 0}
-    recorded = {"env_steps": 0, "rows": {"metrics": 0, "tables": 0}}
-    small = {"origin": origin, "callbacks": {"Recorder": recorded}, "x": torch.ones(4)}
+    header = {"format": FORMAT, "marlpipe": "0", "arm": "a", "seed": 0}
+    progress = {"env_steps": 0, "gradient_steps": 0, "rows": {"metrics": 0, "tables": 0}}
+    small = {"header": {**header, **progress}, "x": torch.ones(4)}
     good = tmp_path / "good"
     torch.save(small, good)
     content, path = good.read_bytes(), tmp_path / "one"
@@ -177,7 +184,7 @@ def test_a_wrong_byte_anywhere_is_damage_or_nothing_or_a_refusal(tmp_path: Path)
             found["damaged"] += 1
         else:
             try:
-                opened(path, origin)
+                read_checkpoint(path, header)
                 found["nothing"] += 1
             except UserError:
                 found["refused"] += 1
@@ -201,7 +208,7 @@ def test_a_strangers_file_is_neither_executed_nor_moved(packed: str, folder: Run
     if packed == "a pickle":
         last.write_bytes(pickle.dumps(marker))
     elif packed == "what torch saved":
-        torch.save({"origin": marker, "x": torch.ones(3)}, last)
+        torch.save({"header": marker, "x": torch.ones(3)}, last)
     else:
         with zipfile.ZipFile(last, "w") as archive:
             archive.writestr("archive/data.pkl" if "pickle" in packed else "letter.txt", pickle.dumps(marker))
@@ -210,7 +217,7 @@ def test_a_strangers_file_is_neither_executed_nor_moved(packed: str, folder: Run
     told = refused(folder)
     assert str(last) in told
     assert "executed" in told
-    assert "Move it away; the same command then goes on from the checkpoint before it" in told
+    assert "Move it away; the same command then resumes from the checkpoint before it" in told
     assert not (tmp_path / "marker").exists()
     assert last.read_bytes() == before
     assert folder.status.state == "failed"
@@ -227,12 +234,12 @@ def test_after_a_strangers_file_is_moved_away_the_run_goes_on(whole: RunFolder, 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda c: c["origin"].update(format=1), "was made by marlpipe "),
-        (lambda c: c["origin"].update(format=99, marlpipe="9.9"), "was made by marlpipe 9.9, and this is"),
-        (lambda c: c.pop("origin"), "was made by marlpipe of an earlier version"),
-        (lambda c: c.update(origin=[1]), "was made by marlpipe of an earlier version"),
-        (lambda c: c["origin"].update(arm="0badcafe"), "belongs to another run: arm 0badcafe, seed 0 instead of"),
-        (lambda c: c["origin"].update(seed=3), "belongs to another run: "),
+        (lambda c: c["header"].update(format=1), "was made by marlpipe "),
+        (lambda c: c["header"].update(format=99, marlpipe="9.9"), "was made by marlpipe 9.9, and this is"),
+        (lambda c: c.pop("header"), "was made by marlpipe of an earlier version"),
+        (lambda c: c.update(header=[1]), "was made by marlpipe of an earlier version"),
+        (lambda c: c["header"].update(arm="0badcafe"), "belongs to another run: arm 0badcafe, seed 0 instead of"),
+        (lambda c: c["header"].update(seed=3), "belongs to another run: "),
     ],
 )
 def test_a_checkpoint_of_another_version_or_another_run(
@@ -256,7 +263,7 @@ def test_tensors_of_other_code(whole: RunFolder, folder: RunFolder) -> None:
 
     changed(folder.last_checkpoint, renamed)
     told = refused(folder)
-    assert "the checkpoint was made by other code, whose tensors are not ours:" in told
+    assert "the checkpoint was made by other code, with other tensors:" in told
     assert "    algorithm.older_name: [" in told
     assert "] there, none here" in told
     assert "none there, [" in told

@@ -19,14 +19,15 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from PIL import Image
 
 from marlpipe.runs.folder import RunFolder
-from marlpipe.runs.metrics import OF_THE_CLOCK
+from marlpipe.runs.metrics import WALL_CLOCK_METRICS
 from marlpipe.training.callbacks.recorder import Recorder
 from marlpipe.training.fingerprint import fingerprint
-from marlpipe.types import Progress
+from marlpipe.types import RunProgress
 from marlpipe.wandb import run as run_module
 from marlpipe.wandb.log import history, records
 from marlpipe.wandb.run import logged_in, open_run
 from marlpipe.wandb.sink import WandbSink
+from tests.support.waiting import wait_until
 from tests.wandb.wandb_server import KEY, no_wandb
 
 
@@ -66,10 +67,7 @@ def close(sink: WandbSink, folder: RunFolder, *, exit_code: int = 0) -> None:
     """Finishes a run and waits for its last record: W&B's own process writes it a few milliseconds later."""
     before = len(of_kind(folder, "exit"))
     sink.finish(exit_code=exit_code)
-    deadline = time.monotonic() + 10
-    while len(of_kind(folder, "exit")) == before:
-        assert time.monotonic() < deadline, "W&B did not write the end of the run"
-        time.sleep(0.01)
+    wait_until(lambda: len(of_kind(folder, "exit")) > before, "W&B's last record")
 
 
 def of_kind(folder: RunFolder, kind: str) -> list[Any]:
@@ -238,11 +236,11 @@ def record(folder: RunFolder, sink: WandbSink, begin: int, end: int) -> None:
     folder.truncate_to_checkpoint(metrics=begin, tables=0)
     recorder = Recorder(folder=folder, sinks=[sink], every_env_steps=1, total_env_steps=100)
     if begin:
-        recorder.load_state_dict({**recorder.state_dict(), "wall_s": 9.0, "rows": {"metrics": begin, "tables": 0}})
+        recorder.load_state_dict({**recorder.state_dict(), "wall_s": 9.0})
     trainer = Trainer(logger=False, accelerator="cpu", plugins=[LightningEnvironment()])
     recorder.on_train_start(trainer, LightningModule())
     for number in range(begin, end):
-        recorder.progress = Progress(10 * (number // 2), number, 0.1, 0.0, 0.0, 0, False)
+        recorder.progress = RunProgress(10 * (number // 2), number, 0.1, 0.0, 0.0, 0, False)
         recorder.write(trainer, {"train/loss": math.nan if number == 2 else number / 8})
 
 
@@ -264,10 +262,7 @@ def test_the_fragments_of_a_killed_run_come_to_the_history_of_one_that_was_not(
     wandb.teardown()  # a process that is killed has a service of its own
     process = get_context("spawn").Process(target=record_and_wait, args=(folder.path,))
     process.start()
-    deadline = time.monotonic() + 60
-    while len(history(folder.wandb)) < 5:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: len(history(folder.wandb)) >= 5)
     process.kill()
     process.join()
     sink = opened(folder)
@@ -275,7 +270,7 @@ def test_the_fragments_of_a_killed_run_come_to_the_history_of_one_that_was_not(
     close(sink, folder)
 
     def rows(of: RunFolder, fragment: str) -> list[str]:
-        clock = {"_timestamp", "_runtime", *OF_THE_CLOCK}
+        clock = {"_timestamp", "_runtime", *WALL_CLOCK_METRICS}
         return [fingerprint({k: v for k, v in row.items() if k not in clock}) for row in history(of.wandb, fragment)]
 
     expected = rows(whole, "offline-run-*")

@@ -16,6 +16,7 @@ from marlpipe.wandb import sink as sink_module
 from marlpipe.wandb.log import history
 from marlpipe.wandb.run import open_run
 from marlpipe.wandb.sink import WandbSink, wandb_sink
+from tests.support.waiting import wait_until
 from tests.wandb.wandb_server import WandbServer, wandb_at
 
 
@@ -107,10 +108,7 @@ def test_training_does_not_wait_for_a_server_in_trouble(
     assert told - started < 3.0  # less than it takes to find out that nobody answers
     assert time.monotonic() - told < 15.0
     if trouble != "slow":  # that one is online, later
-        until = time.monotonic() + 10
-        while len(history(folder.wandb)) < 500:
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        wait_until(lambda: len(history(folder.wandb)) == 500)
 
 
 def test_a_server_that_breaks_down_takes_nothing_with_it(

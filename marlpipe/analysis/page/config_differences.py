@@ -8,7 +8,7 @@ from typing import Any, Literal
 from marlpipe.analysis.arms import Arm
 from marlpipe.analysis.page.found_runs import Records
 from marlpipe.analysis.run_config import read_config
-from marlpipe.config.naming import INCIDENTAL, INCIDENTAL_KEYS
+from marlpipe.config.naming import NOT_HASHED, NOT_HASHED_KEYS
 from marlpipe.errors import UserError
 
 ABSENT = "no such key"
@@ -64,7 +64,7 @@ def config_differences(arms: Sequence[Arm], records: Records) -> ConfigDifferenc
 
 def _flat(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
     """Dotted keys and values, without the keys that results do not depend on."""
-    if path and (path[0] in INCIDENTAL or path[:2] in INCIDENTAL_KEYS):
+    if path and (path[0] in NOT_HASHED or path[:2] in NOT_HASHED_KEYS):
         return
     if isinstance(node, dict) and node:
         for key, value in node.items():

@@ -8,15 +8,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from marlpipe.commands.diff_config.sides import Side
-from marlpipe.config.differences import Difference, add_section, differences, is_incidental, whole
+from marlpipe.config.differences import Difference, add_section, differences, is_not_hashed, whole
 
 
 def comparison(a: Side, b: Side) -> RenderableType:
     """What both sides are, a table of what differs, and what that means."""
     found = list(differences(a.config, b.config))
-    defining = [difference for difference in found if not is_incidental(difference[0])]
+    defining = [difference for difference in found if not is_not_hashed(difference[0])]
     seeds = [difference for difference in found if difference[0] == ("seed",)]
-    others = [difference for difference in found if is_incidental(difference[0]) and difference not in seeds]
+    others = [difference for difference in found if is_not_hashed(difference[0]) and difference not in seeds]
     origins = list(differences(a.provenance, b.provenance)) if a.provenance and b.provenance else []
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)

@@ -14,13 +14,12 @@ from omegaconf.errors import OmegaConfBaseException
 from marlpipe.config.build import check_keys
 from marlpipe.config.compose import compose_run, parse_overrides
 from marlpipe.config.folder import config_folder, groups
-from marlpipe.config.naming import run_folder, run_subfolder
-from marlpipe.config.plan import expand_sweep, without_sweep
+from marlpipe.config.naming import run_path
+from marlpipe.config.plan import compose_grid, expand_sweep
 from marlpipe.config.stored import read_config
 from marlpipe.errors import UserError
-from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.find import run_at
 from marlpipe.runs.identity import identity, run_record
-from marlpipe.runs.links import check_enclosed
 
 PROVENANCE = ("git", "python", "versions", "hardware")  # of run.json
 VALID = "valid: the folder of a run, multirun/ENV/ALGO-HASH/seed=SEED, or key=value; see --help"
@@ -44,10 +43,7 @@ def of_run(path: Path) -> Side:
 
     UserError where it is no run's, cannot be read, or is not all inside the folder.
     """
-    folder = RunFolder(path)
-    if not folder.config.is_file():
-        raise UserError(f"{path} is not the folder of a run: it has no {folder.config.name}.\n  {VALID}")
-    check_enclosed(path)
+    folder = run_at(path)
     config = resolved(read_config(folder), str(folder.config))
     record, who = run_record(folder), identity(folder)
     return Side(
@@ -71,17 +67,17 @@ def of_command(typed: str) -> Side:
         check_word(word, groups(folder))
     try:
         if any(override.is_sweep_override() for override in parse_overrides(words)):
-            one = shlex.join(expand_sweep(words, without_sweep(words, folder))[0])
+            one = shlex.join(expand_sweep(compose_grid(words, folder))[0])
             raise UserError(f"'{typed}' is a grid.\n  next: pick one of its runs, as in '{one}'")
         config = compose_run(words, folder)
         check_keys(config)
         return Side(
             overrides=typed,
             config=resolved(config, f"'{typed}'"),
-            folder=run_folder(config),
-            name=run_subfolder(config),
+            folder=run_path(config).folder,
+            name=run_path(config).name,
             choices=dict(config.hydra.runtime.choices),
-            runs=len(expand_sweep(words, without_sweep(words, folder))) if config.hydra.sweeper.params else 1,
+            runs=len(expand_sweep(compose_grid(words, folder))) if config.hydra.sweeper.params else 1,
         )
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(f"'{typed}' comes to no run: {error}\n  see `python -m marlpipe --help`") from error

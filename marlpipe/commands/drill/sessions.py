@@ -57,7 +57,7 @@ class Signalled:
 
 
 class Preempted:
-    """A job of submitit that gets SIGUSR2, is put back into its queue, goes on a little, and is killed."""
+    """A job of submitit that gets SIGUSR2, is requeued, resumes for a little while, and is killed."""
 
     name = "SIGUSR2 through submitit, then SIGKILL"
 
@@ -113,14 +113,14 @@ def wait_until(true: Callable[[], bool], what: str) -> None:
 
 def parent(pid: int) -> int:
     """The process that started another. ProcessLookupError where there is none."""
-    told = subprocess.run(["ps", "-o", "ppid=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    if not told.strip():
+    listed = subprocess.run(["ps", "-o", "ppid=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    if not listed.strip():
         raise ProcessLookupError(pid)
-    return int(told)
+    return int(listed)
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and that nobody asked for does not."""
+    """Whether a process runs; a zombie does not."""
     state = Path(f"/proc/{pid}/stat")
     if state.parent.parent.is_dir() and Path("/proc/self").exists():
         try:

@@ -1,4 +1,4 @@
-"""Whether two finished runs came to the same."""
+"""Whether two finished runs are equal."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import torch
 
 from marlpipe.runs.files import read_json
 from marlpipe.runs.folder import RunFolder
-from marlpipe.runs.metrics import OF_THE_CLOCK
+from marlpipe.runs.metrics import WALL_CLOCK_METRICS
 from marlpipe.training.fingerprint import fingerprint
 
 
@@ -24,7 +24,7 @@ def _departures(whole: RunFolder, other: RunFolder) -> Iterator[str]:
     if len(rows) != len(others):
         yield f"{len(others)} rows of metrics instead of {len(rows)}"
     for ours, theirs in zip(rows, others, strict=False):
-        names = [name for name in ours.keys() | theirs.keys() if name not in OF_THE_CLOCK]
+        names = [name for name in ours.keys() | theirs.keys() if name not in WALL_CLOCK_METRICS]
         wrong = sorted(n for n in names if fingerprint(ours.get(n)) != fingerprint(theirs.get(n)))
         if wrong:
             values = f"{theirs.get(wrong[0])} instead of {ours.get(wrong[0])}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from marlpipe.commands.evaluate.policy import best_policy, opened, usual_episodes
+from marlpipe.commands.evaluate.policy import best_policy, evaluated_run, usual_episodes
 from marlpipe.config.build import build_env
 from marlpipe.config.stored import stored_config
 from marlpipe.errors import UserError
@@ -20,17 +20,18 @@ from marlpipe.training.rollout import rollout
 def measure_all(
     root: Path, *, episodes: int | None, seed: int, device: torch.device, advance: Callable[[int, int], None]
 ) -> tuple[list[Path], list[Path]]:
-    """Has the best policy of each finished run play, but for those that were measured so already.
+    """Lets the best policy of each finished run play, unless it was measured in the same way already.
 
     Args:
         root: a folder of runs.
         episodes: None for ten times as many as in the run's own evaluations.
         seed: of the worlds, the same for each policy.
         device: where the policies compute.
-        advance: is told how many runs are done, of how many.
+        advance: called with the number of runs that are done, and of all.
 
     Returns:
-        The files of all finished runs that could be measured, and the runs that could not, which is told for each.
+        The files of all finished runs that could be measured, and the runs that could not; the standard error gets the
+        reason of each.
 
     Raises:
         UserError: there is no such folder, or no finished run in it.
@@ -38,14 +39,12 @@ def measure_all(
     found = find_folders([root])
     finished = [folder for folder in found if _finished(folder)]
     if not finished:
-        raise UserError(
-            f"none of the {len(found)} runs in {root} is finished.\n  next: python -m marlpipe status {root}"
-        )
+        raise UserError(f"none of the {len(found)} runs in {root} is finished.\n  next: marlpipe status {root}")
     files, refused = [], []
     for number, folder in enumerate(finished):
         advance(number, len(finished))
         try:
-            _measure(opened(folder.path), episodes, seed, device)
+            _measure(evaluated_run(folder.path), episodes, seed, device)
             files.append(absolute_file(folder))
         except UserError as error:
             print(error, file=sys.stderr)
@@ -72,5 +71,5 @@ def _measure(folder: RunFolder, episodes: int | None, seed: int, device: torch.d
 def _finished(folder: RunFolder) -> bool:
     try:
         return folder.status.state == "finished"
-    except UserError:  # of which its own look will tell more
+    except UserError:  # an unreadable status: its own look reports it
         return False

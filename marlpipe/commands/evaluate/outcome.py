@@ -1,4 +1,4 @@
-"""What came of some episodes: a row for each, and their summary."""
+"""The outcome of some episodes: a row for each, and their summary."""
 
 import csv
 import io
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from marlpipe.training.diagnostics import episode_metrics
 from marlpipe.types import EpisodeBatch
 
 
@@ -18,8 +19,8 @@ def episodes_csv(played: EpisodeBatch, *, local_rewards: bool) -> str:
     """
     own = played.rewards.sum(1)  # B N
     agents = [f"return_agent_{agent}" for agent in range(own.shape[1])] if local_rewards else []
-    told = (played.team_rewards.sum(1), played.lengths, played.terminated.any(1), own)
-    columns = (column.tolist() for column in told)
+    tensors = (played.team_rewards.sum(1), played.lengths, played.terminated.any(1), own)
+    columns = (column.tolist() for column in tensors)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["episode", "return", "length", "end", *agents])
@@ -30,19 +31,12 @@ def episodes_csv(played: EpisodeBatch, *, local_rewards: bool) -> str:
 
 
 def measured(played: EpisodeBatch) -> dict[str, float]:
-    """The metrics of an evaluation, under the names that they have in a run's records."""
-    returns = played.team_rewards.sum(1)
-    return {
-        "eval/return_mean": returns.mean().item(),
-        "eval/return_std": returns.std(correction=0).item(),
-        "eval/return_min": returns.min().item(),
-        "eval/return_max": returns.max().item(),
-        "eval/length_mean": played.lengths.float().mean().item(),
-    }
+    """The metrics of an evaluation, under the names that they have in a run's log."""
+    return {f"eval/{name}": value.item() for name, value in episode_metrics(played).items()}
 
 
 def summary(outcomes: Mapping[str, Mapping[str, float]]) -> Table:
-    """Evaluations below each other, by name; a metric that is not on record is a dash."""
+    """Evaluations below each other, by name; a metric that was not recorded is a dash."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
     for heading in ("return, mean ± std", "lowest", "highest", "length"):

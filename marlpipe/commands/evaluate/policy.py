@@ -11,28 +11,18 @@ from marlpipe.config.build import build_algorithm
 from marlpipe.errors import Bound, UserError
 from marlpipe.models.agents.agent import Agent
 from marlpipe.runs.files import os_errors_as_user_errors
+from marlpipe.runs.find import run_at
 from marlpipe.runs.folder import RunFolder
-from marlpipe.runs.links import check_enclosed
 from marlpipe.types import Env
 
-MOST_TOLD = 8  # runs that are named in a message
 
-
-def opened(path: Path) -> RunFolder:
+def evaluated_run(path: Path) -> RunFolder:
     """The folder of a run that has been evaluated at least once.
 
     Raises:
         UserError: there is no such folder, it is not a run's, a link leads out of it, or it has no best policy yet.
     """
-    folder = RunFolder(path)
-    if not folder.config.is_file():
-        wrong = "is not the folder of a run: it has no config.yaml" if path.is_dir() else "is not there"
-        levels = ("*/" * level + "seed=*/config.yaml" for level in range(4))
-        below = sorted(str(file.parent) for level in levels for file in path.glob(level))
-        more = f"\n    … and {len(below) - MOST_TOLD} more" if len(below) > MOST_TOLD else ""
-        valid = "".join(f"\n    run={run}" for run in below[:MOST_TOLD]) or " multirun/ENV/ALGO-HASH/seed=SEED"
-        raise UserError(f"{path} {wrong}.\n  valid:{valid}{more}")
-    check_enclosed(path)
+    folder = run_at(path)
     if not folder.best_policy.is_file():
         raise UserError(
             f"{path} has no best policy yet: {folder.best_policy.relative_to(path)} comes with the first evaluation.\n"
@@ -47,7 +37,7 @@ def usual_episodes(folder: RunFolder, config: DictConfig) -> int:
     if not bound.holds(number):
         raise UserError(
             f"{folder.config}: evaluation.episodes cannot be {number!r:.80}.\n"
-            f"  valid: {bound}\n  next: restore the file, or give episodes=N"
+            f"  valid: {bound}\n  next: restore the file, or give --episodes N"
         )
     return int(number)
 
@@ -55,7 +45,7 @@ def usual_episodes(folder: RunFolder, config: DictConfig) -> int:
 def best_policy(
     folder: RunFolder, config: DictConfig, env: Env[Any], device: torch.device
 ) -> tuple[Agent, dict[str, float]]:
-    """The agent network of the best evaluation, and the metrics of that evaluation as far as they are on record.
+    """The agent network of the best evaluation, and the metrics of that evaluation as far as they are recorded.
 
     Raises:
         UserError: the file cannot be read, or holds another network than the config asks for.
@@ -66,8 +56,8 @@ def best_policy(
         agent.load_state_dict(dict(network))
     except RuntimeError as error:
         raise no_policy(folder, str(error)) from error
-    told = {"eval/return_mean": reached}
-    return agent, next((row for row in folder.read_metrics() if told.items() <= row.items()), told)
+    best = {"eval/return_mean": reached}
+    return agent, next((row for row in folder.read_metrics() if best.items() <= row.items()), best)
 
 
 def stored_policy(folder: RunFolder, device: torch.device) -> tuple[dict[str, torch.Tensor], float]:
@@ -81,7 +71,7 @@ def stored_policy(folder: RunFolder, device: torch.device) -> tuple[dict[str, to
             stored: Any = torch.load(folder.best_policy, map_location=device, weights_only=True)
         except OSError:
             raise
-        except Exception as error:  # whatever a file makes the reader stumble over
+        except Exception as error:  # a damaged file may raise anything
             asked = re.search(r"GLOBAL ([\w.]+)", str(error))
             wanted = f", for it asks for {asked[1]}" if asked else ""
             raise no_policy(
@@ -103,12 +93,3 @@ def no_policy(folder: RunFolder, reason: str) -> UserError:
         f"{folder.best_policy} does not hold the network of {folder.config.name}: {reason}\n"
         f"  Play with the code that it was trained with, which {folder.run.name} names, or train it again."
     )
-
-
-def usable(device: str) -> torch.device:
-    """UserError for what torch does not know, and for what this machine does not have."""
-    try:
-        return torch.zeros(1, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"device={device} cannot be used: {reason}\n  valid: cpu, or a GPU such as cuda") from error

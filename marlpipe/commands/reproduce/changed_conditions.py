@@ -15,7 +15,7 @@ from marlpipe.training.conditions import bit_relevant
 KEPT = ("git", "python", "versions", "environment", "numerics", "hardware")  # of run.json
 
 
-def conditions(folder: RunFolder, then: Mapping[str, Any], now: Mapping[str, Any]) -> RenderableType:
+def changed_conditions(folder: RunFolder, then: Mapping[str, Any], now: Mapping[str, Any]) -> RenderableType:
     """A table of what differs, and what that means.
 
     Args:
@@ -35,16 +35,16 @@ def conditions(folder: RunFolder, then: Mapping[str, Any], now: Mapping[str, Any
 
 
 def sentences(folder: RunFolder, then: Mapping[str, Any], now: Mapping[str, Any], differs: bool) -> Iterator[str]:
-    """Whether anything differs, what the run does not tell, and how to get its code back."""
+    """Whether anything differs, what the run did not record, and how to get its code back."""
     silent = [key for key in KEPT if then.get(key) is None]
     if not differs:
-        yield "Nothing differs from then" + (", of what the run tells." if silent else ".")
+        yield "Nothing differs from then" + (", of what the run recorded." if silent else ".")
     if silent:
-        yield f"The run does not tell: {', '.join(silent)}."
+        yield f"The run did not record: {', '.join(silent)}."
     ours, theirs = (bit_relevant(record)["git"] for record in (now, then))
     sessions = then.get("sessions") or []
     if isinstance(sessions, list) and len({code_of(session) for session in sessions}) > 1:
-        yield f"The run went on with other code than it began with: it had {len(sessions)} sessions."
+        yield f"The run was resumed with other code than it began with: it had {len(sessions)} sessions."
     if ours != theirs and re.fullmatch(r"[0-9a-f]{40}", str(theirs["commit"])):
         patch = f" && git apply {folder.code_diff.resolve()}" if folder.code_diff.exists() else ""
         yield f"Its code, if you trust it: git checkout {theirs['commit']}{patch}"
@@ -52,5 +52,5 @@ def sentences(folder: RunFolder, then: Mapping[str, Any], now: Mapping[str, Any]
 
 def code_of(session: Any) -> tuple[str, str]:
     """The commit and the hash of what differed from it."""
-    told = session if isinstance(session, Mapping) else {}
-    return str(told.get("commit")), str(told.get("diff"))
+    record = session if isinstance(session, Mapping) else {}
+    return str(record.get("commit")), str(record.get("diff"))

@@ -1,4 +1,4 @@
-"""Where two logs of metrics depart, and how far two curves are apart."""
+"""Where two logs of metrics diverge, and the distance between two curves."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from numpy import ndarray
 
 from marlpipe.runs.curve import EVAL_RETURN
 from marlpipe.runs.files import os_errors_as_user_errors
-from marlpipe.runs.metrics import OF_THE_CLOCK
+from marlpipe.runs.metrics import WALL_CLOCK_METRICS
 
 Rows = Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Departure:
-    """The first row that is not the same, and the first of the metrics that differ there. None: it has no such one."""
+class Divergence:
+    """The first row that differs, and the first of its metrics that differs. A value of None: the row lacks it."""
 
     number: int  # of the row, from 0
     env_steps: float  # then
@@ -31,8 +31,8 @@ class Departure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Apart:
-    """How far the returns of evaluations are apart, linearly between them, as far as both curves go."""
+class CurveDistance:
+    """The distance between the returns of evaluations, linearly interpolated, where both curves are defined."""
 
     end: float
     end_at: float  # env steps
@@ -40,14 +40,14 @@ class Apart:
     most_at: float
 
 
-def departure(then: Rows, now: Rows) -> Departure | None:
+def divergence(then: Rows, now: Rows) -> Divergence | None:
     """Of the rows that both have, and the metrics that both know; None if they are the same, bit for bit."""
     known = shared_metrics(then, now)
     for number, (a, b) in enumerate(zip(then, now, strict=False)):
         differing = [name for name in known if not same(a.get(name), b.get(name))]
         if differing:
             metric = differing[0]
-            return Departure(
+            return Divergence(
                 number=number,
                 env_steps=a["env_steps"],
                 metric=metric,
@@ -61,7 +61,7 @@ def departure(then: Rows, now: Rows) -> Departure | None:
 def shared_metrics(then: Rows, now: Rows) -> list[str]:
     """What both logs have, in the order of the first one, without what the clock says."""
     also = {name for row in now for name in row}
-    return [name for name in dict.fromkeys(name for row in then for name in row) if name in also - OF_THE_CLOCK]
+    return [name for name in dict.fromkeys(name for row in then for name in row) if name in also - WALL_CLOCK_METRICS]
 
 
 def same(a: float | None, b: float | None) -> bool:
@@ -76,7 +76,7 @@ def curve(rows: Rows) -> Float[ndarray, "2 K"]:
     return np.array(finite, dtype=np.float64).reshape(-1, 2).T
 
 
-def apart(then: Float[ndarray, "2 K"], now: Float[ndarray, "2 L"]) -> Apart | None:
+def curve_distance(then: Float[ndarray, "2 K"], now: Float[ndarray, "2 L"]) -> CurveDistance | None:
     """None where the curves have no env steps in common."""
     if not then.size or not now.size:
         return None
@@ -87,11 +87,13 @@ def apart(then: Float[ndarray, "2 K"], now: Float[ndarray, "2 L"]) -> Apart | No
         return None
     gaps = np.abs(np.interp(grid, *then) - np.interp(grid, *now))
     widest = int(gaps.argmax())
-    return Apart(end=float(gaps[-1]), end_at=float(grid[-1]), most=float(gaps[widest]), most_at=float(grid[widest]))
+    return CurveDistance(
+        end=float(gaps[-1]), end_at=float(grid[-1]), most=float(gaps[widest]), most_at=float(grid[widest])
+    )
 
 
-def draw(then: Float[ndarray, "2 K"], now: Float[ndarray, "2 L"], departs_at: float | None, out: Path) -> None:
-    """Writes both curves of returns over env steps as PNG, with a line where the metrics depart.
+def draw(then: Float[ndarray, "2 K"], now: Float[ndarray, "2 L"], diverges_at: float | None, out: Path) -> None:
+    """Writes both curves of returns over env steps as PNG, with a line where the metrics diverge.
 
     Raises:
         UserError: the file cannot be written.
@@ -100,8 +102,8 @@ def draw(then: Float[ndarray, "2 K"], now: Float[ndarray, "2 L"], departs_at: fl
     axes = figure.add_subplot()
     axes.plot(*then, color="0.65", linewidth=4.5, marker="o", markersize=6, label="then")
     axes.plot(*now, color="#0072B2", linewidth=1.4, marker="o", markersize=2.5, label="now")
-    if departs_at is not None:
-        axes.axvline(departs_at, color="#D55E00", linewidth=1, linestyle=(0, (5, 3)), label="metrics depart")
+    if diverges_at is not None:
+        axes.axvline(diverges_at, color="#D55E00", linewidth=1, linestyle=(0, (5, 3)), label="metrics diverge")
     axes.set_xlabel("environment steps")
     axes.set_ylabel("evaluation return (mean over episodes)")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))

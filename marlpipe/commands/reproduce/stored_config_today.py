@@ -5,17 +5,17 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from marlpipe.config.check import check_run
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
-from marlpipe.config.plan import check_run
 from marlpipe.config.stored import stored_config
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
 
-OF_TODAY = ("logger", "paths")  # where records go, which is not the run's own
+DESTINATIONS = ("logger", "paths")  # where records go, which is not the run's own
 
 
-def config_of_today(folder: RunFolder) -> tuple[DictConfig, list[str]]:
+def stored_config_today(folder: RunFolder) -> tuple[DictConfig, list[str]]:
     """A run's config without W&B and with today's paths, and the keys that it did not have, now at their defaults.
 
     Raises:
@@ -28,7 +28,7 @@ def config_of_today(folder: RunFolder) -> tuple[DictConfig, list[str]]:
     own = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
     defaults = OmegaConf.to_container(own, resolve=True)
     assert isinstance(defaults, dict)
-    stored |= {key: defaults[key] for key in OF_TODAY}
+    stored |= {key: defaults[key] for key in DESTINATIONS}
     surplus = list(unknown_keys(stored, defaults))
     if surplus:
         raise UserError(
@@ -47,7 +47,7 @@ def config_of_today(folder: RunFolder) -> tuple[DictConfig, list[str]]:
 
 
 def unknown_keys(stored: Any, defaults: Any, place: str = "") -> Iterator[str]:
-    """Keys that have no default, by their path. What a part takes, its class says: those are left out."""
+    """Keys that have no default, by their path. The keys of a part are those of its class: they are left out."""
     for key, value in stored.items():
         path = f"{place}{key}"
         if key not in defaults or isinstance(value, dict) != isinstance(defaults[key], dict):

@@ -1,9 +1,18 @@
-"""Whether a reproduction came to the same: to the last bit, or from where on it did not."""
+"""Whether a reproduction is equal to its run: to the last bit, or where it diverges."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from marlpipe.commands.reproduce.divergence import Apart, Departure, Rows, apart, curve, departure, draw, shared_metrics
+from marlpipe.commands.reproduce.divergence import (
+    CurveDistance,
+    Divergence,
+    Rows,
+    curve,
+    curve_distance,
+    divergence,
+    draw,
+    shared_metrics,
+)
 from marlpipe.errors import UserError
 from marlpipe.runs.curve import EVAL_RETURN
 from marlpipe.runs.files import read_json
@@ -25,25 +34,25 @@ def verdict(folder: RunFolder, again: RunFolder, *, whole_run: bool) -> tuple[bo
     if not rows:
         raise UserError(f"{folder.path} and {again.path} have no row in common.\n  next: a larger env_steps")
     hashes = parts(folder, again) if whole_run else {}
-    departs = departure(then, now)
+    first = divergence(then, now)
     unequal = [name for name, equal in hashes.items() if not equal]
     lengths = whole_run and len(then) != len(now)
 
     picture = again.path / "reproduction.png"
     curves = curve(then), curve(now)
-    draw(*curves, departs.env_steps if departs else None, picture)
-    if departs:
-        told = [*of_departure(departs, rows), *of_curves(apart(*curves))]
+    draw(*curves, first.env_steps if first else None, picture)
+    if first:
+        text = [*of_divergence(first, rows), *of_curves(curve_distance(*curves))]
     elif lengths:
-        told = [f"It departs: {len(then)} rows of metrics then, {len(now)} now, of which the first {rows} are equal."]
+        text = [f"It diverges: {len(then)} rows of metrics then, {len(now)} now, of which the first {rows} are equal."]
     elif unequal:
-        told = [f"All {rows} rows of metrics are equal, but it departs in its {', '.join(unequal)}."]
+        text = [f"All {rows} rows of metrics are equal, but it diverges in its {', '.join(unequal)}."]
     else:
-        told = [f"It is equal to the last bit: {', '.join([f'{rows} rows of metrics', *hashes])}."]
+        text = [f"It is equal to the last bit: {', '.join([f'{rows} rows of metrics', *hashes])}."]
         if not hashes:
-            told.append("Compared were the metrics only: " + why_only(whole_run))
-    told.extend(of_metrics(then, now))
-    return not (departs or lengths or unequal), "\n".join([*told, str(picture)])
+            text.append("Compared were the metrics only: " + why_only(whole_run))
+    text.extend(of_metrics(then, now))
+    return not (first or lengths or unequal), "\n".join([*text, str(picture)])
 
 
 def evaluated_too(then: Rows, now: Rows) -> bool:
@@ -53,7 +62,7 @@ def evaluated_too(then: Rows, now: Rows) -> bool:
 
 
 def parts(folder: RunFolder, again: RunFolder) -> dict[str, bool]:
-    """For each part that both fingerprints have, whether it is equal. The one of metrics covers what both logs know."""
+    """For each part that both fingerprints have, whether it is equal. Metrics are left out: their logs are compared."""
     stored: list[Any] = [read_json(run.fingerprint) or {} for run in (folder, again)]
     then, now = stored
     if not isinstance(then, dict):
@@ -61,18 +70,18 @@ def parts(folder: RunFolder, again: RunFolder) -> dict[str, bool]:
     return {name: then[name] == now[name] for name in now if name in then and name != "metrics"}
 
 
-def of_departure(departs: Departure, rows: int) -> Iterator[str]:
+def of_divergence(first: Divergence, rows: int) -> Iterator[str]:
     """Where, in what, and by how much."""
-    then, now = ("nothing" if value is None else repr(value) for value in (departs.then, departs.now))
-    others = f", and {departs.others} more metrics with it" if departs.others else ""
+    then, now = ("nothing" if value is None else repr(value) for value in (first.then, first.now))
+    others = f", and {first.others} more metrics with it" if first.others else ""
     yield (
-        f"It departs at env_steps={departs.env_steps:.0f}, row {departs.number + 1} of {rows}, "
-        f"in {departs.metric}: {then} then, {now} now{others}."
+        f"It diverges at env_steps={first.env_steps:.0f}, row {first.number + 1} of {rows}, "
+        f"in {first.metric}: {then} then, {now} now{others}."
     )
 
 
-def of_curves(gap: Apart | None) -> Iterator[str]:
-    """What became of that."""
+def of_curves(gap: CurveDistance | None) -> Iterator[str]:
+    """How far the curves are apart in the end."""
     if gap is None:
         yield "No evaluation is there to compare."
         return

@@ -8,10 +8,10 @@ from omegaconf import DictConfig
 from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from marlpipe.config.check import check_run
 from marlpipe.config.compose import compose_run, parse_overrides
 from marlpipe.config.folder import config_folder
-from marlpipe.config.naming import defining_config, run_folder
-from marlpipe.config.plan import check_run
+from marlpipe.config.naming import defining_config, run_path
 from marlpipe.config.search_space import divided
 from marlpipe.errors import Bound, UserError, check_number
 from marlpipe.launch.search.outcome import Outcome, outcome
@@ -21,6 +21,7 @@ from marlpipe.launch.search.storage import Storage
 from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import FolderLock
+from marlpipe.runs.path import RunPath
 
 
 class Searching:
@@ -106,12 +107,12 @@ class Searching:
         for trial in trials:
             print(f"trial {trial.number + 1} of {self._n_trials}: {' '.join(self._chosen(trial.params))}", flush=True)
             try:
-                arm = self._folder_of(trial)
+                first = self._path_of(trial)
             except UserError as error:
                 refused[trial.number] = Outcome(reason=str(error).splitlines()[0])
                 continue
-            trial.set_user_attr("run", str(arm))
-            folders[trial.number] = [RunFolder(arm / f"seed={seed}") for seed in self._asked.seeds]
+            trial.set_user_attr("run", str(first.folder.parent))
+            folders[trial.number] = [RunFolder(first.sibling(seed).folder) for seed in self._asked.seeds]
             if any(folder.status.state != "finished" for folder in folders[trial.number]):
                 runs += [[*self._typed(trial.params), f"seed={seed}"] for seed in self._asked.seeds]
         if runs:
@@ -130,11 +131,11 @@ class Searching:
             "fixed": defining_config(base),
         }
 
-    def _folder_of(self, trial: Trial) -> Path:
-        """That of the trial's runs. UserError if its values do not go together."""
+    def _path_of(self, trial: Trial) -> RunPath:
+        """That of the trial's first run. UserError if its values do not go together."""
         config = compose_run([*self._typed(trial.params), f"seed={self._asked.seeds[0]}"], config_folder())
         check_run(config)
-        return run_folder(config).parent
+        return run_path(config)
 
     def _typed(self, params: dict[str, Any]) -> list[str]:
         return [*self._asked.search, *self._asked.fixed, *self._chosen(params)]

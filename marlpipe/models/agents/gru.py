@@ -2,7 +2,7 @@
 
     r = σ(x_r + h_r),  z = σ(x_z + h_z),  n = tanh(x_n + r h_n),  h′ = n + z (h − n)
 
-where x_… and h_… are affine maps of the input and of the memory. Sequences are packed moment by moment, the longest
+where x_… and h_… are affine maps of the input and of the memory. Sequences are packed step by step, the longest
 first: `counts[t]` of them exist at moment t, and the first `counts[t+1]` of those go on to the next one.
 """
 
@@ -25,7 +25,7 @@ class Recurrence(Protocol):
         """After one moment."""
 
     def unroll(self, features: Float[Tensor, "V N H"], counts: Sequence[int]) -> Float[Tensor, "V N H"]:
-        """After each moment of packed sequences, from a memory of zeros; no work on what does not exist."""
+        """After each time step of packed sequences, from a memory of zeros; no work on what does not exist."""
 
 
 class SharedGRU(nn.Module):

@@ -49,7 +49,7 @@ class SequenceGRU(nn.GRU):
 
 
 class GatedPass(torch.autograd.Function):
-    """The memory after each moment, and its gradients. Rows hold n, r, z, m side by side, H units each."""
+    """The memory after each time step, and its gradients. Rows hold n, r, z, m side by side, H units each."""
 
     @staticmethod
     def forward(

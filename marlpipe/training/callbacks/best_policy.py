@@ -1,4 +1,4 @@
-"""Keeps the policy of the best evaluation: the agent network alone, which is what is executed."""
+"""Keeps the policy of the best evaluation: the agent network alone, which decentralised execution needs."""
 
 import math
 from typing import cast
@@ -12,7 +12,9 @@ from marlpipe.types import StateDict
 
 
 class BestPolicy(Callback):
-    """Writes `best.pt` whenever an evaluation's mean return is above all before it."""
+    """Writes `best.pt` whenever an evaluation's mean return exceeds those of all earlier evaluations."""
+
+    state_key = "best_policy"
 
     def __init__(self, *, folder: RunFolder) -> None:
         self.folder, self.best_return = folder, -math.inf

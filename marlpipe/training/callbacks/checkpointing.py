@@ -1,11 +1,11 @@
-"""Checkpoints from which a run goes on exactly: at evaluations, by wall-clock, and when the run is asked to stop."""
+"""Checkpoints from which a run resumes bit-exactly: at evaluations, by wall-clock, and on signals to stop."""
 
 import signal
 import sys
 import threading
 import time
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
@@ -14,25 +14,44 @@ from marlpipe.errors import Interrupted
 from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import FolderLock
+from marlpipe.training.evaluation_schedule import EvaluationSchedule
 from marlpipe.training.generators import generator_states, restore_generators
+from marlpipe.training.loaders import TrainingLoader
+from marlpipe.types import TrainingBatch
 
-LARGEST_SHARE = 0.05  # of the time, for checkpoints at evaluations
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)  # of a person, of a system, of a cluster before it preempts
+LARGEST_SHARE = 0.05  # of wall-clock time spent on checkpoints at evaluations
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)  # Ctrl-C, the system, a cluster before it preempts
 
 
 class Resumable(Checkpoint):
-    """Saves `last.ckpt` between two gradient steps, with the evaluation that belongs to the first one behind it.
+    """Saves `last.ckpt` between two gradient steps; an evaluation that is due after the first one comes before it.
 
-    It does so every `minutes`; after an evaluation, unless more than `LARGEST_SHARE` of the time would go into that;
-    and when SIGINT, SIGTERM or SIGUSR2 end the run. A second SIGINT ends it at once. `Checkpoint` makes Lightning call
-    this after all other callbacks, whose state is saved too.
+    It saves every `minutes`; after an evaluation, unless more than `LARGEST_SHARE` of the time would go into that;
+    and when SIGINT, SIGTERM or SIGUSR2 end the run. A second SIGINT ends it at once. As a `Checkpoint`, Lightning calls
+    it after all other callbacks, so it saves their states of the same gradient step.
 
-    lock: that of the folder; a run that lost it stops without writing anything. origin: what the checkpoint says of
-    the run and the code that made it.
+    Args:
+        folder: of the run.
+        lock: of the folder; a run that lost it stops without writing anything.
+        schedule: of the evaluations.
+        minutes: of wall-clock time between two checkpoints.
+        header: identifies the run and its code, as `checkpoints.checkpoint_header`.
+
+    Raises:
+        Interrupted: the run was asked to stop, or lost its lock.
+        UserError: the disk refuses.
     """
 
-    def __init__(self, *, folder: RunFolder, lock: FolderLock, minutes: float, origin: dict[str, Any]) -> None:
-        self.folder, self.lock, self.minutes, self.origin = folder, lock, minutes, origin
+    def __init__(
+        self,
+        *,
+        folder: RunFolder,
+        lock: FolderLock,
+        schedule: EvaluationSchedule,
+        minutes: float,
+        header: dict[str, Any],
+    ) -> None:
+        self.folder, self.lock, self.schedule, self.minutes, self.header = folder, lock, schedule, minutes, header
         self.saved_at, self.saving_s = time.monotonic(), 0.0
         self.asked: signal.Signals | None = None
         self.handlers: dict[signal.Signals, Any] = {}
@@ -43,7 +62,7 @@ class Resumable(Checkpoint):
             self.handlers = {number: signal.signal(number, self.ask) for number in STOPPING}
 
     def ask(self, number: int, frame: FrameType | None) -> None:
-        """The signal handler: remember, and let the gradient step finish."""
+        """The signal handler: notes the signal, so that the run stops after the current gradient step."""
         del frame
         if self.asked is None:
             print("stopping after this update, with a checkpoint; Ctrl-C to stop at once", file=sys.stderr)
@@ -51,11 +70,10 @@ class Resumable(Checkpoint):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
     ) -> None:
-        del pl_module, outputs, batch, batch_idx
-        evaluation_follows = trainer.should_stop or trainer.val_check_batch == 1
-        if not evaluation_follows:
+        del pl_module, outputs, batch_idx
+        if not self.schedule.due(batch.progress):
             self.save_if_due(trainer, after_s=60 * self.minutes)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -64,7 +82,7 @@ class Resumable(Checkpoint):
             self.save_if_due(trainer, after_s=min(60 * self.minutes, self.saving_s / LARGEST_SHARE))
 
     def save_if_due(self, trainer: Trainer, *, after_s: float) -> None:
-        """Saves if the last checkpoint is so old, and raises `Interrupted` if the run was asked to stop."""
+        """Saves if the last checkpoint is `after_s` seconds old or the run was asked to stop, and then stops it."""
         started = time.monotonic()
         due = self.asked is not None or started - self.saved_at >= after_s
         with os_errors_as_user_errors("read", self.lock.path):
@@ -80,8 +98,14 @@ class Resumable(Checkpoint):
             raise Interrupted(f"stopped by {self.asked.name}")
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        del trainer, pl_module
-        checkpoint["origin"], checkpoint["generators"] = self.origin, generator_states()
+        del pl_module
+        checkpoint["header"] = {
+            **self.header,
+            "env_steps": cast(TrainingLoader, trainer.train_dataloader).progress.env_steps,
+            "gradient_steps": trainer.global_step,
+            "rows": self.folder.rows(),
+        }
+        checkpoint["generators"] = generator_states()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         del trainer, pl_module
@@ -89,14 +113,14 @@ class Resumable(Checkpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         del trainer, pl_module, exception
-        self.listen_no_more()
+        self.restore_handlers()
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         del trainer, pl_module, stage
-        self.listen_no_more()
+        self.restore_handlers()
 
-    def listen_no_more(self) -> None:
-        """Whoever listened to the signals before does so again."""
+    def restore_handlers(self) -> None:
+        """Restores the earlier signal handlers."""
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
         self.handlers = {}

@@ -1,4 +1,4 @@
-"""What a finished run has come to: its parameters, and hashes by which two runs can be told to be equal."""
+"""The final state of a finished run: its parameters, and hashes that show whether two runs are equal."""
 
 from typing import cast
 
@@ -6,14 +6,14 @@ from lightning import Callback, LightningModule, Trainer
 
 from marlpipe.runs.files import write_json
 from marlpipe.runs.folder import RunFolder
-from marlpipe.runs.metrics import OF_THE_CLOCK
+from marlpipe.runs.metrics import WALL_CLOCK_METRICS
 from marlpipe.training.checkpoints import save
 from marlpipe.training.fingerprint import fingerprint
 from marlpipe.training.generators import generator_states
 from marlpipe.training.learner import Learner
 from marlpipe.training.loaders import TrainingLoader
 
-NOT_OURS = {"python"}  # nothing here draws from it, but who checks types at run time does
+NOT_OURS = {"python"}  # marlpipe draws nothing from it, but run-time type checkers do
 
 
 class FinalState(Callback):
@@ -27,7 +27,7 @@ class FinalState(Callback):
         parameters, collected = learner.algorithm.state_dict(), training.state_dict()
         save({"algorithm": parameters, "env_steps": training.progress.env_steps}, self.folder.final_state)
         drawn_from = {name: state for name, state in generator_states().items() if name not in NOT_OURS}
-        rows = [{name: row[name] for name in row.keys() - OF_THE_CLOCK} for row in self.folder.read_metrics()]
+        rows = [{name: row[name] for name in row.keys() - WALL_CLOCK_METRICS} for row in self.folder.read_metrics()]
         write_json(
             self.folder.fingerprint,
             {

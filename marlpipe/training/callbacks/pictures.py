@@ -1,4 +1,4 @@
-"""What evaluations look like: a film of one greedy episode, or the table that was learned of a matrix game."""
+"""Pictures of evaluations: a film of one greedy episode, or the learned table of a matrix game."""
 
 import sys
 from typing import Any, cast
@@ -27,21 +27,24 @@ Frame = UInt8[ndarray, "H W 3"]
 
 
 class Pictures(Callback):
-    """A picture of `films` evaluations, evenly over the run's env steps, the last one among them.
+    """A picture of `films` evaluations, spaced evenly over the run's env steps, the last evaluation among them.
 
-    It lies in the folder before the evaluation's row does. A film is `episode_*.gif`, and all of a run begin in the
-    same world; of a matrix game of two agents it is `table_*.png`. A world that cannot be looked at has none. Nothing
-    is drawn from the run's generators: it comes to the same bits with and without pictures.
+    A picture is in the folder before the evaluation's row, which sinks send together with it. It is a film,
+    `episode_*.gif`, and all films of a run begin in the same initial state; in a matrix game of two agents it is
+    `table_*.png`. Worlds without a `scene` have none. Pictures use a generator of their own, so a run has the same bits
+    with and without them.
 
-    A world that fails at being drawn has no picture either, which is told, for the run does not need it.
+    Where drawing fails, the run goes on without that picture, and stderr has the reason.
 
     Raises:
         UserError: the disk refuses.
     """
 
+    state_key = "pictures"
+
     def __init__(self, *, folder: RunFolder, films: int, seed: int, total_env_steps: int) -> None:
         self.folder, self.films, self.seed, self.total_env_steps = folder, films, seed, total_env_steps
-        self.evaluated_at = 0
+        self.evaluated_at = 0  # env steps
 
     def on_validation_batch_end(
         self,
@@ -67,7 +70,7 @@ class Pictures(Callback):
                     name, kind, frames = "episode", ".gif", episode_frames(env, agent, generator)
                 case _:
                     return
-        except Exception as error:  # whatever the drawing code of a world, which may be anybody's, stumbles over
+        except Exception as error:  # of a world's own drawing code, which may raise anything
             print(f"no picture at {self.evaluated_at:,} env steps: {type(error).__name__}: {error}", file=sys.stderr)
             return
         if frames:
@@ -76,7 +79,7 @@ class Pictures(Callback):
             write_film(frames, self.folder.picture(name, self.evaluated_at, kind), FPS, colours=COLOURS)
 
     def due_by(self, env_steps: int) -> int:
-        """How many pictures there are to be by then."""
+        """How many pictures the run has by then."""
         return env_steps * self.films // self.total_env_steps
 
     def state_dict(self) -> StateDict:
@@ -87,7 +90,7 @@ class Pictures(Callback):
 
 
 def episode_frames(env: ScenicEnv, agent: Agent, generator: torch.Generator) -> list[Frame]:
-    """One greedy episode."""
+    """The frames of one greedy episode."""
     from marlpipe.envs.rendering.draw import pixels  # matplotlib takes long to import
 
     watched = Filmed(env, 1, MOST_SCENES)
@@ -96,7 +99,7 @@ def episode_frames(env: ScenicEnv, agent: Agent, generator: torch.Generator) -> 
 
 
 def table_frames(evaluation: Metrics) -> list[Frame]:
-    """One picture; none of a game that is no matrix game of two agents."""
+    """One frame with the true and the learned payoffs; none where a game has not two agents."""
     from marlpipe.envs.rendering.payoff_table import table_pixels
 
     truth, learned = (evaluation[f"eval/{name}"].cpu().numpy() for name in ("true_table", "learned_table"))

@@ -1,4 +1,4 @@
-"""A progress bar in env steps on a terminal; a line per evaluation anywhere else."""
+"""A progress bar in env steps on a terminal; one line per evaluation elsewhere."""
 
 import sys
 from typing import Any

@@ -1,4 +1,4 @@
-"""Writes rows of metrics into the run folder and other sinks, and keeps the status file up to date."""
+"""Appends rows of metrics to the run folder, sends them to all sinks, and keeps the status file up to date."""
 
 import math
 import time
@@ -9,7 +9,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.sinks import Sink
-from marlpipe.types import Metrics, Progress, StateDict, TrainingBatch
+from marlpipe.types import Metrics, RunProgress, StateDict, TrainingBatch
 
 SECONDS_BETWEEN_STATUS = 1.0
 
@@ -17,20 +17,21 @@ SECONDS_BETWEEN_STATUS = 1.0
 class Recorder(Callback):
     """Rows of means over the gradient steps since the last row, every `every_env_steps`, and one row per evaluation.
 
-    Metrics stay on their device until a row is written. `total_env_steps` is for the status file's time left.
+    Metrics stay on their device until a row is written. `total_env_steps` gives the status file's time left.
     """
+
+    state_key = "recorder"
 
     def __init__(self, *, folder: RunFolder, sinks: Sequence[Sink], every_env_steps: int, total_env_steps: int) -> None:
         self.folder, self.sinks = folder, sinks
         self.every_env_steps, self.total_env_steps = every_env_steps, total_env_steps
         self.next_at = 0
         self.sums: Metrics = {}
-        self.counts: dict[str, int] = {}  # a batch that is not learned from has no values to tell
-        self.earlier_s, self.earlier_env_steps = 0.0, 0
-        self.started, self.records = time.monotonic(), -math.inf
+        self.counts: dict[str, int] = {}  # skipped updates report no metrics, so each metric has its own count
+        self.earlier_s, self.earlier_env_steps = 0.0, 0  # of all earlier sessions
+        self.started, self.status_written_at = time.monotonic(), -math.inf
         self.eval_return: float | None = None
-        self.rows = {"metrics": 0, "tables": 0}  # written so far, over all sessions
-        self.progress: Progress | None = None
+        self.progress: RunProgress | None = None
 
     @property
     def wall_s(self) -> float:
@@ -38,7 +39,10 @@ class Recorder(Callback):
         return self.earlier_s + time.monotonic() - self.started
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Sinks are told the rows of earlier sessions again: a killed one may have kept some from them."""
+        """Replays earlier rows to all sinks: a killed session may not have delivered its last ones.
+
+        Sinks deduplicate by row number.
+        """
         del trainer, pl_module
         self.started = time.monotonic()
         for number, row in enumerate(self.folder.read_metrics()):
@@ -57,15 +61,15 @@ class Recorder(Callback):
             self.next_at = (progress.env_steps // self.every_env_steps + 1) * self.every_env_steps
             means = {f"train/{name}": total / self.counts[name] for name, total in self.sums.items()}
             self.sums, self.counts = {}, {}
-            acted = {
+            rollout = {
                 "rollout/return": progress.train_return,
                 "rollout/length": progress.train_length,
                 "rollout/epsilon": progress.epsilon,
             }
-            self.write(trainer, {**scalars(means), **acted})
+            self.write(trainer, {**scalars(means), **rollout})
             self.write_tables(tables(means))
-        if time.monotonic() - self.records > SECONDS_BETWEEN_STATUS:
-            self.tell()
+        if time.monotonic() - self.status_written_at > SECONDS_BETWEEN_STATUS:
+            self.write_status()
 
     def on_validation_batch_end(
         self,
@@ -81,10 +85,10 @@ class Recorder(Callback):
         self.eval_return = evaluation["eval/return_mean"]
         self.write(trainer, evaluation)
         self.write_tables(tables(outputs))
-        self.tell()
+        self.write_status()
 
     def write(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        """One row, here and in all sinks."""
+        """Appends one row of metrics and sends it, with its number, to all sinks."""
         assert self.progress is not None
         row = {
             "env_steps": self.progress.env_steps,
@@ -94,25 +98,23 @@ class Recorder(Callback):
             "time/env_steps_per_s": self.env_steps_per_s(),
             **metrics,
         }
-        self.folder.append_metrics(row)
+        number = self.folder.append_metrics(row)
         for sink in self.sinks:
-            sink.log(row, self.rows["metrics"])
-        self.rows["metrics"] += 1
+            sink.log(row, number)
 
-    def write_tables(self, found: dict[str, Any]) -> None:
-        """One row of what a number does not hold, into a file of its own; nothing if there is none."""
+    def write_tables(self, values: dict[str, Any]) -> None:
+        """Appends one row of vectors and tables; none without values."""
         assert self.progress is not None
-        if found:
-            self.folder.append_tables({"env_steps": self.progress.env_steps, **found})
-            self.rows["tables"] += 1
+        if values:
+            self.folder.append_tables({"env_steps": self.progress.env_steps, **values})
 
     def env_steps_per_s(self) -> float:
-        """Of this session, acting, learning and evaluating together."""
+        """The speed of this session: acting, learning and evaluating together."""
         assert self.progress is not None
         return (self.progress.env_steps - self.earlier_env_steps) / max(time.monotonic() - self.started, 1e-9)
 
-    def tell(self) -> None:
-        """The status file, for whoever watches."""
+    def write_status(self) -> None:
+        """Updates progress, speed and time left in the status file."""
         assert self.progress is not None
         rate = self.env_steps_per_s()
         left = max(0, self.total_env_steps - self.progress.env_steps)
@@ -123,7 +125,7 @@ class Recorder(Callback):
             eta_s=left / rate if rate > 0 else None,
             wall_s=self.wall_s,
         )
-        self.records = time.monotonic()
+        self.status_written_at = time.monotonic()
 
     def state_dict(self) -> StateDict:
         return {
@@ -133,20 +135,20 @@ class Recorder(Callback):
             "counts": dict(self.counts),
             "wall_s": self.wall_s,
             "eval_return": self.eval_return,
-            "rows": dict(self.rows),
         }
 
     def load_state_dict(self, state_dict: StateDict) -> None:
         self.next_at, self.earlier_s = state_dict["next_at"], state_dict["wall_s"]
         self.sums, self.counts = state_dict["sums"], state_dict["counts"]
         self.earlier_env_steps = state_dict["env_steps"]
-        self.eval_return, self.rows = state_dict["eval_return"], dict(state_dict["rows"])
+        self.eval_return = state_dict["eval_return"]
 
 
 def scalars(metrics: Metrics) -> dict[str, float]:
+    """Metrics without dimensions, as numbers."""
     return {name: float(value) for name, value in metrics.items() if value.dim() == 0}
 
 
 def tables(metrics: Metrics) -> dict[str, Any]:
-    """Vectors and tables as nested lists."""
+    """Metrics with dimensions, as nested lists."""
     return {name: value.tolist() for name, value in metrics.items() if value.dim() > 0}

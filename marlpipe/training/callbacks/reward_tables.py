@@ -1,4 +1,4 @@
-"""What learned rewards look like where they can be drawn: two agents, each seen by one number (LOMAQ Figure 6)."""
+"""Tables of the learned rewards r_I of two agents that observe one number each (LOMAQ Figure 6)."""
 
 from typing import Any, cast
 
@@ -14,10 +14,10 @@ from marlpipe.types import TrainingBatch
 SEEN = tuple(step / 10 for step in range(15))  # distances to the landmark in m: the axes of Figure 6
 
 
-class DecompositionTables(Callback):
-    """A row of tables at every evaluation: each set's r_I and their sum, of all pairs of `SEEN` numbers.
+class RewardTables(Callback):
+    """A row of tables at every evaluation: each set's r_I and their sum, for all pairs of distances in `SEEN`.
 
-    Nothing is written for other rewards, for more agents, or for observations of more than one number.
+    Other rewards, more agents, and observations of more than one number have no such tables.
     """
 
     def __init__(self, *, folder: RunFolder) -> None:
@@ -43,7 +43,7 @@ def drawable(reward: LearnedReward) -> bool:
 
 @torch.no_grad()
 def tables(reward: LearnedReward) -> dict[str, Any]:
-    """Sets and rewards; row a and column b of a table stand for agent 0 at `SEEN[a]` and agent 1 at `SEEN[b]`."""
+    """Sets and rewards (I × 15 × 15): row a and column b stand for agent 0 at `SEEN[a]` and agent 1 at `SEEN[b]`."""
     like = reward.shares
     seen: Tensor = torch.tensor(SEEN, dtype=like.dtype, device=like.device)
     obs = like.new_zeros(len(SEEN) ** 2, 2, reward.spec.obs_dim)

@@ -9,6 +9,7 @@ from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.identity import identity
 from marlpipe.runs.links import check_enclosed
 from marlpipe.runs.lock import owner
+from marlpipe.runs.path import short_name
 from marlpipe.runs.text import printable
 from marlpipe.wandb.sync.merged_history import MergedHistory, merge_sessions
 from marlpipe.wandb.sync.sessions import Session, find_sessions
@@ -33,7 +34,7 @@ class LocalRun:
 
 def read_local_run(folder: RunFolder) -> LocalRun:
     """Reads one run folder, whose content is untrusted, without changing it; errors become its `reason`."""
-    name = printable("/".join(folder.path.parts[-3:]), keep="")
+    name = printable(short_name(folder.path), keep="")
     try:
         check_enclosed(folder.path)
         own = identity(folder)

@@ -10,7 +10,7 @@ from lightning import Trainer
 
 from marlpipe.envs import graphs
 from marlpipe.runs.folder import RunFolder
-from marlpipe.training.callbacks.reward_tables import DecompositionTables
+from marlpipe.training.callbacks.reward_tables import RewardTables
 from marlpipe.training.learner import Learner
 from tests.support.composition import build
 from tests.support.synthetic import make_spec
@@ -21,7 +21,7 @@ SPEC = make_spec(n_agents=2, obs_dim=8, graph=graphs.line(2))
 def written(tmp_path: Path, *overrides: str, spec: Any = SPEC) -> tuple[Any, list[dict[str, Any]]]:
     algorithm = build(*overrides, spec=spec)
     folder = RunFolder(tmp_path).create()
-    callback = DecompositionTables(folder=folder)
+    callback = RewardTables(folder=folder)
     callback.env_steps = 70
     learner = Learner(
         algorithm=algorithm,
@@ -29,6 +29,7 @@ def written(tmp_path: Path, *overrides: str, spec: Any = SPEC) -> tuple[Any, lis
         gradient_clip=0.0,
         target_update_episodes=1,
         team_table=None,
+        generator=torch.Generator(),
     )
     callback.on_validation_end(Trainer(accelerator="cpu", logger=False, enable_checkpointing=False), learner)
     return algorithm, folder.read_tables()

@@ -25,10 +25,12 @@ from marlpipe.analysis.page.serving import ServedPage, server, signature
 from marlpipe.analysis.statistics.aggregates import iqm
 from marlpipe.analysis.statistics.bootstrap import interval
 from marlpipe.analysis.statistics.profiles import probability_of_improvement
-from marlpipe.commands.compare import run
 from marlpipe.errors import UserError
 from marlpipe.runs.curve import final_return
 from tests.analysis.page.grid_of_runs import curve, png, write_grid, write_run, write_troubles
+from tests.support.command import verb
+
+run = verb("compare")
 
 
 def embedded(text: str) -> Any:

@@ -9,10 +9,12 @@ import pytest
 from marlpipe.analysis.page.comparison import comparison
 from marlpipe.analysis.page.page import page
 from marlpipe.analysis.page.sections import MEASURE
-from marlpipe.commands.compare import run
 from marlpipe.runs.absolute_metric import Absolute, absolute_file, write_absolute
 from marlpipe.runs.folder import RunFolder
 from tests.analysis.page.grid_of_runs import write_run
+from tests.support.command import verb
+
+run = verb("compare")
 
 
 def measured(folder: RunFolder, *returns: float) -> None:

@@ -10,9 +10,11 @@ import pytest
 from marlpipe.analysis.page.comparison import comparison
 from marlpipe.analysis.page.page import page
 from marlpipe.analysis.page.serving import ServedPage, server
-from marlpipe.commands.compare import run
 from tests.analysis.page.browser import Tab, browser, program
 from tests.analysis.page.grid_of_runs import curve, png, write_grid, write_run, write_troubles
+from tests.support.command import verb
+
+run = verb("compare")
 
 CHROMIUM = program()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: make test-page installs one")

@@ -27,7 +27,7 @@ from marlpipe.commands import train as cli
 from marlpipe.config import search_space as space
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
-from marlpipe.config.naming import register_resolvers, run_folder
+from marlpipe.config.naming import register_resolvers, run_path
 from marlpipe.config.plan import planned_folders
 from marlpipe.errors import UserError
 from marlpipe.launch.search.search import Searching
@@ -157,7 +157,7 @@ class Trained:
         if tuple(arm) not in self.arms:
             self.arms[tuple(arm)] = compose_run(arm, config_folder())
         config = self.arms[tuple(arm)]
-        folder = RunFolder(run_folder(config).with_name(seed)).create()
+        folder = RunFolder(run_path(config).folder.with_name(seed)).create()
         lr = config.profile.optimizer.lr
         if lr > 0.05:
             folder.update_status(state="failed", reason="the loss is not finite\nmore of that")
@@ -268,7 +268,8 @@ def test_a_file_that_is_no_storage_is_refused(elsewhere: Path) -> None:
 def test_an_interrupted_run_ends_the_search_and_is_no_trial(elsewhere: Path) -> None:
     class Interrupting(Trained):
         def train(self, run: Sequence[str]) -> None:
-            RunFolder(run_folder(compose_run(run, config_folder()))).create().record_end("interrupted", "cancelled")
+            folder = run_path(compose_run(run, config_folder())).folder
+            RunFolder(folder).create().record_end("interrupted", "cancelled")
 
     with pytest.raises(UserError, match=r"seed=0 is interrupted: cancelled\n.*the same command goes on"):
         Interrupting().search(LR)
@@ -332,7 +333,7 @@ def test_an_option_may_only_say_what_to_vary(tmp_path: Path) -> None:
     more = (tmp_path / "hparams_search/optuna.yaml").read_text(encoding="utf-8") + "\nenv_steps: 7\n"
     (tmp_path / "hparams_search/ours.yaml").write_text(more, encoding="utf-8")
     register_resolvers()
-    with pytest.raises(UserError, match=r"\+hparams_search=ours sets env_steps beside hydra.sweeper"):
+    with pytest.raises(UserError, match=r"\+hparams_search=ours sets env_steps in addition to hydra.sweeper"):
         planned_folders(["+hparams_search=ours"], tmp_path, sweep=True)
 
 

@@ -27,7 +27,7 @@ def test_the_readmes_grid_survives_nodes_users_and_itself(cluster: Cluster, here
     (failing.create().best_policy / "in the way").mkdir(parents=True)
     told = grid.submit("hydra.launcher.at_once=4")
     assert "9 jobs of 1 run" in told
-    assert "submitted. How it goes: python -m marlpipe status" in told
+    assert "submitted. Their progress: python -m marlpipe status" in told
     assert len({job.partition("_")[0] for job in grid.jobs}) == 1
 
     grid.wait_until(lambda: bool(trains(grid.runs[:4])))

@@ -2,7 +2,6 @@
 
 import math
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -13,7 +12,6 @@ import wandb
 from PIL import Image
 from wandb.proto.wandb_internal_pb2 import FilesItem
 
-from marlpipe.commands.sync import run as sync
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import FolderLock
@@ -25,7 +23,11 @@ from marlpipe.wandb.sink import WandbSink
 from marlpipe.wandb.sync import sending, upload
 from marlpipe.wandb.sync.merged_history import merge_sessions
 from marlpipe.wandb.sync.sessions import find_sessions
+from tests.support.command import verb
+from tests.support.waiting import wait_until
 from tests.wandb.wandb_server import WandbServer, no_wandb, wandb_at
+
+sync = verb("sync")
 
 
 @pytest.fixture
@@ -92,10 +94,7 @@ def trains(
         run.log_artifact(policy)
     run.summary["final/return"] = end
     sink.finish(exit_code)
-    deadline = time.monotonic() + 10
-    while "exit" not in kinds(log):  # W&B's own process writes it a moment later
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: "exit" in kinds(log))  # W&B's own process writes it a little later
     session = left.with_name(f"{'' if online else 'offline-'}run-20260101_00000{number}-{run.id}")
     left.rename(session)  # W&B names them by the second
     if cut:

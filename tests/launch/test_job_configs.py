@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
-from marlpipe.launch.application import _modules, job_folder
-from marlpipe.launch.job_configs import Arms
+from marlpipe.launch.job_configs import JobConfigs
+from marlpipe.launch.run_task import job_folder, modules_of
 
 JOBS = [
     ["algo=lomaq", "seed=0", "env=cartpole"],
@@ -45,15 +45,14 @@ def test_as_hydra_composes_them(monkeypatch: pytest.MonkeyPatch) -> None:
             "load_sweep_config",
             lambda master, job, load=loader.load_sweep_config: (asked.append(job), load(master, job))[1],
         )
-        arms = Arms(context, sweep)
-        folders = [arms.folder(job, number) for number, job in enumerate(JOBS)]
-        made = [arms.config(job, number) for number, job in enumerate(JOBS)]
+        configs = JobConfigs(context, sweep)
+        made = [configs.config(job, number) for number, job in enumerate(JOBS)]
     assert asked == [JOBS[0], JOBS[2], JOBS[3], JOBS[4], JOBS[5]]
     for number, (config, hydras) in enumerate(zip(made, expected, strict=True)):
         assert (config.hydra.job.id, config.hydra.job.num) == (str(number), number)
         hydras.hydra.job.id, hydras.hydra.job.num = str(number), number
         assert plain(config) == plain(hydras)
-        assert folders[number] == job_folder(hydras)
+        assert job_folder(config) == job_folder(hydras)
         assert config.hydra.sweep.subdir == hydras.hydra.sweep.subdir  # the run's folder, seed included
 
 
@@ -61,6 +60,6 @@ def test_the_modules_of_a_runs_parts() -> None:
     register_resolvers()
     with compose_api(config_folder()):
         config = compose_run(["algo=vdn", "env=payoff", "logger=wandb"], Path(config_folder()))
-    found = _modules(config)
+    found = modules_of(config)
     assert {"marlpipe.envs.payoff", "marlpipe.wandb.sink", "marlpipe.algos.targets", "torch.optim"} <= found
     assert not any("launcher" in module or "sweeper" in module for module in found)

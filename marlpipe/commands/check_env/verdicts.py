@@ -1,0 +1,79 @@
+"""Checks a world of the config and prints the verdicts."""
+
+from collections.abc import Sequence
+
+import torch
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from marlpipe.commands.check_env.check import Report, check
+from marlpipe.commands.check_env.recording import Trial
+from marlpipe.commands.command_line.device import usable
+from marlpipe.config.bounds import BOUNDS
+from marlpipe.config.build import build_env
+from marlpipe.config.compose import compose_api, compose_run
+from marlpipe.config.folder import config_folder
+from marlpipe.config.naming import register_resolvers
+from marlpipe.errors import check_number
+from marlpipe.runs.terminal import console
+
+COLOURS = {"ok": "green", "failed": "bold red", "skipped": "yellow"}
+
+
+def check_world(overrides: Sequence[str], *, copies: int, episodes: int, device: str) -> int:
+    """Builds the world, plays it and prints the verdicts; 1 if a promise is broken, else 0.
+
+    Args:
+        overrides: choose the world and the seed.
+        copies: played in one batch.
+        episodes: of each copy.
+        device: as torch calls it.
+
+    Raises:
+        UserError: there is no such world or device.
+    """
+    register_resolvers()
+    with compose_api(config_folder()):
+        config = compose_run(overrides, config_folder())
+    check_number("seed", config.seed, BOUNDS["seed"])
+    env, where = build_env(config), usable(device)
+    report = check(env, copies=copies, episodes=episodes, seed=config.seed, device=where)
+    console().print(shown(report, config.hydra.runtime.choices.env))
+    return int(any(verdict.failures for verdict in report.verdicts))
+
+
+def shown(report: Report, env: str) -> RenderableType:
+    """All promises in a table, and below it where they were broken, why some were skipped, and what was played."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column(f"promises of {env}")
+    table.add_column("kept?")
+    below: list[Text] = []
+    for verdict in report.verdicts:
+        table.add_row(verdict.promise, Text(verdict.state, style=COLOURS[verdict.state]))
+        if verdict.failures:
+            below.append(Text(verdict.promise, style=COLOURS["failed"]))
+            below += [Text(f"  {failure}") for failure in verdict.failures]
+    reasons = dict.fromkeys(verdict.skipped for verdict in report.verdicts if verdict.skipped)
+    below += [Text(f"skipped: {reason}") for reason in reasons]
+    below += [Text(played(report.trial), style="dim")] if report.trial else []
+    return Group(table, *below)
+
+
+def played(trial: Trial) -> str:
+    """How the episodes of several copies ended, and when random numbers were drawn."""
+    rounds = trial.recordings[:-1]
+    lengths = torch.cat([recording.running.sum(0) for recording in rounds])
+    ends = [(recording.timesteps, recording.running[:-1]) for recording in rounds]
+    terminated = sum(int((timesteps.terminated & running).sum()) for timesteps, running in ends)
+    truncated = sum(int((timesteps.truncated & running).sum()) for timesteps, running in ends)
+    drawn = {
+        "at resets": any(recording.drew(0) for recording in rounds),
+        "in env steps": any(recording.drew(t + 1) for recording in rounds for t in range(len(recording.actions))),
+    }
+    when = " and ".join(when for when, so in drawn.items() if so)
+    return (
+        f"{len(lengths)} episodes of {lengths.min()} to {lengths.max()} env steps: {terminated} terminated, "
+        f"{truncated} truncated.\n" + (f"Random numbers are drawn {when}." if when else "No random numbers are drawn.")
+    )

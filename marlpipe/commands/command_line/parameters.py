@@ -1,0 +1,101 @@
+"""Parameters that several verbs have. Each refuses a bad value with what is valid."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from marlpipe.commands.command_line.completion import complete_folders, complete_overrides
+from marlpipe.errors import Bound, UserError, unknown
+
+RUNS = Path("multirun")  # where runs lie unless paths.runs says otherwise
+Decorator = Callable[[Callable[..., int]], Callable[..., int]]
+
+
+class Number(click.ParamType[int | float]):
+    """A number within a bound."""
+
+    name = "n"
+
+    def __init__(self, bound: Bound) -> None:
+        self.bound = bound
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float:  # noqa: ARG002
+        """UserError for text that is no number, and for a number out of bounds."""
+        try:
+            number = int(value) if self.bound.integer else float(value)
+        except ValueError:
+            number = None
+        if number is None or not self.bound.holds(number):
+            raise UserError(f"{_option(param)}={value} is not possible.\n  valid: {self.bound}")
+        return number
+
+
+class OneOf(click.Choice[str]):
+    """One of some words."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """UserError for any other word."""
+        if value not in self.choices:
+            raise unknown(f"{_option(param)}: the value", str(value), self.choices)
+        return str(value)
+
+
+class SeveralOf(OneOf):
+    """Some of some words, with commas between them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A set of words. UserError for the first that is none of them."""
+        return frozenset(super(SeveralOf, self).convert(word, param, ctx) for word in str(value).split(","))
+
+
+def _option(param: click.Parameter | None) -> str:
+    return param.opts[0] if param else "the value"
+
+
+def folders() -> Decorator:
+    """FOLDER…: runs, or folders above runs; `multirun` where none is given."""
+    return click.argument("folders", metavar="[FOLDER…]", nargs=-1, callback=_folders, shell_complete=complete_folders)
+
+
+def _folders(context: click.Context, _: click.Parameter, given: Iterable[str]) -> tuple[Path, ...]:
+    return tuple(map(Path, given)) or (runs_here(context),)
+
+
+def runs_here(context: click.Context) -> Path:
+    """`multirun`, for a command line that names no folder. UserError where it is not there."""
+    if not context.resilient_parsing and not RUNS.is_dir():
+        raise UserError(
+            f"no folder was given, and there is no {RUNS}/ here.\n"
+            f"  valid: the folder of a run, or one above it\n  next: marlpipe {context.info_name} FOLDER; see --help"
+        )
+    return RUNS
+
+
+def out(default: str) -> Decorator:
+    """--out FOLDER."""
+    return click.option(
+        "--out",
+        metavar="FOLDER",
+        type=click.Path(path_type=Path, file_okay=False),
+        help=f"Where to write; if not given, {default}.",
+    )
+
+
+def overrides(config_name: str = "train") -> Decorator:
+    """OVERRIDES…: key=value and group=option of a config, in Hydra's grammar."""
+    return click.argument(
+        "overrides",
+        metavar="[OVERRIDES…]",
+        nargs=-1,
+        type=click.UNPROCESSED,
+        shell_complete=complete_overrides(config_name),
+    )
+
+
+def device() -> Decorator:
+    """--device DEVICE."""
+    return click.option(
+        "--device", metavar="DEVICE", default="cpu", show_default=True, help="Where to compute, as torch calls it."
+    )

@@ -1,0 +1,13 @@
+"""Whether a run can be built, found out by building it."""
+
+from omegaconf import DictConfig
+
+from marlpipe.config.bounds import check_bounds
+from marlpipe.config.build import build_algorithm, build_env, check_keys
+
+
+def check_run(config: DictConfig) -> None:
+    """UserError if this run could not be built. It is built on the CPU, and thrown away."""
+    check_keys(config)
+    check_bounds(config)
+    build_algorithm(config, build_env(config))
