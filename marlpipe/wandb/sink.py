@@ -9,10 +9,10 @@ from typing import Any
 
 import wandb
 
-from marlpipe.runs.curve import EVAL_RETURN, summary
+from marlpipe.runs.curve import summary
 from marlpipe.runs.files import read_json
 from marlpipe.runs.folder import RunFolder
-from marlpipe.runs.metrics import Row
+from marlpipe.runs.metrics import EVAL_RETURN, Row
 from marlpipe.runs.provenance import SOURCE
 from marlpipe.runs.sinks import BackgroundSink, Sink
 from marlpipe.wandb.run import FINISH_TIMEOUT_S, INIT_TIMEOUT_S, Mode, open_run, warn

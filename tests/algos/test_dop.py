@@ -102,14 +102,14 @@ def test_a_training_step_equals_plain_loops(bias: str, clip: float) -> None:
     for gradient, other in zip(found, torch.autograd.grad(wanted, list(plain.agent.parameters())), strict=True):
         torch.testing.assert_close(gradient, other, atol=1e-8, rtol=1e-5)
     assert max(float(gradient.abs().max()) for gradient in found) > 1e-2
-    told = {
+    means = {
         "td_loss": sum(losses) / len(losses),
         "q_tot": sum(q_tots) / len(q_tots),
         "target": sum(ys) / len(ys),
         "td_error_abs": sum(abs(q - y) for q, y in zip(q_tots, ys, strict=True)) / len(ys),
         "actor_loss": float(wanted.detach()),
     }
-    for name, value in told.items():
+    for name, value in means.items():
         assert float(update.metrics[name]) == pytest.approx(value, rel=1e-6, abs=1e-8), name
 
 

@@ -183,8 +183,8 @@ def test_what_diagnostics_see() -> None:
     """The value of what was taken, its slopes at fixed maxima, and the loss's own pull on the utilities."""
     algorithm, batch = scrambled(), ragged()
     learned, fit = algorithm.joint_value_view(batch), algorithm.predict(batch, algorithm.reward(batch))
-    for told in (learned.utilities, learned.joint_value(batch.actions), learned.slopes(), learned.block_gradients()):
-        assert not told.requires_grad
+    for tensor in (learned.utilities, learned.joint_value(batch.actions), learned.slopes(), learned.block_gradients()):
+        assert not tensor.requires_grad
     torch.testing.assert_close(learned.joint_value(batch.actions), fit.values.detach())
     inputs = fit.utilities.detach().requires_grad_()
     (slopes,) = torch.autograd.grad(fit.duplex.dueling_value(inputs, fit.best).sum(), inputs)
@@ -209,9 +209,9 @@ def test_episodes_add_up_to_the_batch() -> None:
 def test_padding_never_matters(monotonicity: str) -> None:
     algorithm, batch = scrambled(LAMBDA, f"monotonicity={monotonicity}"), ragged()
     garbage = with_padding(batch, batch.filled, 1e4, avail=True, action=SPEC.n_actions - 1, terminated=True)
-    (clean, told), (dirty, _) = loss_of(algorithm, batch), loss_of(algorithm, garbage)
+    (clean, metrics), (dirty, _) = loss_of(algorithm, batch), loss_of(algorithm, garbage)
     assert clean.isfinite()
-    assert all(value.isfinite() for value in told.values())
+    assert all(value.isfinite() for value in metrics.values())
     assert torch.equal(clean, dirty)
     expected, found = gradients(algorithm, clean), gradients(algorithm, dirty)
     for name in expected:

@@ -193,8 +193,8 @@ def test_the_residual_penalty_by_hand() -> None:
 def test_what_diagnostics_see(partition: str) -> None:
     algorithm, batch = scrambled(f"partition={partition}"), ragged()
     learned, fit = algorithm.joint_value_view(batch), algorithm.predict(batch, algorithm.reward(batch))
-    for told in (learned.utilities, learned.joint_value(batch.actions), learned.slopes(), learned.block_gradients()):
-        assert not told.requires_grad
+    for tensor in (learned.utilities, learned.joint_value(batch.actions), learned.slopes(), learned.block_gradients()):
+        assert not tensor.requires_grad
     values = (fit.main + fit.residual_weight * fit.residual).sum(-1).detach()
     torch.testing.assert_close(learned.joint_value(batch.actions), values)
     assert not learned.optimal_value(batch.actions).requires_grad
@@ -234,9 +234,9 @@ def test_episodes_add_up_to_the_batch() -> None:
 def test_padding_never_matters(mode: list[str]) -> None:
     algorithm, batch = scrambled(LAMBDA, *mode), ragged()
     garbage = with_padding(batch, batch.filled, 1e4, avail=True, action=SPEC.n_actions - 1, terminated=True)
-    (clean, told), (dirty, _) = loss_of(algorithm, batch), loss_of(algorithm, garbage)
+    (clean, metrics), (dirty, _) = loss_of(algorithm, batch), loss_of(algorithm, garbage)
     assert clean.isfinite()
-    assert all(value.isfinite() for value in told.values())
+    assert all(value.isfinite() for value in metrics.values())
     assert torch.equal(clean, dirty)
     expected, found = gradients(algorithm, clean), gradients(algorithm, dirty)
     for name in expected:
