@@ -123,7 +123,7 @@ def test_the_script_for_bash_asks_the_program(tmp_path: Path) -> None:
     program.chmod(0o755)
     script = """\
 eval "$(_MARLPIPE_COMPLETE=bash_source marlpipe)"
-COMP_LINE="marlpipe algo=graphm" COMP_POINT=20 COMP_WORDS=(marlpipe algo = graphm) COMP_CWORD=3
+COMP_WORDBREAKS="=:" COMP_LINE="marlpipe algo=graphm" COMP_POINT=20 COMP_WORDS=(marlpipe algo = graphm) COMP_CWORD=3
 compopt() { :; }
 _marlpipe_completion marlpipe
 echo "${COMPREPLY[@]}"
