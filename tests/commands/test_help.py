@@ -119,7 +119,7 @@ def test_bash_completes(line: str, expected: list[str]) -> None:
 def test_the_script_for_bash_asks_the_program(tmp_path: Path) -> None:
     """In a real bash, where an equals sign breaks words."""
     program = tmp_path / "marlpipe"
-    program.write_text(f'#!/bin/bash\nexec {sys.executable} -m marlpipe "$@"\n')
+    program.write_text(f"#!{sys.executable}\nfrom marlpipe.__main__ import main\nmain()\n")
     program.chmod(0o755)
     script = """\
 eval "$(_MARLPIPE_COMPLETE=bash_source marlpipe)"
