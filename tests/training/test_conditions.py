@@ -43,7 +43,11 @@ def stopped(tmp_path: Path) -> Path:
         (["env=knights_archers_zombies"], None, ["marlpipe", "pettingzoo"]),
         (["env=pettingzoo", "env.name=rich:print"], None, ["marlpipe", "pettingzoo", "rich"]),
         (["env=vmas"], "marlpipe.envs.vmas_worlds.VmasWorld", ["marlpipe", "vmas"]),
-        (["env=payoff", "env._target_=synthetic.RaggedWorld"], "synthetic.RaggedWorld", ["marlpipe", "synthetic"]),
+        (
+            ["env=payoff", "env._target_=tests.support.synthetic.RaggedWorld"],
+            "tests.support.synthetic.RaggedWorld",
+            ["marlpipe", "tests"],
+        ),
     ],
 )
 def test_where_a_world_comes_from(overrides: list[str], name: str | None, packages: list[str]) -> None:
