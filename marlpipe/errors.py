@@ -1,4 +1,4 @@
-"""What a person can mend: raised with the bad input, the valid choices and the next step, shown without a traceback."""
+"""Errors that the user can mend, shown without a traceback, and the bounds of numbers that raise them."""
 
 import difflib
 import math
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class UserError(Exception):
-    """A wrong input. The message is shown as it is, and the process exits with a non-zero status."""
+    """A wrong input or a refusing disk. The message names it, what is valid, and the next step."""
 
 
 def unknown(what: str, given: str, valid: Iterable[str]) -> UserError:
@@ -19,8 +19,8 @@ def unknown(what: str, given: str, valid: Iterable[str]) -> UserError:
     return UserError(f"{what} '{given}' does not exist.{hint}\n  valid: {', '.join(choices) or '(none)'}")
 
 
-class Interrupted(Exception):  # noqa: N818 not an error: somebody asked for it
-    """The run was asked to stop, and did so between two gradient steps, with a checkpoint behind it."""
+class Interrupted(Exception):  # noqa: N818 a request, not an error
+    """The run stopped between two gradient steps: on request, after a checkpoint, or because it lost its lock."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Bound:
         return f"{kind} from {self.low} to {self.high}{null}"
 
     def holds(self, value: Any) -> bool:
-        """Whether the value lies within."""
+        """Whether the value is of the right kind and within the bounds."""
         if value is None:
             return self.or_null
         kinds = int if self.integer else (int, float)
@@ -56,7 +56,7 @@ class Bound:
 
     @property
     def example(self) -> int | float:
-        """A number that it may be."""
+        """A valid number, for messages."""
         return next(number for number in (1, self.low, self.high) if self.holds(number))
 
 

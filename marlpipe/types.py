@@ -1,4 +1,4 @@
-"""The vocabulary: what environments, agents, mixers and algorithms hand to each other.
+"""The vocabulary: types that environments, agents, mixers and algorithms exchange.
 
 Letters in all shapes: B episodes, T transitions, N agents, A actions, J blocks of the partition, O observation,
 S state, H hidden units. Environments are batched from birth: their tensors lead with B copies.
@@ -22,14 +22,14 @@ class EnvSpec:
     obs_dim: int
     state_dim: int
     horizon: int  # the longest episode, in env steps
-    graph: Bool[Tensor, "N N"]  # who is coupled with whom: symmetric, no self-loops
+    graph: Bool[Tensor, "N N"]  # adjacency of coupled agents: symmetric, no self-loops
     local_rewards: bool  # False: only the sum over agents of `rewards` carries meaning
     state_in_obs: Int[Tensor, " S"] | None = None  # where in the joint observation (N·O) the state is, if all of it is
     kept_as: torch.dtype = torch.float32  # what a replay may keep observations and states as, without loss
 
 
 class Observation(NamedTuple):
-    """What is seen of a world at one moment."""
+    """One time step of a batch of environments, as agents and mixers see it."""
 
     obs: Float[Tensor, "B N O"]
     state: Float[Tensor, "B S"]
@@ -89,9 +89,9 @@ class EpisodeBatch(NamedTuple):
     def first(self, n: int) -> "EpisodeBatch":
         """At most `n` episodes, padded no longer than they need."""
         steps = int(self.lengths[:n].max())
-        moments = (field[:n, : steps + 1] for field in self[:3])
+        observed = (field[:n, : steps + 1] for field in self[:3])
         transitions = (field[:n, :steps] for field in self[3:])
-        return EpisodeBatch(*moments, *transitions)
+        return EpisodeBatch(*observed, *transitions)
 
     @property
     def lengths(self) -> Int[Tensor, " B"]:
@@ -100,12 +100,12 @@ class EpisodeBatch(NamedTuple):
 
     @property
     def filled(self) -> Bool[Tensor, "B T1"]:
-        """The moments that exist: one more than the transitions."""
+        """The time steps that exist: one more than the transitions."""
         return torch.cat([torch.ones_like(self.valid[:, :1]), self.valid], dim=1)
 
     @property
     def last_actions(self) -> Int[Tensor, "B T1 N"]:
-        """Each agent's previous action at every moment; at the first A, the number of actions, for "none yet"."""
+        """Each agent's previous action at every time step; at the first A, the number of actions, for "none yet"."""
         none_yet = torch.full_like(self.actions[:, :1], self.avail_actions.shape[-1])
         return torch.cat([none_yet, self.actions], dim=1)
 
@@ -138,15 +138,15 @@ StateDict = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Factorisation:
-    """Values of joint actions beside the utilities that stand for them, to be read without gradients.
+class JointValueView:
+    """Read-only view of the learned factorisation for diagnostics: utilities, joint action values, ∂F/∂U. No gradients.
 
     utilities: of all actions; their maximum, agent by agent, is the decentralised policy.
-    joint_value: the value of any joint actions, at each moment with a transition: what the greedy joint action is
-        to maximise (IGM). Zero where not valid.
+    joint_value: the value of any joint actions at each transition, which the greedy joint action should maximise
+        (IGM). Zero where not valid.
     slopes: ∂F_J/∂U_i at the taken actions. reads: which agents block J depends on.
     block_gradients: the norm of each block's loss gradient with respect to the utilities, over the whole batch.
-    optimal_value: the unrestricted Q* of joint actions, where the algorithm learns one beside.
+    optimal_value: the unrestricted Q* of joint actions, where the algorithm learns one.
     """
 
     utilities: Float[Tensor, "B T N A"]
@@ -155,6 +155,16 @@ class Factorisation:
     reads: Bool[Tensor, "J N"]
     block_gradients: Callable[[], Float[Tensor, " J"]]
     optimal_value: Callable[[Int[Tensor, "B T N"]], Float[Tensor, "B T"]] | None = None
+
+
+Part_co = TypeVar("Part_co", covariant=True)
+
+
+@runtime_checkable
+class Makes(Protocol[Part_co]):
+    """Makes a network for an environment: what a partial of a config is."""
+
+    def __call__(self, *, spec: EnvSpec) -> Part_co: ...
 
 
 OptimizerOf = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]

@@ -19,8 +19,10 @@ def training_step(config: DictConfig, algorithm: Algorithm, batch: EpisodeBatch)
         batch, RunProgress(int(batch.valid.sum()), len(batch.valid), EPSILON, 0.0, 0.0, 0, False)
     )
 
+    generator = torch.Generator()
+
     def step() -> None:
-        for name, loss, _ in algorithm.updates(learned_from):
+        for name, loss, _ in algorithm.updates(learned_from, generator):
             optimizers[name].zero_grad()
             torch.autograd.backward(loss)
             own_clip = trained[name].gradient_clip

@@ -1,60 +1,76 @@
-"""What all algorithms are."""
+"""Interface of all algorithms."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import ClassVar
 
+import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from marlpipe.algos.rewards.reward import BlockRewards, Reward
+from marlpipe.algos.parts import Accepts, Parts
+from marlpipe.algos.rewards.reward import BlockRewards
+from marlpipe.algos.target_networks import WithTargets
 from marlpipe.models.agents.agent import Agent
-from marlpipe.types import EpisodeBatch, Factorisation, Metrics, Trained, TrainingBatch, Update
+from marlpipe.models.monotonicity.method import WeightedMixer
+from marlpipe.types import EpisodeBatch, JointValueView, Metrics, Trained, TrainingBatch, Update
 
 
-class Algorithm(nn.Module, ABC):
-    """Networks and how they learn. `agent` is what is executed: each agent takes its best action by it."""
+class Algorithm(WithTargets, ABC):
+    """Networks and how they learn.
 
+    accepts: the parts that it works with; UserError for others. agent: the network whose greedy actions are executed.
+    mixer: what the monotonicity method acts on.
+    """
+
+    accepts: ClassVar[Accepts]
     agent: Agent
+    mixer: WeightedMixer
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__()
+        self.accepts.check(parts, type(self).__name__)
+        self.monotonicity, self.reward = parts.monotonicity, parts.reward
 
     @abstractmethod
-    def updates(self, batch: TrainingBatch) -> Iterator[Update]:
-        """The gradient steps of one training step. Each is made before the next loss is asked for."""
+    def updates(self, batch: TrainingBatch, generator: torch.Generator) -> Iterator[Update]:
+        """The gradient steps on one batch. Each is made before the next loss is computed.
+
+        generator: source of all random draws, on the batch's device.
+        """
 
     @abstractmethod
     def trained(self) -> dict[str, Trained]:
         """The parameters of each optimiser, by the names that `updates` uses."""
 
-    @abstractmethod
-    def sync_targets(self) -> None:
-        """Hard copy of what the targets are made of."""
-
     def after_step(self) -> None:
-        """What is done to the parameters after each gradient step."""
+        """Applies the monotonicity method's projection to the mixer, after each gradient step."""
+        self.monotonicity.after_step(self.mixer)
 
     @abstractmethod
-    def factorisation(self, batch: EpisodeBatch) -> Factorisation:
-        """What is learned of these episodes, for diagnostics."""
+    def joint_value_view(self, batch: EpisodeBatch) -> JointValueView:
+        """The learned values in these episodes, for diagnostics."""
 
 
 class OneLoss(Algorithm):
-    """An algorithm whose networks all learn from one loss, once its reward has learned."""
-
-    reward: Reward
+    """An algorithm whose networks all learn from one loss, after the gradient steps of its reward."""
 
     @abstractmethod
-    def loss(self, batch: EpisodeBatch, paid: BlockRewards) -> tuple[Float[Tensor, ""], Metrics]:
+    def loss(
+        self, batch: EpisodeBatch, block_rewards: BlockRewards, generator: torch.Generator
+    ) -> tuple[Float[Tensor, ""], Metrics]:
         """The loss of one batch of episodes, and metrics without gradient."""
 
-    def updates(self, batch: TrainingBatch) -> Iterator[Update]:
-        """The reward's gradient steps, then one of the values, if any step of the batch is trusted."""
-        yield from self.reward.updates(batch)
-        paid = self.reward(batch.episodes)
-        if paid.trusted.any():
-            loss, metrics = self.loss(batch.episodes, paid)
+    def updates(self, batch: TrainingBatch, generator: torch.Generator) -> Iterator[Update]:
+        """The gradient steps of the reward, then one of the values, if the mask keeps any time step of the batch."""
+        yield from self.reward.updates(batch, generator)
+        block_rewards = self.reward(batch.episodes)
+        if block_rewards.learn_mask.any():
+            loss, metrics = self.loss(batch.episodes, block_rewards, generator)
             yield Update("values", loss, {"loss": loss.detach(), **metrics})
 
     def trained(self) -> dict[str, Trained]:
-        """All parameters that learn, but for the reward's own, as `values`."""
+        """All parameters that learn, but for those of the reward, as `values`."""
         of_reward = {id(parameter) for parameter in self.reward.parameters()}
         own = [p for p in self.parameters() if p.requires_grad and id(p) not in of_reward]
         return {**self.reward.trained(), "values": Trained(own)}

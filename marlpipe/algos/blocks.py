@@ -1,58 +1,80 @@
-"""Sums and means over blocks and steps that all losses share."""
+"""Predicted block values with their targets, and the sums and means over blocks and time steps that losses share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxtyping import Bool, Float
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from marlpipe.algos.projections.context import ProjectionContext
-from marlpipe.errors import UserError
-from marlpipe.models.utilities import masked_mean
+from marlpipe.models.utilities import apply_valid, masked_mean, taken_utilities
 from marlpipe.types import Metrics
 
 WEIGHT_BINS = 40
-LARGEST_SAMPLE = 10_000  # weights whose distribution is told
+LARGEST_SAMPLE = 10_000  # weights of which quantiles are computed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Fit:
-    """Mixed values and what they are drawn to. Only `values` and the chosen `utilities` carry gradients."""
+class TDFit:
+    """Predicted block values with their TD targets and projection weights.
 
-    values: Float[Tensor, "B T J"]
+    Only `values` and utilities carry gradients. utilities: of the taken actions. mask: the time steps to learn from.
+    mix: the values of any utilities. slopes: ∂F_J/∂U_i at `utilities`, without gradient.
+    """
+
+    all_utilities: Float[Tensor, "B T N A"]
     utilities: Float[Tensor, "B T N"]
-    context: ProjectionContext
+    values: Float[Tensor, "B T J"]
+    targets: Float[Tensor, "B T J"]
     weights: Float[Tensor, "B T J"]
+    mask: Bool[Tensor, "B T"]
+    mix: Callable[[Tensor], Tensor]
+    slopes: Callable[[], Float[Tensor, "B T J N"]]
 
     @property
     def td_error(self) -> Float[Tensor, "B T J"]:
-        return self.values - self.context.targets
+        """F_J − y_J."""
+        return self.values - self.targets
+
+    @property
+    def errors(self) -> Float[Tensor, "B T J"]:
+        """w_J (F_J − y_J)², which losses average."""
+        return self.weights * self.td_error**2
+
+    def joint_value(self, actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T"]:
+        """Σ_J F_J of any joint actions."""
+        return self.mix(taken_utilities(self.all_utilities, actions)).sum(-1)
 
     def block_gradients(self) -> Float[Tensor, " J"]:
-        """‖w_J (F_J − y_J) ∂F_J/∂U‖ over the steps to learn from, for each block J."""
-        pull = (self.weights * self.td_error.detach()).unsqueeze(-1) * self.context.slopes()
-        norms: Tensor = (pull * self.context.valid[..., None, None]).movedim(2, 0).flatten(1).norm(dim=1)
+        """‖w_J (F_J − y_J) ∂F_J/∂U‖ over the masked time steps: of ½ `errors`, for each block J."""
+        pull = (self.weights * self.td_error.detach()).unsqueeze(-1) * self.slopes()
+        norms: Tensor = (pull * self.mask[..., None, None]).movedim(2, 0).flatten(1).norm(dim=1)
         return norms
 
 
-def mixed(
+def mix_valid(
     mixer: Callable[[Tensor, Tensor], Tensor],
     utilities: Float[Tensor, "B T N"],
     state: Float[Tensor, "B T S"],
     exists: Bool[Tensor, "B T"],
 ) -> Float[Tensor, "B T J"]:
-    """A mixer's values at the moments that exist; zero elsewhere, where nothing is computed."""
-    values = mixer(utilities[exists].unsqueeze(0), state[exists].unsqueeze(0)).squeeze(0)  # (V,J)
-    padded = values.new_zeros(*exists.shape, values.shape[-1])
-    return padded.index_put((exists,), values)
+    """A mixer's values at the time steps that exist; zero elsewhere, where nothing is computed."""
+    return apply_valid(mixer, exists, utilities, state)
 
 
 def block_loss(
-    errors: Float[Tensor, "B T J"], valid: Bool[Tensor, "B T"], reduction: Literal["sum", "mean"]
+    errors: Float[Tensor, "B T J"], mask: Bool[Tensor, "B T"], reduction: Literal["sum", "mean"]
 ) -> Float[Tensor, ""]:
-    """Σ_J (or the mean over J) of each block's mean over the steps that exist."""
-    return masked_mean(errors.sum(-1) if reduction == "sum" else errors.mean(-1), valid)
+    """Σ_J (or the mean over J) of each block's mean over the masked time steps."""
+    return masked_mean(errors.sum(-1) if reduction == "sum" else errors.mean(-1), mask)
+
+
+def gradient_norm(errors: Float[Tensor, "*batch"], utilities: Float[Tensor, "..."]) -> Float[Tensor, " 1"]:
+    """‖∂(½ Σ errors)/∂U‖ of the errors that one loss averages, by automatic differentiation."""
+    (gradient,) = torch.autograd.grad(0.5 * errors.sum(), utilities, retain_graph=True)
+    norm: Tensor = gradient.norm().unsqueeze(0)
+    return norm
 
 
 def greedy_blocks(is_greedy: Bool[Tensor, "B T N"], partition: Float[Tensor, "J N"]) -> Bool[Tensor, "B T J"]:
@@ -60,15 +82,14 @@ def greedy_blocks(is_greedy: Bool[Tensor, "B T N"], partition: Float[Tensor, "J 
     return (~is_greedy).to(partition) @ partition.T == 0
 
 
-def fit_metrics(fit: Fit) -> Metrics:
-    """Means over the steps to learn from, of sums over blocks for values and of means over blocks for the rest."""
-    context = fit.context
+def td_metrics(fit: TDFit) -> Metrics:
+    """Means over the masked time steps, of sums over blocks for values and of means over blocks for the rest."""
     return {
-        "q_tot": masked_mean(context.values.sum(-1), context.valid),
-        "target": masked_mean(context.targets.sum(-1), context.valid),
-        "td_error_abs": masked_mean(fit.td_error.detach().abs().mean(-1), context.valid),
-        "projection_weight": masked_mean(fit.weights.mean(-1), context.valid),
-        **weight_distribution(fit.weights[context.valid]),
+        "q_tot": masked_mean(fit.values.detach().sum(-1), fit.mask),
+        "target": masked_mean(fit.targets.sum(-1), fit.mask),
+        "td_error_abs": masked_mean(fit.td_error.detach().abs().mean(-1), fit.mask),
+        "projection_weight": masked_mean(fit.weights.mean(-1), fit.mask),
+        **weight_distribution(fit.weights[fit.mask]),
     }
 
 
@@ -82,12 +103,3 @@ def weight_distribution(weights: Float[Tensor, "V J"]) -> Metrics:
         "projection_weight_q95": high,
         "projection_weights": sample.clamp(max=1).histc(WEIGHT_BINS, 0, 1) / len(sample),
     }
-
-
-def check_one_block(partition: Float[Tensor, "J N"], algorithm: str) -> None:
-    """UserError for an algorithm that knows one value of the whole team only."""
-    if len(partition) != 1:
-        raise UserError(
-            f"{algorithm} learns one value of the whole team, and the partition has {len(partition)} blocks.\n"
-            "  valid: partition=full, or an algo that learns a value per block, such as lomaq"
-        )

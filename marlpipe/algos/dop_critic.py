@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from marlpipe.models.utilities import StepIndex
 from marlpipe.types import EnvSpec
 
 
@@ -32,31 +33,17 @@ class IndividualCritic(nn.Module):
         return outputs[..., :-1] + outputs[..., -1:]
 
 
-def action_values(
-    critic: IndividualCritic,
-    obs: Float[Tensor, "B T N O"],
-    state: Float[Tensor, "B T S"],
-    exists: Bool[Tensor, "B T"],
-) -> Float[Tensor, "B T N A"]:
-    """Q_i of all actions at the moments that exist; zero elsewhere, where nothing is computed."""
-    values: Tensor = critic(obs[exists].unsqueeze(0), state[exists].unsqueeze(0)).squeeze(0)  # (V,N,A)
-    return values.new_zeros(*exists.shape, *values.shape[1:]).index_put((exists,), values)
-
-
-Places = tuple[Int[Tensor, " V"], Int[Tensor, " V"]]  # episodes and moments
-
-
-def per_moment(trusted: Bool[Tensor, "B T"]) -> Iterator[Places]:
-    """A step for each moment, the first one first; none for a moment that no episode has."""
-    moment, episode = trusted.T.nonzero(as_tuple=True)
-    at = 0
-    for count in trusted.sum(0).tolist():
+def per_time_step(mask: Bool[Tensor, "B T"]) -> Iterator[StepIndex]:
+    """A critic step for each time step that some episode has, the first one first, on all episodes that have it."""
+    step, episode = mask.T.nonzero(as_tuple=True)
+    start = 0
+    for count in mask.sum(0).tolist():
         if count:
-            yield episode[at : at + count], moment[at : at + count]
-        at += count
+            yield episode[start : start + count], step[start : start + count]
+        start += count
 
 
-def all_at_once(trusted: Bool[Tensor, "B T"]) -> Iterator[Places]:
-    """One step for all moments together: another, cheaper algorithm."""
-    episode, moment = trusted.nonzero(as_tuple=True)
-    yield episode, moment
+def all_at_once(mask: Bool[Tensor, "B T"]) -> Iterator[StepIndex]:
+    """One critic step on all time steps together: another, cheaper algorithm."""
+    episode, step = mask.nonzero(as_tuple=True)
+    yield episode, step

@@ -5,7 +5,6 @@
 (QMIX: Rashid et al. 2018, eq. 6; LOMAQ: Zohar et al. 2022, Algorithms 2 and 3.)
 """
 
-import copy
 from collections.abc import Callable
 from typing import Literal
 
@@ -14,116 +13,106 @@ from jaxtyping import Float
 from torch import Tensor
 
 from marlpipe.algos.algorithm import OneLoss
-from marlpipe.algos.blocks import Fit, block_loss, fit_metrics, greedy_blocks, mixed
-from marlpipe.algos.projections.context import Projection, ProjectionContext
-from marlpipe.algos.rewards.reward import BlockRewards, Reward
-from marlpipe.errors import UserError
-from marlpipe.models.agents.agent import Agent
+from marlpipe.algos.blocks import TDFit, block_loss, greedy_blocks, mix_valid, td_metrics
+from marlpipe.algos.parts import Accepts, Parts, Returns
+from marlpipe.algos.projections.context import ProjectionContext
+from marlpipe.algos.rewards.reward import BlockRewards
 from marlpipe.models.mixers.mixer import Mixer
-from marlpipe.models.monotonicity.method import Monotonicity
 from marlpipe.models.utilities import greedy_actions, taken_utilities
-from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics
+from marlpipe.types import EpisodeBatch, JointValueView, Metrics
 
 
 class FactorisedQ(OneLoss):
     """Online and target agents and mixers, and their loss.
 
-    returns: makes targets of rewards and next values. next_actions: the joint actions û that are bootstrapped from, of
+    returns: targets from rewards and next values. next_actions: the joint actions û that are bootstrapped from, of
     online and target utilities and the episodes (both of `targets.py`). loss_factor: factor of the squared error.
     reduction: `sum` over blocks, or their `mean` (independent learners).
     """
 
+    accepts = Accepts(blocks="any", mixer="group", weights="without_q_star")
+    mixer: Mixer
     partition: Float[Tensor, "J N"]
 
     def __init__(
         self,
+        parts: Parts,
         *,
-        spec: EnvSpec,
-        partition: Float[Tensor, "J N"],
-        agent: Callable[..., Agent],
-        mixer: Callable[..., Mixer],
-        monotonicity: Monotonicity,
-        projection: Projection,
-        reward: Reward,
-        returns: Callable[..., Tensor],
+        returns: Returns,
         next_actions: Callable[[Tensor, Tensor, EpisodeBatch], Tensor],
         loss_factor: float,
         reduction: Literal["sum", "mean"],
     ) -> None:
-        super().__init__()
-        if projection.needs_optimal_values:
-            raise UserError(
-                f"projection weights {type(projection).__name__} compare with the unrestricted Q*, which this "
-                "algorithm does not learn.\n  valid: projection=uniform or optimistic, or algo=qpro, ow_qmix, cw_qmix"
-            )
-        self.agent = agent(spec=spec)
-        self.mixer = mixer(spec=spec, partition=partition, monotonicity=monotonicity)
-        self.target_agent = copy.deepcopy(self.agent).requires_grad_(False)
-        self.target_mixer = copy.deepcopy(self.mixer).requires_grad_(False)
-        self.monotonicity, self.projection, self.reward, self.returns = monotonicity, projection, reward, returns
-        self.next_actions, self.loss_factor, self.reduction = next_actions, loss_factor, reduction
-        self.register_buffer("partition", partition, persistent=False)
+        super().__init__(parts)
+        self.agent = parts.agent(spec=parts.spec)
+        self.mixer = parts.mixer(spec=parts.spec, partition=parts.partition, monotonicity=parts.monotonicity)
+        self.target_agent, self.target_mixer = self.target_of(self.agent), self.target_of(self.mixer)
+        self.projection, self.returns, self.next_actions = parts.projection, returns, next_actions
+        self.loss_factor, self.reduction = loss_factor, reduction
+        self.register_buffer("partition", parts.partition, persistent=False)
 
-    def loss(self, batch: EpisodeBatch, paid: BlockRewards) -> tuple[Float[Tensor, ""], Metrics]:
+    def loss(
+        self, batch: EpisodeBatch, block_rewards: BlockRewards, generator: torch.Generator
+    ) -> tuple[Float[Tensor, ""], Metrics]:
         """The loss of one batch of episodes, and metrics without gradient."""
-        fit = self.fit(batch, paid)
-        td_loss = self.loss_factor * block_loss(fit.weights * fit.td_error**2, paid.trusted, self.reduction)
-        penalty = self.monotonicity.penalty(
-            fit.values, fit.utilities, paid.trusted, lambda u: mixed(self.mixer, u, batch.state[:, :-1], batch.valid)
-        )
-        total = self.monotonicity.penalty.loss_share * td_loss + penalty
-        return total, {"td_loss": td_loss.detach(), "penalty": penalty.detach(), **fit_metrics(fit)}
+        fit = self.predict(batch, block_rewards)
+        td_loss = self.loss_factor * block_loss(fit.errors, fit.mask, self.reduction)
+        total, penalty = self.monotonicity.penalised(td_loss, fit.values, fit.utilities, fit.mask, fit.mix, generator)
+        return total, {"td_loss": td_loss.detach(), "penalty": penalty.detach(), **td_metrics(fit)}
 
-    def fit(self, batch: EpisodeBatch, paid: BlockRewards) -> Fit:
+    def predict(self, batch: EpisodeBatch, block_rewards: BlockRewards) -> TDFit:
         """Values F_J(U), targets y_J and weights w_J."""
-        state, next_state = batch.state[:, :-1], batch.state
-
+        state = batch.state[:, :-1]
         all_utilities = self.agent(batch.obs, batch.last_actions, batch.filled)
         utilities = taken_utilities(all_utilities[:, :-1], batch.actions)
-        values = mixed(self.mixer, utilities, state, batch.valid)
+        values = mix_valid(self.mixer, utilities, state, batch.valid)
+
+        @torch.no_grad()
+        def slopes() -> Float[Tensor, "B T J N"]:
+            return self.mixer.slopes(utilities.detach(), state)
 
         with torch.no_grad():
             target_utilities = self.target_agent(batch.obs, batch.last_actions, batch.filled)
-            next_utilities = taken_utilities(
-                target_utilities, self.next_actions(all_utilities, target_utilities, batch)
+            next_actions = self.next_actions(all_utilities, target_utilities, batch)
+            next_values = mix_valid(
+                self.target_mixer, taken_utilities(target_utilities, next_actions), batch.state, batch.filled
             )
-            next_values = mixed(self.target_mixer, next_utilities, next_state, batch.filled)
-            targets = self.returns(paid.rewards, next_values, batch.terminated, batch.valid)
-            greedy = greedy_actions(all_utilities, batch.avail_actions)[:, :-1]
-            context = ProjectionContext(
-                values=values.detach(),
-                targets=targets,
-                valid=paid.trusted,
-                is_greedy=greedy_blocks(greedy == batch.actions, self.partition),
-                utilities=all_utilities[:, :-1].detach(),
-                avail_actions=batch.avail_actions[:, :-1],
-                actions=batch.actions,
-                reads=self.mixer.reads,
-                slopes=lambda: self.mixer.slopes(utilities.detach(), state),
-            )
-            weights = self.projection(context)
-        return Fit(values=values, utilities=utilities, context=context, weights=weights)
+            targets = self.returns(block_rewards.rewards, next_values, batch.terminated, batch.valid)
 
-    @torch.no_grad()
-    def factorisation(self, batch: EpisodeBatch) -> Factorisation:
-        """Q_tot = Σ_J F_J of any joint actions."""
-        fit = self.fit(batch, self.reward(batch))
-        return Factorisation(
-            utilities=fit.context.utilities,
-            joint_value=lambda actions: mixed(
-                self.mixer, taken_utilities(fit.context.utilities, actions), batch.state[:, :-1], batch.valid
-            ).sum(-1),
-            slopes=fit.context.slopes,
-            reads=self.mixer.reads,
-            block_gradients=fit.block_gradients,
+            def context() -> ProjectionContext:
+                greedy = greedy_actions(all_utilities, batch.avail_actions)[:, :-1]
+                return ProjectionContext(
+                    values=values.detach(),
+                    targets=targets,
+                    mask=block_rewards.learn_mask,
+                    is_greedy=greedy_blocks(greedy == batch.actions, self.partition),
+                    utilities=all_utilities[:, :-1].detach(),
+                    avail_actions=batch.avail_actions[:, :-1],
+                    actions=batch.actions,
+                    reads=self.mixer.reads,
+                    slopes=slopes,
+                )
+
+            weights = self.projection(values.detach(), context)
+        return TDFit(
+            all_utilities=all_utilities[:, :-1],
+            utilities=utilities,
+            values=values,
+            targets=targets,
+            weights=weights,
+            mask=block_rewards.learn_mask,
+            mix=lambda given: mix_valid(self.mixer, given, state, batch.valid),
+            slopes=slopes,
         )
 
     @torch.no_grad()
-    def sync_targets(self) -> None:
-        """Hard copy of what the targets are made of."""
-        self.target_agent.load_state_dict(self.agent.state_dict())
-        self.target_mixer.load_state_dict(self.mixer.state_dict())
-
-    def after_step(self) -> None:
-        """What the monotonicity method does to the parameters once the optimiser has stepped."""
-        self.monotonicity.after_step(self.mixer)
+    def joint_value_view(self, batch: EpisodeBatch) -> JointValueView:
+        """Q_tot = Σ_J F_J of any joint actions."""
+        fit = self.predict(batch, self.reward(batch))
+        return JointValueView(
+            utilities=fit.all_utilities,
+            joint_value=fit.joint_value,
+            slopes=fit.slopes,
+            reads=self.mixer.reads,
+            block_gradients=fit.block_gradients,
+        )

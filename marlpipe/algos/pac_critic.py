@@ -1,8 +1,8 @@
-"""PAC's critic agents: utilities from what an agent sees and what the others tell it, in training only."""
+"""PAC's critic agents: utilities from an agent's observation and the messages of the others, in training only."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -11,37 +11,37 @@ from torch import Tensor, nn
 
 from marlpipe.models.agents.agent import Agent
 from marlpipe.models.agents.inputs import AgentInput
-from marlpipe.types import EnvSpec, EpisodeBatch, Metrics
+from marlpipe.models.layers import perceptron
+from marlpipe.models.utilities import gather_valid, scatter_valid
+from marlpipe.types import EnvSpec, EpisodeBatch, Makes, Metrics
 
 
-def cross_entropy(logits: Float[Tensor, "V N A"], labels: Int[Tensor, "V N"]) -> Float[Tensor, " V"]:
-    """−Σ_i log softmax(logits_i)[label_i]."""
-    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels).sum(1)
+class MessageEncoder(nn.Module):
+    """μ of all messages that an agent sends: Linear, ReLU, Linear, ReLU, Linear, shared by all agents.
 
-
-class ActionPredictor(nn.Module):
-    """Logits of an agent's label from what it sees and hears: Linear, ReLU, Linear, ReLU, Linear, shared by all agents.
-
-    spec: its `obs_dim` counts the messages heard. width_per_agent: hidden units, times the number of agents. The other
-    arguments are those of `AgentInput`.
+    size: K, numbers per message. The other arguments are those of `AgentInput`.
     """
 
-    def __init__(self, *, spec: EnvSpec, width_per_agent: int, obs_last_action: bool, obs_agent_id: bool) -> None:
+    def __init__(self, *, spec: EnvSpec, size: int, hidden: int, obs_last_action: bool, obs_agent_id: bool) -> None:
         super().__init__()
-        width = width_per_agent * spec.n_agents
-        self.input = AgentInput(spec=spec, hidden=width, obs_last_action=obs_last_action, obs_agent_id=obs_agent_id)
-        self.layers = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, spec.n_actions))
+        self.input = AgentInput(spec=spec, hidden=hidden, obs_last_action=obs_last_action, obs_agent_id=obs_agent_id)
+        self.layers = perceptron(hidden, hidden, size * spec.n_agents)
 
-    def forward(self, heard: Float[Tensor, "V N O"], last_actions: Int[Tensor, "V N"]) -> Float[Tensor, "V N A"]:
-        logits: Tensor = self.layers(self.input(heard, last_actions))
-        return logits
+    def forward(self, obs: Float[Tensor, "V N O"], last_actions: Int[Tensor, "V N"]) -> Float[Tensor, "V N M"]:
+        means: Tensor = self.layers(self.input(obs, last_actions))
+        return means
 
 
 def delivered(messages: Float[Tensor, "*batch N M"]) -> Float[Tensor, "*batch N M"]:
-    """What each agent receives, sender by sender, of what each agent sends, receiver by receiver (M = N·K)."""
+    """The messages that each agent receives, by sender, from those that each agent sends, by receiver (M = N·K)."""
     n_agents = messages.shape[-2]
     addressed = torch.unflatten(messages, -1, (n_agents, -1))  # sender, receiver, K
     return addressed.transpose(-3, -2).flatten(-2)
+
+
+def standard_normal(like: Float[Tensor, "*batch N M"], generator: torch.Generator) -> Float[Tensor, "*batch N M"]:
+    """Independent draws from N(0, 1) of that shape."""
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
 
 
 def kl_to_standard_normal(means: Float[Tensor, "*batch N M"]) -> Float[Tensor, "*batch"]:
@@ -54,25 +54,32 @@ def standard_normal_cost(messages: Float[Tensor, "*batch N M"]) -> Float[Tensor,
     return (messages.square() + math.log(2 * math.pi)).sum((-2, -1)) / 2
 
 
-class MessageEncoder(nn.Module):
-    """μ of all that an agent sends: Linear, ReLU, Linear, ReLU, Linear, shared by all agents.
+class ActionPredictor(nn.Module):
+    """Logits of an agent's label from observation and messages: Linear, ReLU, Linear, ReLU, Linear, shared by all.
 
-    size: K, numbers per message. The other arguments are those of `AgentInput`.
+    spec: its `obs_dim` counts the messages received. width_per_agent: hidden units, times the number of agents. The
+    other arguments are those of `AgentInput`.
     """
 
-    def __init__(self, *, spec: EnvSpec, size: int, hidden: int, obs_last_action: bool, obs_agent_id: bool) -> None:
+    def __init__(self, *, spec: EnvSpec, width_per_agent: int, obs_last_action: bool, obs_agent_id: bool) -> None:
         super().__init__()
-        self.input = AgentInput(spec=spec, hidden=hidden, obs_last_action=obs_last_action, obs_agent_id=obs_agent_id)
-        self.layers = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, size * spec.n_agents))
+        width = width_per_agent * spec.n_agents
+        self.input = AgentInput(spec=spec, hidden=width, obs_last_action=obs_last_action, obs_agent_id=obs_agent_id)
+        self.layers = perceptron(width, width, spec.n_actions)
 
-    def forward(self, obs: Float[Tensor, "V N O"], last_actions: Int[Tensor, "V N"]) -> Float[Tensor, "V N M"]:
-        means: Tensor = self.layers(self.input(obs, last_actions))
-        return means
+    def forward(self, heard: Float[Tensor, "V N O"], last_actions: Int[Tensor, "V N"]) -> Float[Tensor, "V N A"]:
+        logits: Tensor = self.layers(self.input(heard, last_actions))
+        return logits
+
+
+def cross_entropy(logits: Float[Tensor, "V N A"], labels: Int[Tensor, "V N"]) -> Float[Tensor, " V"]:
+    """−Σ_i log softmax(logits_i)[label_i]."""
+    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels).sum(1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Assisted:
-    """Utilities of all actions, and the messages behind them. `heard`: observations ⊕ the messages received."""
+    """Utilities of all actions, and the messages behind them. heard: observations ⊕ the messages received."""
 
     utilities: Float[Tensor, "B T N A"]
     means: Float[Tensor, "B T N M"]
@@ -80,10 +87,17 @@ class Assisted:
     heard: Float[Tensor, "B T N L"]
 
 
-class AssistedCritic(nn.Module):
-    """Agents that hear each other, and the predictor that hears what they hear.
+@runtime_checkable
+class MakesEncoder(Protocol):
+    """Makes the message encoder."""
 
-    message_size: K, the numbers that one agent tells another. loss_factor: k of the communication loss.
+    def __call__(self, *, spec: EnvSpec, size: int) -> MessageEncoder: ...
+
+
+class AssistedCritic(nn.Module):
+    """Agents that read each other's messages, and the predictor that reads the same.
+
+    message_size: K, numbers per message. loss_factor: k of the communication loss.
     compactness_factor: β. message_entropy_factor: β′.
     """
 
@@ -91,10 +105,10 @@ class AssistedCritic(nn.Module):
         self,
         *,
         spec: EnvSpec,
-        agent: Callable[..., Agent],
+        agent: Makes[Agent],
         message_size: int,
-        encoder: Callable[..., MessageEncoder],
-        predictor: Callable[..., ActionPredictor],
+        encoder: MakesEncoder,
+        predictor: Makes[ActionPredictor],
         loss_factor: float,
         compactness_factor: float,
         message_entropy_factor: float,
@@ -107,11 +121,11 @@ class AssistedCritic(nn.Module):
         self.loss_factor = loss_factor
         self.compactness_factor, self.message_entropy_factor = compactness_factor, message_entropy_factor
 
-    def forward(self, batch: EpisodeBatch, *, sampled: bool) -> Assisted:
-        """Utilities at all moments that exist. Messages are m ~ N(μ, 1), or their means μ if not `sampled`."""
-        rows = self.encoder(batch.obs[batch.filled], batch.last_actions[batch.filled])
-        means = rows.new_zeros(*batch.filled.shape, *rows.shape[1:]).index_put((batch.filled,), rows)
-        messages = means + torch.randn_like(means) if sampled else means
+    def forward(self, batch: EpisodeBatch, generator: torch.Generator | None) -> Assisted:
+        """Utilities at all time steps that exist. Messages are m ~ N(μ, 1), or their means μ without a generator."""
+        inputs = gather_valid(batch.filled, batch.obs, batch.last_actions)
+        means = scatter_valid(self.encoder(*inputs), batch.filled)
+        messages = means if generator is None else means + standard_normal(means, generator)
         heard = torch.cat([batch.obs, delivered(messages)], dim=-1)
         utilities = self.agent(heard, batch.last_actions, batch.filled)
         return Assisted(utilities=utilities, means=means, messages=messages, heard=heard)
@@ -121,16 +135,16 @@ class AssistedCritic(nn.Module):
         assisted: Assisted,
         batch: EpisodeBatch,
         labels: Int[Tensor, "V N"],
-        trusted: Bool[Tensor, "B T"],
+        mask: Bool[Tensor, "B T"],
     ) -> tuple[Float[Tensor, ""], Metrics]:
         """k · mean[ CE(predictor, label) + β KL(N(μ, 1) ‖ N(0, 1)) − β′ log N(m; 0, 1) ], and metrics without gradient.
 
-        A mean over the V trusted steps of sums over agents and the numbers of their messages.
+        A mean over the V masked time steps of sums over agents and the numbers of their messages.
         """
-        logits = self.predictor(assisted.heard[:, :-1][trusted], batch.last_actions[:, :-1][trusted])
+        logits = self.predictor(assisted.heard[:, :-1][mask], batch.last_actions[:, :-1][mask])
         prediction_loss = cross_entropy(logits, labels).mean()
-        compactness = kl_to_standard_normal(assisted.means[:, :-1][trusted]).mean()
-        entropy_cost = standard_normal_cost(assisted.messages[:, :-1][trusted]).mean()
+        compactness = kl_to_standard_normal(assisted.means[:, :-1][mask]).mean()
+        entropy_cost = standard_normal_cost(assisted.messages[:, :-1][mask]).mean()
         costs = self.compactness_factor * compactness + self.message_entropy_factor * entropy_cost
         loss = self.loss_factor * (prediction_loss + costs)
         return loss, {

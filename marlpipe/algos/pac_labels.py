@@ -20,16 +20,16 @@ def counterfactual_labels(
     """argmax of Q*(s, ·) over û and all (û_{−i}, a) for agents i and their available actions a.
 
     greedy: û. value: Q* of joint actions (R), from the utilities of their actions (R,N) and their states (R,S).
-    chunk: how many joint actions are evaluated at once. û stays where nothing is better; of equals the first by agent
+    chunk: how many joint actions are evaluated at once. û stays where nothing is better; of ties the first by agent
     and action is taken.
     """
     of_greedy = utilities.gather(-1, greedy.unsqueeze(-1)).squeeze(-1)
     others = avail_actions & ~F.one_hot(greedy, utilities.shape[-1]).bool()
-    tried = torch.full_like(utilities, -torch.inf)
+    values = torch.full_like(utilities, -torch.inf)
     for row, agent, action in zip(*(torch.split(i, chunk) for i in others.nonzero(as_tuple=True)), strict=True):
         changed = utilities[row, agent, action].unsqueeze(1)
-        tried[row, agent, action] = value(of_greedy[row].scatter(1, agent.unsqueeze(1), changed), state[row])
-    best, place = tried.flatten(1).max(dim=1)
+        values[row, agent, action] = value(of_greedy[row].scatter(1, agent.unsqueeze(1), changed), state[row])
+    best, place = values.flatten(1).max(dim=1)
     agent, action = (place // utilities.shape[-1]).unsqueeze(1), (place % utilities.shape[-1]).unsqueeze(1)
     better = best > value(of_greedy, state)
     return torch.where(better.unsqueeze(1), greedy.scatter(1, agent, action), greedy)

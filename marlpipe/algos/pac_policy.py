@@ -31,7 +31,7 @@ def soft_costs(
     utilities: Float[Tensor, "*batch N A"],
     temperature: Float[Tensor, ""],
 ) -> Float[Tensor, "*batch N"]:
-    """Σ_a π_i (α log π_i − Q_i): what each agent's policy is to make small."""
+    """Σ_a π_i (α log π_i − Q_i): what each agent's policy minimises."""
     return (pi * (temperature * log_pi - utilities)).sum(-1)
 
 
@@ -70,9 +70,10 @@ class Temperature(nn.Module):
             value = value.clamp(min=self.lowest)
         return value
 
-    def loss(self, entropies: Float[Tensor, "B T N"], trusted: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
+    def loss(self, entropies: Float[Tensor, "B T N"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
         """log α · mean[ Σ_i (H_i − H̄) ]: α falls where entropies are above their target."""
-        return self.log_value * masked_mean((entropies - self.target_entropy).sum(-1), trusted)
+        return self.log_value * masked_mean((entropies - self.target_entropy).sum(-1), mask)
 
     def trained(self) -> Trained:
+        """log α, with its own optimiser."""
         return Trained([self.log_value], self.optimizer)

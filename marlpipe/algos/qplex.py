@@ -5,31 +5,29 @@
 (Mixing: `marlpipe.models.mixers.duplex`.)
 """
 
-import copy
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from marlpipe.algos.algorithm import OneLoss
-from marlpipe.algos.blocks import check_one_block
-from marlpipe.algos.projections.context import Projection
-from marlpipe.algos.projections.weighted import check_unweighted
-from marlpipe.algos.rewards.reward import BlockRewards, Reward
-from marlpipe.models.agents.agent import Agent
+from marlpipe.algos.blocks import gradient_norm
+from marlpipe.algos.parts import Accepts, Parts, Returns
+from marlpipe.algos.rewards.reward import BlockRewards
 from marlpipe.models.mixers.duplex import Duplex, DuplexMixer
-from marlpipe.models.mixers.mixer import Mixer
-from marlpipe.models.mixers.own import OwnMixing, check_own
 from marlpipe.models.monotonicity.method import Monotonicity
-from marlpipe.models.utilities import greedy_actions, masked_mean, taken_utilities
-from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics
+from marlpipe.models.utilities import gather_valid, greedy_actions, masked_mean, scatter_valid, taken_utilities
+from marlpipe.types import EnvSpec, EpisodeBatch, JointValueView, Metrics
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DuplexFit:
-    """Values of the taken actions and what they are drawn to. `best`: each agent's highest available utility."""
+class DuplexTDFit:
+    """Values Q_tot of the taken actions with their targets.
+
+    best: each agent's highest available utility. mask: the time steps to learn from.
+    """
 
     all_utilities: Float[Tensor, "B T N A"]
     utilities: Float[Tensor, "B T N"]
@@ -37,67 +35,64 @@ class DuplexFit:
     duplex: Duplex
     values: Float[Tensor, "B T"]
     targets: Float[Tensor, "B T"]
+    mask: Bool[Tensor, "B T"]
 
     @property
     def td_error(self) -> Float[Tensor, "B T"]:
+        """Q_tot − y."""
         return self.values - self.targets
+
+    def mix(self, utilities: Float[Tensor, "B T N"]) -> Float[Tensor, "B T 1"]:
+        """Q_tot of any utilities, with the w, v and λ of the taken actions."""
+        return self.duplex.dueling_value(utilities, self.best).unsqueeze(-1)
+
+
+@runtime_checkable
+class MakesDuplex(Protocol):
+    """Makes the mixer."""
+
+    def __call__(self, *, spec: EnvSpec, monotonicity: Monotonicity) -> DuplexMixer: ...
 
 
 class QPLEX(OneLoss):
     """Online and target agents and duplex mixers, and their loss.
 
-    returns: makes targets of rewards and next values (`targets.py`). loss_factor: factor of the squared error.
+    returns: targets from rewards and next values (`targets.py`). loss_factor: factor of the squared error.
     """
 
-    def __init__(
-        self,
-        *,
-        spec: EnvSpec,
-        partition: Float[Tensor, "J N"],
-        agent: Callable[..., Agent],
-        mixer: Callable[..., Mixer] | OwnMixing,
-        monotonicity: Monotonicity,
-        projection: Projection,
-        reward: Reward,
-        returns: Callable[..., Tensor],
-        duplex: Callable[..., DuplexMixer],
-        loss_factor: float,
-    ) -> None:
-        super().__init__()
-        check_one_block(partition, "QPLEX")
-        check_own(mixer, "QPLEX")
-        check_unweighted(projection, "QPLEX")
-        self.agent = agent(spec=spec)
-        self.mixer = duplex(spec=spec, monotonicity=monotonicity)
-        self.target_agent = copy.deepcopy(self.agent).requires_grad_(False)
-        self.target_mixer = copy.deepcopy(self.mixer).requires_grad_(False)
-        self.monotonicity, self.reward, self.returns = monotonicity, reward, returns
-        self.loss_factor = loss_factor
+    accepts = Accepts(blocks="one", mixer="builtin", weights="uniform")
+    mixer: DuplexMixer
 
-    def loss(self, batch: EpisodeBatch, paid: BlockRewards) -> tuple[Float[Tensor, ""], Metrics]:
+    def __init__(self, parts: Parts, *, returns: Returns, duplex: MakesDuplex, loss_factor: float) -> None:
+        super().__init__(parts)
+        self.agent = parts.agent(spec=parts.spec)
+        self.mixer = duplex(spec=parts.spec, monotonicity=parts.monotonicity)
+        self.target_agent, self.target_mixer = self.target_of(self.agent), self.target_of(self.mixer)
+        self.returns, self.loss_factor = returns, loss_factor
+
+    def loss(
+        self, batch: EpisodeBatch, block_rewards: BlockRewards, generator: torch.Generator
+    ) -> tuple[Float[Tensor, ""], Metrics]:
         """The loss of one batch of episodes, and metrics without gradient."""
-        fit = self.fit(batch, paid)
-
-        def mix(utilities: Float[Tensor, "B T N"]) -> Float[Tensor, "B T 1"]:
-            return fit.duplex.dueling_value(utilities, fit.best).unsqueeze(-1)
-
-        td_loss = self.loss_factor * masked_mean(fit.td_error**2, paid.trusted)
-        penalty = self.monotonicity.penalty(mix(fit.utilities), fit.utilities, paid.trusted, mix)
-        total = self.monotonicity.penalty.loss_share * td_loss + penalty
+        fit = self.predict(batch, block_rewards)
+        td_loss = self.loss_factor * masked_mean(fit.td_error**2, fit.mask)
+        total, penalty = self.monotonicity.penalised(
+            td_loss, fit.mix(fit.utilities), fit.utilities, fit.mask, fit.mix, generator
+        )
         with torch.no_grad():
             advantage = fit.duplex.importance * fit.duplex.advantage(fit.utilities, fit.best)
             metrics = {
                 "td_loss": td_loss,
                 "penalty": penalty,
-                "q_tot": masked_mean(fit.values, paid.trusted),
-                "target": masked_mean(fit.targets, paid.trusted),
-                "td_error_abs": masked_mean(fit.td_error.abs(), paid.trusted),
-                "importance": masked_mean(fit.duplex.importance.mean(-1), paid.trusted),
-                "advantage": masked_mean(advantage.sum(-1), paid.trusted),
+                "q_tot": masked_mean(fit.values, fit.mask),
+                "target": masked_mean(fit.targets, fit.mask),
+                "td_error_abs": masked_mean(fit.td_error.abs(), fit.mask),
+                "importance": masked_mean(fit.duplex.importance.mean(-1), fit.mask),
+                "advantage": masked_mean(advantage.sum(-1), fit.mask),
             }
         return total, {name: value.detach() for name, value in metrics.items()}
 
-    def fit(self, batch: EpisodeBatch, paid: BlockRewards) -> DuplexFit:
+    def predict(self, batch: EpisodeBatch, block_rewards: BlockRewards) -> DuplexTDFit:
         """Values Q_tot and targets y."""
         all_utilities = self.agent(batch.obs, batch.last_actions, batch.filled)
         greedy = greedy_actions(all_utilities, batch.avail_actions)
@@ -112,46 +107,41 @@ class QPLEX(OneLoss):
             next_best = taken_utilities(target_utilities, greedy_actions(target_utilities, batch.avail_actions))
             target_duplex = duplex_at(self.target_mixer, batch.state, greedy, batch.filled)
             next_values = target_duplex.dueling_value(next_utilities, next_best).unsqueeze(-1)
-            targets = self.returns(paid.rewards, next_values, batch.terminated, batch.valid).squeeze(-1)
-        return DuplexFit(
+            targets = self.returns(block_rewards.rewards, next_values, batch.terminated, batch.valid).squeeze(-1)
+        return DuplexTDFit(
             all_utilities=all_utilities[:, :-1],
             utilities=utilities,
             best=best,
             duplex=duplex,
             values=duplex.trained_value(utilities, best),
             targets=targets,
+            mask=block_rewards.learn_mask,
         )
 
     @torch.no_grad()
-    def factorisation(self, batch: EpisodeBatch) -> Factorisation:
-        """Q_tot of any joint actions. The utilities' gradient has the slope w, without λ."""
-        paid = self.reward(batch)
-        fit, state = self.fit(batch, paid), batch.state[:, :-1]
-        pull = (fit.td_error * paid.trusted).unsqueeze(-1) * fit.duplex.weight
+    def joint_value_view(self, batch: EpisodeBatch) -> JointValueView:
+        """Q_tot of any joint actions. Block gradients are those of `trained_value`, whose slopes are w, without λ."""
+        with torch.enable_grad():
+            fit = self.predict(batch, self.reward(batch))
+        utilities = fit.all_utilities.detach()
+        weight, importance = fit.duplex.weight.detach(), fit.duplex.importance.detach()
 
         @torch.no_grad()
         def joint_value(actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T"]:
-            duplex = duplex_at(self.mixer, state, actions, batch.valid)
-            return duplex.dueling_value(taken_utilities(fit.all_utilities, actions), fit.best)
+            duplex = duplex_at(self.mixer, batch.state[:, :-1], actions, batch.valid)
+            return duplex.dueling_value(taken_utilities(utilities, actions), fit.best)
 
-        return Factorisation(
-            utilities=fit.all_utilities,
+        return JointValueView(
+            utilities=utilities,
             joint_value=joint_value,
-            slopes=lambda: (fit.duplex.weight * fit.duplex.importance).unsqueeze(-2),
-            reads=torch.ones_like(fit.utilities[0, :1], dtype=torch.bool),
-            block_gradients=lambda: pull.norm().unsqueeze(0),
+            slopes=lambda: (weight * importance).unsqueeze(-2),
+            reads=torch.ones_like(utilities[0, :1, :, 0], dtype=torch.bool),
+            block_gradients=lambda: gradient_norm(fit.td_error**2 * fit.mask, fit.utilities),
         )
-
-    @torch.no_grad()
-    def sync_targets(self) -> None:
-        """Hard copy of what the targets are made of."""
-        self.target_agent.load_state_dict(self.agent.state_dict())
-        self.target_mixer.load_state_dict(self.mixer.state_dict())
 
 
 def duplex_at(
     mixer: DuplexMixer, state: Float[Tensor, "B T S"], actions: Int[Tensor, "B T N"], exists: Bool[Tensor, "B T"]
 ) -> Duplex:
-    """w, v and λ at the moments that exist; zero elsewhere, where nothing is computed."""
-    found = mixer(state[exists], actions[exists])  # (V,N) each
-    return Duplex(*(of_agents.new_zeros(actions.shape).index_put((exists,), of_agents) for of_agents in found))
+    """w, v and λ at the time steps that exist; zero elsewhere, where nothing is computed."""
+    return Duplex(*(scatter_valid(rows, exists) for rows in mixer(*gather_valid(exists, state, actions))))

@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from marlpipe.algos.qtran_loss import SideConstrained, Steps
-from marlpipe.algos.qtran_networks import CounterfactualValue
-from marlpipe.models.utilities import gather_valid, scatter_valid, taken_utilities
-from marlpipe.types import EpisodeBatch
+from marlpipe.algos.parts import Parts, Returns
+from marlpipe.algos.qtran_loss import MakesJoint, SideConstrained, Steps
+from marlpipe.algos.qtran_networks import CounterfactualValue, StateValue
+from marlpipe.models.utilities import apply_valid, taken_utilities
+from marlpipe.types import EpisodeBatch, Makes
 
 
 def one_changed(utilities: Float[Tensor, "B T N A"], actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T N A N"]:
@@ -30,9 +31,20 @@ def least(gaps: Float[Tensor, "*batch N A"], avail_actions: Bool[Tensor, "*batch
 class QTRANAlt(SideConstrained):
     """An estimate of Q_jt per agent and step; K = N."""
 
-    in_targets = ("joint",)
-    joint: CounterfactualValue
-    target_joint: CounterfactualValue
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        returns: Returns,
+        joint: MakesJoint[CounterfactualValue],
+        state_value: Makes[StateValue],
+        opt_factor: float,
+        nopt_factor: float,
+    ) -> None:
+        super().__init__(parts, returns=returns, opt_factor=opt_factor, nopt_factor=nopt_factor)
+        self.joint = joint(spec=parts.spec, features=self.agent.hidden)
+        self.state_value = state_value(spec=parts.spec)
+        self.target_joint = self.target_of(self.joint)
 
     def joint_values(
         self, features: Float[Tensor, "B T N H"], actions: Int[Tensor, "B T N"], state: Float[Tensor, "B T S"]
@@ -44,7 +56,7 @@ class QTRANAlt(SideConstrained):
 
     def next_values(self, batch: EpisodeBatch, greedy: Int[Tensor, "B T1 N"]) -> Float[Tensor, "B T1 N"]:
         """Q_jt′(s, i, ū_{−i}) of ū_i."""
-        return scatter_valid(self.target_joint(*gather_valid(batch.filled, greedy, batch.state)), batch.filled)
+        return apply_valid(self.target_joint, batch.filled, greedy, batch.state)
 
     def of_taken(self, steps: Steps) -> tuple[Float[Tensor, "V 1 N"], Float[Tensor, "V 1 N"]]:
         """Q_jt(s, i, u_{−i}) of u_i, and e_i(u)."""
@@ -54,7 +66,7 @@ class QTRANAlt(SideConstrained):
 
     def factored_alternatives(self, steps: Steps) -> Float[Tensor, "V 1 N A"]:
         """F(u_i, u_{−i}) for each agent i and each of its actions."""
-        mixed_from = one_changed(steps.utilities, steps.actions).flatten(1, 3)  # (V, N·A, N)
-        state = steps.state.expand(-1, mixed_from.shape[1], -1)
-        values: Tensor = self.mixer(mixed_from, state)
+        alternatives = one_changed(steps.utilities, steps.actions).flatten(1, 3)  # (V, N·A, N)
+        state = steps.state.expand(-1, alternatives.shape[1], -1)
+        values: Tensor = self.mixer(alternatives, state)
         return values.view_as(steps.utilities)

@@ -1,21 +1,13 @@
 """QTRAN's networks of the whole team: Q_jt in its two forms, and V (Son et al. 2019, §4; sizes of PyMARL's code)."""
 
-import itertools
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from marlpipe.models.layers import perceptron
 from marlpipe.models.utilities import taken_utilities
 from marlpipe.types import EnvSpec
-
-
-def perceptron(inputs: int, hidden: int, layers: int, outputs: int) -> nn.Sequential:
-    """Linear and ReLU `layers` times, then Linear."""
-    sizes = [inputs] + [hidden] * layers
-    affine = [nn.Linear(i, o) for i, o in itertools.pairwise(sizes)]
-    return nn.Sequential(*(part for layer in affine for part in (layer, nn.ReLU())), nn.Linear(sizes[-1], outputs))
 
 
 class JointValue(nn.Module):
@@ -28,8 +20,8 @@ class JointValue(nn.Module):
         super().__init__()
         width = features + spec.n_actions
         self.n_actions = spec.n_actions
-        self.encoder = perceptron(width, width, 1, width)
-        self.mlp = perceptron(width + spec.state_dim, hidden, layers, 1)
+        self.encoder = perceptron(width, width, width)
+        self.mlp = perceptron(width + spec.state_dim, *[hidden] * layers, 1)
 
     def forward(
         self, features: Float[Tensor, "B T N H"], actions: Int[Tensor, "B T N"], state: Float[Tensor, "B T S"]
@@ -53,7 +45,7 @@ class CounterfactualValue(nn.Module):
         self.n_actions = spec.n_actions
         self.widths = [spec.state_dim, spec.n_agents * spec.n_actions, spec.n_agents]
         self.input = nn.Linear(sum(self.widths), hidden)
-        self.rest = nn.Sequential(nn.ReLU(), perceptron(hidden, hidden, layers - 1, spec.n_actions))
+        self.rest = nn.Sequential(nn.ReLU(), perceptron(*[hidden] * layers, spec.n_actions))
 
     def alternatives(self, actions: Int[Tensor, "B T N"], state: Float[Tensor, "B T S"]) -> Float[Tensor, "B T N A"]:
         """Q_jt(s, i, u_{−i})."""
@@ -66,16 +58,16 @@ class CounterfactualValue(nn.Module):
         return values
 
     def forward(self, actions: Int[Tensor, "B T N"], state: Float[Tensor, "B T S"]) -> Float[Tensor, "B T N"]:
-        """Q_jt(s, i, u_{−i}) of u_i: what each agent's head says of the joint action."""
+        """Q_jt(s, i, u_{−i}) of u_i: each agent's head, at its own action."""
         return taken_utilities(self.alternatives(actions, state), actions)
 
 
 class StateValue(nn.Module):
-    """V(s): what the utilities of partial observations cannot tell of the joint value."""
+    """V(s): the part of the joint value that utilities of partial observations cannot represent."""
 
     def __init__(self, *, spec: EnvSpec, hidden: int, layers: int) -> None:
         super().__init__()
-        self.mlp = perceptron(spec.state_dim, hidden, layers, 1)
+        self.mlp = perceptron(spec.state_dim, *[hidden] * layers, 1)
 
     def forward(self, state: Float[Tensor, "B T S"]) -> Float[Tensor, "B T 1"]:
         value: Tensor = self.mlp(state)

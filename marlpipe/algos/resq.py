@@ -13,139 +13,140 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from marlpipe.algos.algorithm import OneLoss
-from marlpipe.algos.blocks import block_loss, greedy_blocks, mixed
+from marlpipe.algos.blocks import TDFit, block_loss, greedy_blocks, mix_valid
 from marlpipe.algos.optimal_value import OptimalValue
-from marlpipe.algos.projections.context import Projection
-from marlpipe.algos.projections.weighted import check_unweighted
-from marlpipe.algos.rewards.reward import BlockRewards, Reward
-from marlpipe.models.agents.agent import Agent
+from marlpipe.algos.parts import Accepts, MakesValue, Parts, Returns
+from marlpipe.algos.rewards.reward import BlockRewards
 from marlpipe.models.mixers.mixer import Mixer
-from marlpipe.models.monotonicity.method import Monotonicity
 from marlpipe.models.utilities import greedy_actions, masked_mean, taken_utilities
-from marlpipe.types import EnvSpec, EpisodeBatch, Factorisation, Metrics
+from marlpipe.types import EpisodeBatch, JointValueView, Metrics
 
 
 def negative_abs(residual: Tensor) -> Tensor:
-    """−|Q_r|: never positive, whatever the network says."""
+    """−|Q_r|: never positive, whatever the network computes."""
     return -residual.abs()
 
 
 def raw(residual: Tensor) -> Tensor:
-    """What the network says: only a penalty pulls it below zero."""
+    """The network's output: only a penalty pulls it below zero."""
     return residual
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ResidualFit:
-    """Values of the taken actions and what they are drawn to. `residual` is not masked by w_r."""
+class ResidualTDFit(TDFit):
+    """A fit whose values are Q_jt. main: Q_tot of the taken actions, and what `mix` computes.
 
-    all_utilities: Float[Tensor, "B T N A"]
-    utilities: Float[Tensor, "B T N"]
+    greedy: û. residual: Q_r, not yet masked by residual_weight: w_r. optimal_values: Q*(s, u).
+    """
+
     greedy: Int[Tensor, "B T N"]
     main: Float[Tensor, "B T J"]
     residual: Float[Tensor, "B T J"]
     residual_weight: Float[Tensor, "B T J"]
     optimal_values: Float[Tensor, "B T J"]
-    targets: Float[Tensor, "B T J"]
-
-    @property
-    def td_error(self) -> Float[Tensor, "B T J"]:
-        return self.main + self.residual_weight * self.residual - self.targets
 
 
 class ResQ(OneLoss):
     """Main agents and mixer, residual agents and mixer, and Q*.
 
-    residual: what becomes of the residual mixer's output. residual_loss_factor: c_r. central_loss_factor: c.
+    residual_mixer, central_mixer: the mixers of Q_r and Q*. residual: from the output of the former to Q_r.
+    loss_factor: factor of the error of Q_jt. central_loss_factor: c. residual_loss_factor: c_r.
     reduction: `sum` over blocks, or their `mean`.
     """
 
+    accepts = Accepts(blocks="any", mixer="group", weights="uniform")
+    mixer: Mixer
     partition: Float[Tensor, "J N"]
 
     def __init__(
         self,
+        parts: Parts,
         *,
-        spec: EnvSpec,
-        partition: Float[Tensor, "J N"],
-        agent: Callable[..., Agent],
-        mixer: Callable[..., Mixer],
-        monotonicity: Monotonicity,
-        projection: Projection,
-        reward: Reward,
-        returns: Callable[..., Tensor],
+        returns: Returns,
         residual: Callable[[Tensor], Tensor],
-        residual_mixer: Callable[..., nn.Module],
-        central_mixer: Callable[..., nn.Module],
+        residual_mixer: MakesValue,
+        central_mixer: MakesValue,
         loss_factor: float,
         central_loss_factor: float,
         residual_loss_factor: float,
         reduction: Literal["sum", "mean"],
     ) -> None:
-        super().__init__()
-        check_unweighted(projection, "ResQ")
-        self.agent = agent(spec=spec)
-        self.mixer = mixer(spec=spec, partition=partition, monotonicity=monotonicity)
+        super().__init__(parts)
+        self.agent = parts.agent(spec=parts.spec)
+        self.mixer = parts.mixer(spec=parts.spec, partition=parts.partition, monotonicity=parts.monotonicity)
         self.residual_agent = copy.deepcopy(self.agent)
-        self.residual_mixer = residual_mixer(spec=spec, partition=partition)
-        self.optimal_value = OptimalValue(spec=spec, partition=partition, agent=agent, mixer=central_mixer)
-        self.monotonicity, self.reward, self.returns, self.residual = monotonicity, reward, returns, residual
+        self.residual_mixer = residual_mixer(spec=parts.spec, partition=parts.partition)
+        self.optimal_value = OptimalValue(parts, central_mixer)
+        self.returns, self.residual, self.reduction = returns, residual, reduction
         self.loss_factor, self.central_loss_factor = loss_factor, central_loss_factor
-        self.residual_loss_factor, self.reduction = residual_loss_factor, reduction
-        self.register_buffer("partition", partition, persistent=False)
+        self.residual_loss_factor = residual_loss_factor
+        self.register_buffer("partition", parts.partition, persistent=False)
 
-    def loss(self, batch: EpisodeBatch, paid: BlockRewards) -> tuple[Float[Tensor, ""], Metrics]:
+    def loss(
+        self, batch: EpisodeBatch, block_rewards: BlockRewards, generator: torch.Generator
+    ) -> tuple[Float[Tensor, ""], Metrics]:
         """The loss of one batch of episodes, and metrics without gradient."""
-        fit, exists = self.fit(batch, paid), paid.trusted
-        td_loss = self.loss_factor * block_loss(fit.td_error**2, exists, self.reduction)
+        fit = self.predict(batch, block_rewards)
+        td_loss = self.loss_factor * block_loss(fit.errors, fit.mask, self.reduction)
         central_error = fit.optimal_values - fit.targets
-        central_loss = self.central_loss_factor * block_loss(central_error**2, exists, self.reduction)
+        central_loss = self.central_loss_factor * block_loss(central_error**2, fit.mask, self.reduction)
         excess = torch.relu(fit.residual)
-        residual_loss = self.residual_loss_factor * block_loss(excess**2, exists, self.reduction)
-        penalty = self.monotonicity.penalty(
-            fit.main, fit.utilities, exists, lambda u: mixed(self.mixer, u, batch.state[:, :-1], batch.valid)
+        residual_loss = self.residual_loss_factor * block_loss(excess**2, fit.mask, self.reduction)
+        total, penalty = self.monotonicity.penalised(
+            td_loss + central_loss + residual_loss, fit.main, fit.utilities, fit.mask, fit.mix, generator
         )
-        total = self.monotonicity.penalty.loss_share * (td_loss + central_loss + residual_loss) + penalty
         metrics = {
             "td_loss": td_loss,
             "central_loss": central_loss,
             "residual_loss": residual_loss,
             "penalty": penalty,
-            "q_tot": masked_mean(fit.main.sum(-1), exists),
-            "residual": masked_mean((fit.residual_weight * fit.residual).sum(-1), exists),
-            "target": masked_mean(fit.targets.sum(-1), exists),
-            "td_error_abs": masked_mean(fit.td_error.abs().mean(-1), exists),
+            "q_tot": masked_mean(fit.main.sum(-1), fit.mask),
+            "residual": masked_mean((fit.residual_weight * fit.residual).sum(-1), fit.mask),
+            "target": masked_mean(fit.targets.sum(-1), fit.mask),
+            "td_error_abs": masked_mean(fit.td_error.abs().mean(-1), fit.mask),
         }
         return total, {name: value.detach() for name, value in metrics.items()}
 
-    def fit(self, batch: EpisodeBatch, paid: BlockRewards) -> ResidualFit:
+    def predict(self, batch: EpisodeBatch, block_rewards: BlockRewards) -> ResidualTDFit:
         """Values Q_tot, Q_r, w_r and Q*, and targets y."""
         state = batch.state[:, :-1]
 
         all_utilities = self.agent(batch.obs, batch.last_actions, batch.filled)
         utilities = taken_utilities(all_utilities[:, :-1], batch.actions)
-        main = mixed(self.mixer, utilities, state, batch.valid)
+        main = mix_valid(self.mixer, utilities, state, batch.valid)
 
         residual_utilities = taken_utilities(
             self.residual_agent(batch.obs, batch.last_actions, batch.filled)[:, :-1], batch.actions
         )
-        residual = self.residual(mixed(self.residual_mixer, residual_utilities, state, batch.valid))
+        residual = self.residual(mix_valid(self.residual_mixer, residual_utilities, state, batch.valid))
 
         with torch.no_grad():
             greedy = greedy_actions(all_utilities, batch.avail_actions)
-            greedy_optimal_values = self.optimal_value.target(batch).at_all_moments(greedy)
-            targets = self.returns(paid.rewards, greedy_optimal_values, batch.terminated, batch.valid)
-        return ResidualFit(
+            greedy_optimal_values = self.optimal_value.target(batch).at_all_steps(greedy)
+            targets = self.returns(block_rewards.rewards, greedy_optimal_values, batch.terminated, batch.valid)
+
+        @torch.no_grad()
+        def slopes() -> Float[Tensor, "B T J N"]:
+            return self.mixer.slopes(utilities.detach(), state)
+
+        residual_weight = self.residual_weight(batch.actions, greedy[:, :-1])
+        return ResidualTDFit(
             all_utilities=all_utilities[:, :-1],
             utilities=utilities,
+            values=main + residual_weight * residual,
+            targets=targets,
+            weights=torch.ones_like(targets),
+            mask=block_rewards.learn_mask,
+            mix=lambda given: mix_valid(self.mixer, given, state, batch.valid),
+            slopes=slopes,
             greedy=greedy[:, :-1],
             main=main,
             residual=residual,
-            residual_weight=self.residual_weight(batch.actions, greedy[:, :-1]),
+            residual_weight=residual_weight,
             optimal_values=self.optimal_value(batch).of(batch.actions),
-            targets=targets,
         )
 
     def residual_weight(self, actions: Int[Tensor, "B T N"], greedy: Int[Tensor, "B T N"]) -> Float[Tensor, "B T J"]:
@@ -153,43 +154,23 @@ class ResQ(OneLoss):
         return (~greedy_blocks(actions == greedy, self.partition)).to(self.partition)
 
     @torch.no_grad()
-    def factorisation(self, batch: EpisodeBatch) -> Factorisation:
-        """Q_jt = Σ_J Q_tot + w_r Q_r of any joint actions, and Q* beside it."""
-        paid = self.reward(batch)
-        fit, state = self.fit(batch, paid), batch.state[:, :-1]
+    def joint_value_view(self, batch: EpisodeBatch) -> JointValueView:
+        """Q_jt = Σ_J Q_tot + w_r Q_r of any joint actions, and Q*."""
+        fit = self.predict(batch, self.reward(batch))
         residual_utilities = self.residual_agent(batch.obs, batch.last_actions, batch.filled)[:, :-1]
 
         @torch.no_grad()
-        def value(mixer: nn.Module, utilities: Tensor, actions: Tensor) -> Tensor:
-            return mixed(mixer, taken_utilities(utilities, actions), state, batch.valid)
-
         def joint_value(actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T"]:
-            residual = self.residual(value(self.residual_mixer, residual_utilities, actions))
-            masked = self.residual_weight(actions, fit.greedy) * residual
-            return (value(self.mixer, fit.all_utilities, actions) + masked).sum(-1)
+            utilities = taken_utilities(residual_utilities, actions)
+            residual = self.residual(mix_valid(self.residual_mixer, utilities, batch.state[:, :-1], batch.valid))
+            main = fit.mix(taken_utilities(fit.all_utilities, actions))
+            return (main + self.residual_weight(actions, fit.greedy) * residual).sum(-1)
 
-        @torch.no_grad()
-        def slopes() -> Float[Tensor, "B T J N"]:
-            return self.mixer.slopes(fit.utilities, state)
-
-        def block_gradients() -> Float[Tensor, " J"]:
-            pull = (fit.td_error * paid.trusted.unsqueeze(-1)).unsqueeze(-1) * slopes()
-            norms: Tensor = pull.movedim(2, 0).flatten(1).norm(dim=1)
-            return norms
-
-        return Factorisation(
+        return JointValueView(
             utilities=fit.all_utilities,
             joint_value=joint_value,
-            slopes=slopes,
+            slopes=fit.slopes,
             reads=self.mixer.reads,
-            block_gradients=block_gradients,
+            block_gradients=fit.block_gradients,
             optimal_value=self.optimal_value(batch).total,
         )
-
-    def sync_targets(self) -> None:
-        """Hard copy of what the targets are made of."""
-        self.optimal_value.sync_target()
-
-    def after_step(self) -> None:
-        """What the monotonicity method does to the parameters once the optimiser has stepped."""
-        self.monotonicity.after_step(self.mixer)

@@ -31,7 +31,7 @@ def sarsa_actions(
     target: Float[Tensor, "B T1 N A"],  # noqa: ARG001
     batch: EpisodeBatch,
 ) -> Int[Tensor, "B T1 N"]:
-    """What was taken (LOMAQ Algorithm 2); greedy by the online utilities where an episode ends and none was."""
+    """The actions taken (LOMAQ Algorithm 2); greedy by the online utilities after the last one of an episode."""
     greedy = greedy_actions(online, batch.avail_actions)
     taken = torch.where(batch.valid.unsqueeze(-1), batch.actions, greedy[:, :-1])
     return torch.cat([taken, greedy[:, -1:]], dim=1)
@@ -86,9 +86,9 @@ def tree_backup_targets(
     trace_decay: float,
     steps: int,
 ) -> Float[Tensor, "B T J"]:
-    """y_t; zero where not valid. Episodes acted by any policy will do: none of it is corrected by their probabilities.
+    """y_t = Q_t + Σ_l (γλ)^l (Π π) δ_{t+l}; zero where not valid. Any policy may have acted, without corrections.
 
-    values: of the actions taken. expected_values: under π, of the moments 0 … T; a truncated episode bootstraps from
+    values: of the actions taken. expected_values: under π, at the time steps 0 … T; a truncated episode bootstraps from
     its last one. probabilities: π of the joint action taken. steps: n. trace_decay: λ.
     """
     following = (expected_values[:, 1:] * discount).masked_fill(terminated.unsqueeze(-1), 0)

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from marlpipe.errors import UserError
-from marlpipe.runs.curve import EVAL_RETURN
 from marlpipe.runs.find import find_folders
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.identity import Identity, identity
 from marlpipe.runs.links import check_enclosed
+from marlpipe.runs.metrics import EVAL_RETURN
 from marlpipe.runs.status import LARGEST, Status
 
 

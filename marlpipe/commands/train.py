@@ -14,9 +14,9 @@ from marlpipe.config.hydra_internals import application, get_args_parser
 from marlpipe.config.naming import grid_hash, register_resolvers
 from marlpipe.config.plan import plan
 from marlpipe.errors import UserError
-from marlpipe.runs.curve import EVAL_RETURN
 from marlpipe.runs.files import os_errors_inside_as_user_errors
 from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.metrics import EVAL_RETURN
 from marlpipe.runs.path import RunPath
 
 

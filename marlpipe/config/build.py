@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from marlpipe.algos.algorithm import Algorithm
+from marlpipe.algos.parts import Parts
 from marlpipe.errors import UserError, unknown
 from marlpipe.types import Env
 
@@ -37,9 +38,7 @@ def build_algorithm(config: DictConfig, env: Env[Any]) -> Algorithm:
     """The loss with its parts, for the world's spec, on the CPU. UserError for parts that do not go together."""
     spec = env.spec
     partition = build_part(config, "partition", spec=spec)
-    algorithm: Algorithm = build_part(
-        config,
-        "loss",
+    parts = Parts(
         spec=spec,
         partition=partition,
         agent=build_part(config, "agent"),
@@ -48,6 +47,7 @@ def build_algorithm(config: DictConfig, env: Env[Any]) -> Algorithm:
         projection=build_part(config, "projection"),
         reward=build_part(config, "reward", spec=spec, partition=partition),
     )
+    algorithm: Algorithm = build_part(config, "loss", parts=parts)
     return algorithm
 
 

@@ -1,4 +1,4 @@
-"""Where the config groups lie: beside the package in a checkout, inside it in a wheel."""
+"""The folder of the config groups: next to the package in a checkout, inside it in a wheel."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def config_folder() -> Path:
     for folder in (PACKAGE / "conf", PACKAGE.parent / "conf"):
         if (folder / "train.yaml").is_file():
             return folder
-    raise UserError(f"no conf/ inside {PACKAGE} or beside it. Install marlpipe again, from a whole checkout.")
+    raise UserError(f"no conf/ inside {PACKAGE} or next to it. Install marlpipe again, from a whole checkout.")
 
 
 def groups(folder: Path) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Which launcher a command uses, and whether its configs agree: Hydra asks the command line alone, and says nothing."""
+"""The launcher of a command, and whether its configs agree with it: Hydra silently follows the command line alone."""
 
 from pathlib import Path
 

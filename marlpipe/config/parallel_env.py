@@ -1,4 +1,4 @@
-"""marlpipe/config/parallel_env.py"""
+"""A world of a command line under PettingZoo's parallel API, for other libraries."""
 
 from collections.abc import Sequence
 

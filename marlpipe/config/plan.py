@@ -15,7 +15,7 @@ from marlpipe.config.hydra_internals import split_sweep
 from marlpipe.config.launcher import check_launcher, check_runs_here, check_selected
 from marlpipe.config.moved import check_same_names
 from marlpipe.config.naming import defining_config, run_path
-from marlpipe.config.search_space import check_installed, divided, ends_of_space, is_search, makes_a_search
+from marlpipe.config.search_space import check_installed, divide, ends_of_space, is_search, makes_a_search
 from marlpipe.errors import UserError, check_number
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.path import RunPath
@@ -143,7 +143,7 @@ def expand_sweep(grid: DictConfig) -> list[list[str]]:
     own = [f"{key}={value}" for key, value in (grid.hydra.sweeper.params or {}).items() if str(key) not in given]
     typed = parse_overrides([*own, *overrides])
     if is_search(grid):
-        return ends_of_space(divided(typed))
+        return ends_of_space(divide(typed))
     for override in filter(Override.is_interval_sweep, typed):
         raise UserError(
             f"{override.input_line}: a grid cannot try all values of an interval\n"

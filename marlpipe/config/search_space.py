@@ -28,7 +28,7 @@ def is_search(config: DictConfig) -> bool:
     return "search" in config.hydra.sweeper
 
 
-def divided(typed: Sequence[Override]) -> Asked:
+def divide(typed: Sequence[Override]) -> Asked:
     """The parts of a command line, of which a later override of a key replaces an earlier one.
 
     Raises:
@@ -52,28 +52,28 @@ def divided(typed: Sequence[Override]) -> Asked:
         search=[str(override.input_line) for override in plain if makes_a_search(override)],
         fixed=[str(override.input_line) for override in plain if not makes_a_search(override)],
         space=swept,
-        seeds=seeds,  # type: ignore[arg-type] # whoever runs them checks them
+        seeds=seeds,  # type: ignore[arg-type] # the planner checks them
     )
 
 
 def makes_a_search(override: Override) -> bool:
-    """Whether an override selects or sets a sweeper, and says nothing of the runs."""
+    """Whether an override selects or sets a sweeper, and nothing of the runs."""
     return override.key_or_group == GROUP or override.key_or_group.startswith(("hydra/sweeper", "hydra.sweeper"))
 
 
 def check_domain(override: Override) -> None:
     """UserError for a domain that holds no value, or that has another tag than `log`."""
-    told, value = override.input_line, override.value()
+    typed, value = override.input_line, override.value()
     tags: set[str] = getattr(value, "tags", set())
     if unknown := tags - {"log"}:
-        raise UserError(f"{told}: a search knows no tag {', '.join(sorted(unknown))}\n  valid: log")
+        raise UserError(f"{typed}: a search knows no tag {', '.join(sorted(unknown))}\n  valid: log")
     found = ends(override)
     if not found or (isinstance(value, IntervalSweep) and not value.start < value.end):  # type: ignore[operator]
-        raise UserError(f"{told} holds no value\n  valid: choice(A, B, …), or interval(LOW, HIGH), LOW below HIGH")
+        raise UserError(f"{typed} holds no value\n  valid: choice(A, B, …), or interval(LOW, HIGH), LOW below HIGH")
     if tags and (override.is_choice_sweep() or min(map(float, found)) <= 0):
-        raise UserError(f"{told} has no logarithmic scale\n  valid: tag(log, interval(LOW, HIGH)), LOW above 0")
+        raise UserError(f"{typed} has no logarithmic scale\n  valid: tag(log, interval(LOW, HIGH)), LOW above 0")
     if tags and isinstance(value, RangeSweep) and value.step != 1:
-        raise UserError(f"{told}: a logarithmic range has no steps\n  valid: tag(log, range(LOW, HIGH))")
+        raise UserError(f"{typed}: a logarithmic range has no steps\n  valid: tag(log, range(LOW, HIGH))")
 
 
 def ends(override: Override) -> list[str]:
@@ -86,7 +86,7 @@ def ends(override: Override) -> list[str]:
 
 
 def ends_of_space(asked: Asked) -> list[list[str]]:
-    """The fewest runs, all seeds of each, that have every end of every domain once: what a search may come to try."""
+    """The fewest runs, all seeds of each, that have every end of every domain once: what a search may try."""
     found = {key: ends(override) for key, override in asked.space.items()}
     arms = [
         [*asked.search, *asked.fixed, *(f"{key}={values[number % len(values)]}" for key, values in found.items())]

@@ -1,4 +1,4 @@
-"""marlpipe/envs/graphs.py"""
+"""Coupling graphs that environments declare: adjacency matrices, symmetric, without self-loops."""
 
 import torch
 from jaxtyping import Bool
@@ -12,5 +12,5 @@ def line(n_agents: int) -> Bool[Tensor, "N N"]:
 
 
 def complete(n_agents: int) -> Bool[Tensor, "N N"]:
-    """Everyone is coupled with everyone else."""
+    """Each agent is coupled with all others."""
     return ~torch.eye(n_agents, dtype=torch.bool)

@@ -77,21 +77,21 @@ class RunsOfOneJob:
                 if left:
                     time.sleep(OWNED_ELSEWHERE_S)
         except UncompletedJobError:
-            self.tell("interrupted", ENOUGH)
+            self.record("interrupted", ENOUGH)
             raise
         except SystemExit:
-            self.tell("queued", AGAIN)  # once more: while they ended, the pool has said that they were stopped
+            self.record("queued", AGAIN)  # again: the pool has recorded them as stopped while they ended
             raise
 
     def checkpoint(self) -> DelayedSubmission:
         """Called by submitit, from its signal handler, before it puts the job back into the queue."""
         for pool in POOLS:
             pool.ask(signal.SIGUSR2, patience_s=SAVING * self.grace_s)
-        self.tell("queued", AGAIN)
+        self.record("queued", AGAIN)
         return DelayedSubmission(self)
 
-    def tell(self, state: State, reason: str) -> None:
-        """Into the status files of the runs that are not over, and that nobody else trains."""
+    def record(self, state: State, reason: str) -> None:
+        """Writes a state into the status files of the runs that have not ended, and that no other process trains."""
         for run in self.runs:
             folder = RunFolder(run.folder)
             try:

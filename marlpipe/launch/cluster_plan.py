@@ -54,7 +54,7 @@ def needed(usual: Resources, own: Mapping[str, Any]) -> Resources:
         for name, value in (given or {}).items():
             if name not in Resources.__dataclass_fields__:
                 raise unknown(f"hydra.launcher.{group}: the resource", str(name), Resources.__dataclass_fields__)
-            replace(usual, **{name: value})  # a wrong value is told before it is compared
+            replace(usual, **{name: value})  # checks the value before it is compared
             changes[name] = max(value, changes.get(name, value))
     return replace(usual, **changes)
 

@@ -9,7 +9,7 @@ PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 class Memory:
-    """Whether one more run fits beside those that run.
+    """Decides whether one more run fits into memory.
 
     Args:
         peak_gib: what a run needs at most, in GiB. None: `USUAL_PEAK`, or the largest peak seen so far.
@@ -21,7 +21,7 @@ class Memory:
         self.free = available()
 
     def fits(self, pids: Sequence[int]) -> bool:
-        """Whether one more run can start beside these processes, each of which may still grow to the peak.
+        """Whether one more run can start in addition to these processes, each of which may still grow to the peak.
 
         One that would be alone always can: waiting would not help it.
         """
@@ -34,7 +34,7 @@ class Memory:
 
 
 def resident(pid: int, proc: Path = PROC) -> tuple[int, int]:
-    """Bytes that a process holds now and held at most; zeros for one that has ended, or where nobody tells."""
+    """Bytes that a process holds now and held at most; zeros for one that has ended, or where it is unknown."""
     fields = _table(proc / str(pid) / "status")
     return fields.get("VmRSS:", 0) * 1024, fields.get("VmHWM:", 0) * 1024
 
@@ -42,7 +42,7 @@ def resident(pid: int, proc: Path = PROC) -> tuple[int, int]:
 def available(proc: Path = PROC, cgroups: Path = CGROUPS) -> int | None:
     """Bytes that can still be used: of the machine, and of every cgroup (v2 or v1) above this process that has a limit.
 
-    None where nobody tells.
+    None where it is unknown.
     """
     left = [kib * 1024 for name, kib in _table(proc / "meminfo").items() if name == "MemAvailable:"]
     for line in _lines(proc / "self" / "cgroup"):

@@ -95,10 +95,10 @@ class SlurmLauncher(ClusterLauncher):
             return self._max_array
         try:
             command = ["scontrol", "show", "config"]
-            told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+            settings = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
         except (OSError, subprocess.SubprocessError):
             return USUAL_LARGEST_ARRAY
-        found = re.search(r"^MaxArraySize\s*=\s*(\d+)", told, re.MULTILINE)
+        found = re.search(r"^MaxArraySize\s*=\s*(\d+)", settings, re.MULTILINE)
         return int(found.group(1)) if found else USUAL_LARGEST_ARRAY
 
     def queued_jobs(self) -> set[str]:

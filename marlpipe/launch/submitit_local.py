@@ -1,4 +1,4 @@
-"""`hydra/launcher=submitit_local`: what a cluster would do, on this machine, to try it."""
+"""`hydra/launcher=submitit_local`: a cluster's behaviour on this machine, to try it."""
 
 import subprocess
 from pathlib import Path
@@ -16,7 +16,7 @@ SESSIONS = 6  # of a job; submitit's controller of local jobs then gives up
 MODULE = "submitit.local._local"
 SHELL = (
     "trap : EXIT",  # some shells would else become the controller, which asks for its parent's id
-    "exec </dev/null >/dev/null 2>&1",  # whoever reads what the command prints must not wait for the jobs
+    "exec </dev/null >/dev/null 2>&1",  # a reader of the command's output must not wait for the jobs
 )
 
 
@@ -49,9 +49,11 @@ class SubmititLocalLauncher(ClusterLauncher):
         return NO_LIMIT
 
     def queued_jobs(self) -> set[str]:
-        """The controllers that live; nothing where nobody tells, since a run's lock keeps it from being done twice."""
+        """The controllers that live; none where `ps` fails: a run's lock keeps it from being trained twice."""
         try:
-            told = subprocess.run(["ps", "-axwwo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+            processes = subprocess.run(
+                ["ps", "-axwwo", "pid=,args="], capture_output=True, text=True, check=True
+            ).stdout
         except (OSError, subprocess.SubprocessError):
             return set()
-        return {line.split()[0] for line in told.splitlines() if MODULE in line}
+        return {line.split()[0] for line in processes.splitlines() if MODULE in line}

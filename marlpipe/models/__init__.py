@@ -1,1 +1,1 @@
-""""""
+"""Networks: agents, mixers, and what keeps mixers monotone."""

@@ -10,20 +10,20 @@ from torch import Tensor
 from marlpipe.models.utilities import greedy_actions
 
 # utilities (B,N,A), available actions, ε, generator -> actions (B,N)
-Behaviour = Callable[[Tensor, Tensor, float, torch.Generator], Tensor]
+ActionSampler = Callable[[Tensor, Tensor, float, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearEpsilon:
     """ε falls on a straight line from `start` to `end` over the first `anneal_env_steps`, and stays there.
 
-    behaviour: how actions are drawn with that ε, `epsilon_greedy` or `epsilon_softmax`.
+    action_sampler: how actions are drawn with that ε, `epsilon_greedy` or `epsilon_softmax`.
     """
 
     start: float
     end: float
     anneal_env_steps: int
-    behaviour: Behaviour
+    action_sampler: ActionSampler
 
     def __call__(self, env_steps: int) -> float:
         """The probability of a random action after `env_steps` executed training steps."""

@@ -1,4 +1,4 @@
-"""Who is coupled with whom: adjacency matrices and what is reached in κ hops."""
+"""Coupling graphs of agents: κ-hop neighbourhoods and normalised adjacency."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -8,7 +8,7 @@ from marlpipe.errors import Bound, check_number
 
 
 def neighbourhoods(graph: Bool[Tensor, "N N"], hops: int) -> Bool[Tensor, "N N"]:
-    """Row i marks N_κ(i): agent i and whoever is at most κ = `hops` edges away (LOMAQ §4).
+    """Row i marks N_κ(i): agent i and all agents at most κ = `hops` edges away (LOMAQ §4).
 
     Raises:
         UserError: κ is no whole number of at least 0.

@@ -6,9 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 from jaxtyping import Float, Int
 
-from marlpipe.runs.metrics import Row
-
-EVAL_RETURN = "eval/return_mean"
+from marlpipe.runs.metrics import EVAL_RETURN, Row
 
 
 def final_return(returns: Float[np.ndarray, " K"]) -> float:

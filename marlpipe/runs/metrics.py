@@ -9,6 +9,8 @@ from typing import Any
 from marlpipe.errors import UserError
 from marlpipe.runs.files import os_errors_as_user_errors, write_text
 
+EVAL_RETURN = "eval/return_mean"  # of the team, over the episodes of an evaluation
+
 Row = Mapping[str, float | int]
 TableRow = Mapping[str, Any]  # env_steps, and nested lists of numbers
 

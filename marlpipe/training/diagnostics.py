@@ -8,7 +8,7 @@ from torch import Tensor
 
 from marlpipe.models.monotonicity.jacobian import violation_rate
 from marlpipe.models.utilities import greedy_actions
-from marlpipe.types import EpisodeBatch, Factorisation, Metrics
+from marlpipe.types import EpisodeBatch, JointValueView, Metrics
 
 MOST_JOINT_ACTIONS = 64  # tried at each time step; all of them where there are no more
 SMALLEST_GAP = 1e-4  # relative to the larger value; rounding in sums over agents stays below it
@@ -75,7 +75,7 @@ def igm_consistency(
     return (consistent & valid).sum() / valid.sum()
 
 
-def gradient_shares(learned: Factorisation) -> Float[Tensor, " J"]:
+def gradient_shares(learned: JointValueView) -> Float[Tensor, " J"]:
     """Each block's share of the sum of all blocks' gradient norms: which blocks the agents learn from."""
     norms = learned.block_gradients()
     return norms / norms.sum().clamp(min=torch.finfo(norms.dtype).tiny)
@@ -90,7 +90,7 @@ def value_table(value: Value, valid: Bool[Tensor, "B T"], n_agents: int, n_actio
 
 @torch.no_grad()
 def diagnostic_metrics(
-    learned: Factorisation, batch: EpisodeBatch, team_table: Float[Tensor, " *joint"] | None
+    learned: JointValueView, batch: EpisodeBatch, team_table: Float[Tensor, " *joint"] | None
 ) -> Metrics:
     """All diagnostics: scalars, and the vectors and tables that figures show.
 

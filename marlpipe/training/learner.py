@@ -29,6 +29,7 @@ class Learner(LightningModule):
         gradient_clip: largest norm of a gradient; 0: no clipping.
         target_update_episodes: collected episodes between two copies of the target networks.
         team_table: A × … × A, the true payoffs of a matrix game; None elsewhere.
+        generator: source of all draws in gradient steps, on the batches' device.
     """
 
     def __init__(
@@ -39,13 +40,14 @@ class Learner(LightningModule):
         gradient_clip: float,
         target_update_episodes: int,
         team_table: Float[Tensor, " *joint"] | None,
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.algorithm, self.trained = algorithm, algorithm.trained()
         self.optimizer, self.gradient_clip = optimizer, gradient_clip
         self.target_update_episodes, self.synced_at_episode = target_update_episodes, 0
-        self.team_table = team_table
+        self.team_table, self.generator = team_table, generator
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> dict[str, Metrics]:
         del batch_idx
@@ -53,7 +55,7 @@ class Learner(LightningModule):
             self.algorithm.sync_targets()
             self.synced_at_episode = batch.progress.episodes
         metrics: Metrics = {}
-        for update in self.algorithm.updates(batch):
+        for update in self.algorithm.updates(batch, self.generator):
             self.step(update)
             metrics |= update.metrics
         return {"metrics": metrics}
@@ -77,7 +79,7 @@ class Learner(LightningModule):
         """Returns of the greedy episodes, and diagnostics of the first few of them."""
         del batch_idx
         first = batch.first(DIAGNOSED_EPISODES)
-        diagnostics = diagnostic_metrics(self.algorithm.factorisation(first), first, self.team_table)
+        diagnostics = diagnostic_metrics(self.algorithm.joint_value_view(first), first, self.team_table)
         metrics = {f"eval/{name}": value for name, value in {**episode_metrics(batch), **diagnostics}.items()}
         scalars = {name: value for name, value in metrics.items() if value.dim() == 0}
         self.log_dict(scalars, batch_size=len(batch.lengths))
@@ -85,14 +87,21 @@ class Learner(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["synced_at_episode"] = self.synced_at_episode
+        checkpoint["generator"] = self.generator.get_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restores what `on_save_checkpoint` added. UserError if other code made the checkpoint."""
         check_same_tensors(checkpoint["state_dict"], self.state_dict())
         self.synced_at_episode = checkpoint["synced_at_episode"]
+        self.generator.set_state(checkpoint["generator"].cpu())
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [(owned.optimizer or self.optimizer)(owned.parameters) for owned in self.trained.values()]
+
+
+def learner_seed(seed: int) -> int:
+    """Apart from the seed of acting, in the 32 bits that torch's CPU generator uses."""
+    return (seed + 2**31) % 2**32
 
 
 def check_same_tensors(stored: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> None:

@@ -74,7 +74,7 @@ class TrainingLoader:
         while True:
             epsilon = self.exploration(self.progress.env_steps)
             batch = rollout(
-                self.env, self.agent, self.parallel_episodes, epsilon, self.generator, self.exploration.behaviour
+                self.env, self.agent, self.parallel_episodes, epsilon, self.generator, self.exploration.action_sampler
             )
             self.replay.add(batch)
             steps = int(batch.valid.sum())

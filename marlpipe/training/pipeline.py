@@ -25,7 +25,7 @@ from marlpipe.training.callbacks.reward_tables import RewardTables
 from marlpipe.training.checkpoints import Checkpoint, WholeCheckpoints, checkpoint_header
 from marlpipe.training.conditions import threads
 from marlpipe.training.evaluation_schedule import EvaluationSchedule
-from marlpipe.training.learner import Learner
+from marlpipe.training.learner import Learner, learner_seed
 from marlpipe.training.loaders import EpisodeData, EvaluationLoader, TrainingLoader
 from marlpipe.training.replay import Replay
 from marlpipe.types import TableGame
@@ -88,6 +88,7 @@ def fit(
         gradient_clip=profile.gradient_clip,
         target_update_episodes=profile.target_update_episodes,
         team_table=env.team_table if isinstance(env, TableGame) else None,
+        generator=torch.Generator(device).manual_seed(learner_seed(config.seed)),
     )
 
     folder.truncate_to_checkpoint(**(checkpoint.rows if checkpoint else {"metrics": 0, "tables": 0}))

@@ -7,7 +7,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from marlpipe.models.agents.agent import Agent
-from marlpipe.models.exploration import Behaviour, epsilon_greedy
+from marlpipe.models.exploration import ActionSampler, epsilon_greedy
 from marlpipe.types import Env, EpisodeBatch, Observation, Timestep
 
 
@@ -17,14 +17,14 @@ def rollout(
     n: int,
     epsilon: float,
     generator: torch.Generator,
-    behaviour: Behaviour = epsilon_greedy,
+    action_sampler: ActionSampler = epsilon_greedy,
 ) -> EpisodeBatch:
     """Plays `n` episodes in parallel until the last one ends; T is the length of the longest, and padding is zero.
 
     Copies whose episodes have ended are dropped as soon as they are a quarter of the copies that are stepped, where the
     environment's state consists of tensors, which can be indexed by copy.
     """
-    return joined(stretches(env, agent, n, epsilon, generator, behaviour), n)
+    return joined(stretches(env, agent, n, epsilon, generator, action_sampler), n)
 
 
 class Stretch(NamedTuple):
@@ -39,7 +39,7 @@ class Stretch(NamedTuple):
 
 @torch.inference_mode()
 def stretches(
-    env: Env[Any], agent: Agent, n: int, epsilon: float, generator: torch.Generator, behaviour: Behaviour
+    env: Env[Any], agent: Agent, n: int, epsilon: float, generator: torch.Generator, action_sampler: ActionSampler
 ) -> list[Stretch]:
     """Plays `n` episodes to their ends, in stretches of a constant set of copies."""
     world = env.reset(n, generator)
@@ -50,7 +50,7 @@ def stretches(
     played = [Stretch(torch.arange(n, device=device), 0, [seen], [], [])]
     while True:
         utilities, memory = agent.step(seen.obs, actions, memory)
-        actions = behaviour(utilities, seen.avail_actions, epsilon, generator)
+        actions = action_sampler(utilities, seen.avail_actions, epsilon, generator)
         world, timestep = env.step(world, actions, generator)
         seen = env.observe(world)
         played[-1].observations.append(seen)

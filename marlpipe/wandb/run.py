@@ -1,4 +1,4 @@
-"""Opens the W&B run of a run folder: online, offline, or not at all, and never in the way of the run."""
+"""Opens the W&B run of a run folder: online, offline, or not at all; a failure of W&B never stops the run."""
 
 import os
 import re
@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import wandb
-from wandb.sdk.lib.wbauth import authenticate_session
 
 from marlpipe.runs.files import write_text
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.path import short_name
+from marlpipe.wandb.private_api import has_login, run_settings
 
 Mode = Literal["auto", "online", "offline", "disabled"]
 
 PREFIXES = ("train/", "eval/", "rollout/", "time/", "pictures/")  # of the metrics that are drawn over env steps
-FLUSH_S = 1.0  # W&B's own 15 s lose all of a run that is killed within them
+FLUSH_S = 1.0  # W&B's default of 15 s loses everything of a run that is killed within them
 INIT_TIMEOUT_S = 30.0
-FINISH_TIMEOUT_S = 60.0  # a node that lost its network must not wait for ever; the data is in the folder
+FINISH_TIMEOUT_S = 60.0  # a node without network must not wait forever; the data is in the folder
 
 
 def open_run(
@@ -38,26 +38,29 @@ def open_run(
     mode: Mode = "auto",
     prefixes: Sequence[str] = PREFIXES,
 ) -> wandb.Run | None:
-    """Opens, or resumes, the W&B run that belongs to a run folder; everything it writes lies in that folder.
+    """Opens or resumes the W&B run of a run folder; W&B writes all its files into that folder.
 
     Args:
         folder: an existing run folder. The W&B id is made once and kept in it.
-        project, group, name, entity, job_type, tags: as W&B calls them.
-        config: the resolved config as plain nested dictionaries. It appears in W&B under the key "config", where its
-            groups cannot clash with the keys below.
+        project, group, name, entity, job_type, tags: as in wandb.init.
+        config: the resolved config as plain nested dictionaries. W&B shows it under the key "config", so that its
+            groups do not clash with the keys of `comparison`.
         comparison: flat keys to group and filter by, such as algo, env, partition, monotonicity, seed.
-        mode: "auto" goes online where the user is logged in, offline elsewhere, and obeys WANDB_MODE.
-        prefixes: of metric names; none may begin another, since W&B then picks one at random.
+        mode: "auto" is online where the user is logged in, offline otherwise, and respects WANDB_MODE.
+        prefixes: of metric names; none may be a prefix of another, since W&B would choose one at random.
 
     Returns:
-        None where W&B is disabled, or where not even an offline run could be opened, which is then printed.
+        None where W&B is disabled, or where not even an offline run can be opened; a warning is printed then.
+
+    Raises:
+        ValueError: one prefix is a prefix of another.
     """
     if any(a.startswith(b) for i, a in enumerate(prefixes) for j, b in enumerate(prefixes) if i != j) or "" in prefixes:
         raise ValueError(f"the prefixes {list(prefixes)} overlap")
     try:
         chosen = _mode(mode)
-    except Exception as error:  # W&B's own settings, which may say anything
-        warn(f"going on without W&B, which cannot say how it is set up: {error}")
+    except Exception as error:  # whatever W&B raises for its own settings
+        warn(f"continuing without W&B, whose settings cannot be read: {error}")
         return None
     if chosen == "disabled":
         return None
@@ -69,19 +72,19 @@ def open_run(
                 dir=str(folder.path),
                 id=_run_id(folder),
                 resume="allow",
-                reinit="create_new",  # of several runs in a process, each is its own
+                reinit="create_new",  # several runs in one process are separate
                 mode=attempt,
                 group=group,
                 job_type=job_type,
                 name=name,
                 tags=list(tags),
                 config={"config": dict(config), **comparison},
-                settings=wandb.Settings(
+                settings=run_settings(
+                    FLUSH_S,
                     console="off",
-                    silent=True,  # one line of our own says where the data is
+                    silent=True,  # the line printed below is enough
                     init_timeout=INIT_TIMEOUT_S,
                     finish_timeout=FINISH_TIMEOUT_S,
-                    x_transaction_log_flush_interval=FLUSH_S,
                 ),
             )
             run.define_metric("env_steps")
@@ -90,19 +93,18 @@ def open_run(
             _save_record(run, folder)
             print(f"W&B {attempt}: {run.url if attempt == 'online' else folder.wandb}")
             return run
-        except Exception as error:  # no network, no login, no disk: none of them is worth a run
+        except Exception as error:  # no network, login or disk space: training goes on
             warn(f"W&B cannot start {attempt}: {error}")
-            wandb.teardown()  # its service keeps the id of a failed start, and would refuse it to the next attempt
-    warn("going on without W&B")
+            wandb.teardown()  # W&B's service process would refuse the id of a failed start
+    warn("continuing without W&B")
     return None
 
 
 def logged_in() -> bool:
-    """Whether W&B finds an API key or a token (environment, netrc, its own settings), without asking the network."""
+    """Whether W&B finds an API key or a token (environment, netrc, its settings), without a request to its server."""
     try:
-        host = wandb.setup().settings.base_url
-        return authenticate_session(host=host, source="marlpipe", prompt=False, update_session=False) is not None
-    except Exception as error:  # a key that is malformed
+        return has_login(wandb.setup().settings.base_url)
+    except Exception as error:  # such as a malformed key
         warn(f"W&B's login cannot be used: {error}")
         return False
 
@@ -119,7 +121,7 @@ def _mode(mode: Mode) -> Literal["online", "offline", "disabled"]:
 
 
 def _run_id(folder: RunFolder) -> str:
-    """Readable, and new for a folder that is new: a deleted and repeated run must not continue the old one."""
+    """A readable id with a random part: a run that is deleted and repeated must not continue the old one."""
     if not folder.wandb_id.exists():
         readable = re.sub(r"[^A-Za-z0-9_]+", "-", short_name(folder.path.resolve())).strip("-")[:80]
         write_text(folder.wandb_id, f"{readable}-{secrets.token_hex(4)}\n")
@@ -127,9 +129,9 @@ def _run_id(folder: RunFolder) -> str:
 
 
 def _save_record(run: wandb.Run, folder: RunFolder) -> None:
-    """Config, provenance and what the code had beyond its commit, as files of the W&B run.
+    """Saves config, provenance and uncommitted changes as files of the W&B run.
 
-    Copies below W&B's own folder: its links would lead nowhere once the run folder is copied elsewhere.
+    They are copied into W&B's folder first: its links would dangle once the run folder is copied elsewhere.
     """
     own = Path(run.dir) / "marlpipe"
     own.mkdir(parents=True, exist_ok=True)
@@ -142,4 +144,4 @@ def warn(message: str) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
 
-NAME = re.compile(r"[^\s/\\#?%:,]{1,128}")  # W&B's own rule
+NAME = re.compile(r"[^\s/\\#?%:,]{1,128}")  # of projects, entities and run ids, as W&B's server accepts them

@@ -1,4 +1,4 @@
-"""W&B as a sink of the run folder: it may be missing, logged out or broken, and the run goes on."""
+"""W&B as a sink of the run folder: without login, network or a working W&B, training continues."""
 
 import os
 import sys
@@ -9,10 +9,10 @@ from typing import Any
 
 import wandb
 
-from marlpipe.runs.curve import EVAL_RETURN, summary
+from marlpipe.runs.curve import summary
 from marlpipe.runs.files import read_json
 from marlpipe.runs.folder import RunFolder
-from marlpipe.runs.metrics import Row
+from marlpipe.runs.metrics import EVAL_RETURN, Row
 from marlpipe.runs.provenance import SOURCE
 from marlpipe.runs.sinks import BackgroundSink, Sink
 from marlpipe.wandb.run import FINISH_TIMEOUT_S, INIT_TIMEOUT_S, Mode, open_run, warn
@@ -34,18 +34,18 @@ def wandb_sink(
 ) -> Iterator[list[Sink]]:
     """logger=wandb: a W&B run named after the run folder, marked as failed if the run does not finish.
 
-    Nobody waits for W&B while the run trains. At the end the run waits for `INIT_TIMEOUT_S + FINISH_TIMEOUT_S` at most.
+    W&B works in a background thread. At its end the run waits for it for at most INIT_TIMEOUT_S + FINISH_TIMEOUT_S.
 
     Args:
         folder: with its `run.json`.
         config: resolved.
-        project, entity, mode, tags: as `open_run` has them.
-        save_policy: whether the best policy becomes an artifact.
-        save_code: whether marlpipe's code becomes one. The commit, and what differs from it, is saved anyway.
+        project, entity, mode, tags: as for `open_run`.
+        save_policy: whether the best policy is saved as an artifact.
+        save_code: whether marlpipe's code is saved as an artifact; its commit and changes are always saved.
     """
-    told = read_json(folder.run)
-    assert told is not None, "a run says who it is before it says how it does"
-    choices = {group: told["choices"][group] for group in GROUPED_BY}
+    record = read_json(folder.run)
+    assert record is not None, "run.json is written before sinks are opened"
+    choices = {group: record["choices"][group] for group in GROUPED_BY}
 
     def open_sink() -> WandbSink | None:
         run = open_run(
@@ -54,10 +54,10 @@ def wandb_sink(
             entity=entity,
             mode=mode,
             tags=tags,
-            group="-".join([*choices.values(), told["arm"]]),
-            name=f"{told['label']} {choices['env']} seed {told['seed']}",
+            group="-".join([*choices.values(), record["arm"]]),
+            name=f"{record['label']} {choices['env']} seed {record['seed']}",
             config=config,
-            comparison={**choices, **{key: told[key] for key in ("seed", "arm", "label")}, **_code(told)},
+            comparison={**choices, **{key: record[key] for key in ("seed", "arm", "label")}, **_code(record)},
         )
         return WandbSink(run=run, folder=folder, save_policy=save_policy, save_code=save_code) if run else None
 
@@ -70,14 +70,14 @@ def wandb_sink(
 
 
 class WandbSink:
-    """A W&B run that takes the rows and the pictures of a run folder.
+    """Sends the rows and pictures of a run folder to a W&B run.
 
-    A failure of W&B is told once and then costs the sink, not the run.
+    After a failure of W&B, which is printed once, the sink does nothing; the run continues.
 
     Args:
-        run: open, with all that it writes in the folder.
-        folder: what it is to show.
-        save_policy, save_code: as `wandb_sink` has them.
+        run: an open W&B run that writes into the folder.
+        folder: the run folder.
+        save_policy, save_code: as for `wandb_sink`.
     """
 
     def __init__(
@@ -90,27 +90,27 @@ class WandbSink:
             self._guarded(lambda: self.run.log_code(str(SOURCE)))
 
     def log(self, row: Row, number: int) -> None:
-        """Sends one row, which holds `env_steps`, now: W&B would wait for the next one, which a killed run never has.
+        """Commits one row, which has `env_steps`, at once: otherwise W&B waits for the next one, and a kill loses it.
 
-        Its number is W&B's `_step`. Those that W&B had when the run was opened are passed over, for it would warn of
-        each. An evaluation takes its pictures along.
+        The number of the row is W&B's `_step`. Rows that W&B had when the run was opened are skipped, since it would
+        warn about each. Rows of evaluations include their pictures.
         """
         if number >= self.run.starting_step:
             self._guarded(lambda: self.run.log({**row, **self._pictures(row)}, step=number, commit=True))
 
     def finish(self, exit_code: int = 0) -> None:
-        """Sends what the run has come to, and what is left; anything but 0 marks the run as failed."""
-        self._guarded(self._conclude)
-        self._broken = False  # it is to end as well as it can
+        """Sends the summary and the remaining rows; an exit code other than 0 marks the run as failed."""
+        self._guarded(self._send_summary)
+        self._broken = False  # closing the run may work although an earlier call failed
         self._guarded(lambda: self.run.finish(exit_code=exit_code))
         for variable in self._own_variables:
             os.environ.pop(variable, None)
 
-    def _conclude(self) -> None:
-        come_to = summary(self.folder.read_metrics())
-        self.run.summary.update(come_to)
+    def _send_summary(self) -> None:
+        values = summary(self.folder.read_metrics())
+        self.run.summary.update(values)
         if self.save_policy and self.folder.best_policy.exists():
-            policy = wandb.Artifact(f"policy-{self.run.id}", type="model", metadata=come_to)
+            policy = wandb.Artifact(f"policy-{self.run.id}", type="model", metadata=values)
             policy.add_file(str(self.folder.best_policy))
             self.run.log_artifact(policy, aliases=["best"])
 
@@ -123,14 +123,14 @@ class WandbSink:
             return
         try:
             act()
-        except Exception as error:  # whatever W&B raises: the run's own files have all that is sent here
+        except Exception as error:  # whatever W&B raises: the run folder has all that is sent here
             self._broken = True
-            warn(f"W&B stopped working, the run goes on without it: {error}")
+            warn(f"W&B stopped working, the run continues without it: {error}")
 
 
-def _code(told: dict[str, Any]) -> dict[str, Any]:
-    git = told.get("git") or {}
-    return {"commit": git.get("commit"), "marlpipe": told["versions"]["marlpipe"]}
+def _code(record: dict[str, Any]) -> dict[str, Any]:
+    git = record.get("git") or {}
+    return {"commit": git.get("commit"), "marlpipe": record["versions"]["marlpipe"]}
 
 
 def _shown(file: Path) -> wandb.Image | wandb.Video:
@@ -138,10 +138,10 @@ def _shown(file: Path) -> wandb.Image | wandb.Video:
 
 
 def _keep_inside(folder: RunFolder) -> list[str]:
-    """W&B stages artifacts in the home directory, which is not the disk the run folder is copied from.
+    """Makes W&B stage artifacts in the run folder instead of the home directory; returns the variables it has set.
 
-    It reads these variables when it writes an artifact; set before `init`, a second run in the process is warned that
-    its environment has changed.
+    W&B reads these variables when it writes an artifact. If they were set before `init`, W&B would warn a second run
+    in the process that its environment has changed.
     """
     inside = {
         "WANDB_DATA_DIR": folder.wandb / "data",

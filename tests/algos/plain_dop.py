@@ -61,7 +61,7 @@ def plain_targets(algorithm: Any, given: reference.Episode, recent: bool, epsilo
     with torch.no_grad():
         policy = plain_policy(algorithm.agent, given, epsilon)
         q = [plain_q(algorithm.target_critic, s, o) for s, o in zip(given.state, given.obs, strict=True)]
-        mixer = algorithm.target_critic_mixer
+        mixer = algorithm.target_mixer
         taken = [float(plain_q_tot(mixer, q[t], given.actions[t], given.state[t])) for t in range(len(given.actions))]
         expected = []
         for t, pi in enumerate(policy):
@@ -94,7 +94,7 @@ def plain_actor_loss(algorithm: Any, recent: list[reference.Episode]) -> Tensor:
         policy = plain_policy(algorithm.agent, given, EPSILON)
         for t, actions in enumerate(given.actions):
             q = plain_q(algorithm.critic, given.state[t], given.obs[t]).detach()
-            credits = plain_credits(algorithm.critic_mixer, given.state[t])
+            credits = plain_credits(algorithm.mixer, given.state[t])
             for i, a in enumerate(actions.tolist()):
                 advantage = q[i, a] - (policy[t][i].detach() * q[i]).sum()
                 terms.append(credits[i].detach() * advantage * policy[t][i, a].log())

@@ -36,7 +36,7 @@ def scrambled(*overrides: str) -> Any:
 
 
 def known_noise(means: Tensor) -> Tensor:
-    """What the tests put for the messages' noise: a function of their means, so that loops can know it."""
+    """The tests' noise of messages: a function of their means, so that loops can compute it."""
     return torch.sin(20 * means.detach() + 1)
 
 
@@ -46,14 +46,14 @@ def mlp(network: Any, seen: list[Tensor]) -> Tensor:
 
 
 def plain_losses(
-    algorithm: Any, batch: EpisodeBatch, trusted: Tensor, factors: tuple[float, float, float]
+    algorithm: Any, batch: EpisodeBatch, mask: Tensor, factors: tuple[float, float, float]
 ) -> dict[str, Tensor]:
-    """`factors`: of the communication loss, and of the KL divergence and of the messages' entropy in it."""
+    """`factors`: of the message_cost loss, and of the KL divergence and of the messages' entropy in it."""
     critic, alpha_ow, (outer, beta, of_entropy) = algorithm.critic, 0.5, factors
     n_agents, n_actions = batch.avail_actions.shape[2:]
     total = {name: torch.zeros((), dtype=torch.float64) for name in ("critic", "actor", "temperature")}
     clamped, changed = 0, 0
-    for given, is_trusted in zip(reference.episodes(batch), trusted, strict=True):
+    for given, learns in zip(reference.episodes(batch), mask, strict=True):
         acted = torch.cat([torch.full_like(given.actions[:1], n_actions), given.actions])
         means, messages, heard = [], [], []
         for obs, last in zip(given.obs, acted, strict=True):
@@ -83,7 +83,7 @@ def plain_losses(
         values = [star(t, joint) for t, joint in enumerate(best)]
         y = reference.returns(rewards, values, bool(given.terminated[-1]), DISCOUNT, 0.6)
         for t in range(len(given.actions)):
-            if not is_trusted[t]:
+            if not learns[t]:
                 continue
             actions, state, avail = given.actions[t], given.state[t], given.avail_actions[t]
             label, highest = best[t], values[t]
@@ -99,7 +99,7 @@ def plain_losses(
                 algorithm.optimal_value.mixer, reference.taken(unrestricted[t], actions), state
             ).squeeze()
             weight = 1.0 if float(q_tot.detach()) < y[t] else alpha_ow
-            told = torch.zeros(())
+            message_cost = torch.zeros(())
             for i in range(n_agents):
                 seen_i = [
                     heard[t][i],
@@ -107,10 +107,12 @@ def plain_losses(
                     torch.eye(n_agents).double()[i],
                 ]
                 odds = mlp(critic.predictor, seen_i).exp()
-                told = told - (odds[label[i]] / odds.sum()).log()
-                told = told + beta * (means[t][i] ** 2).sum() / 2
-                told = told + of_entropy * (messages[t][i] ** 2 + math.log(2 * math.pi)).sum() / 2
-            total["critic"] = total["critic"] + weight * (q_tot - y[t]) ** 2 + 0.5 * (q_star - y[t]) ** 2 + outer * told
+                message_cost = message_cost - (odds[label[i]] / odds.sum()).log()
+                message_cost = message_cost + beta * (means[t][i] ** 2).sum() / 2
+                message_cost = message_cost + of_entropy * (messages[t][i] ** 2 + math.log(2 * math.pi)).sum() / 2
+            total["critic"] = (
+                total["critic"] + weight * (q_tot - y[t]) ** 2 + 0.5 * (q_star - y[t]) ** 2 + outer * message_cost
+            )
 
             costs, entropy = [], torch.zeros(())
             for i in range(n_agents):
@@ -129,4 +131,4 @@ def plain_losses(
             )
     assert clamped > 0
     assert changed > 0
-    return {name: loss / int(trusted.sum()) for name, loss in total.items()}
+    return {name: loss / int(mask.sum()) for name, loss in total.items()}

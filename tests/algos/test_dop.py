@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from marlpipe.algos.dop_critic import all_at_once, per_moment
+from marlpipe.algos.dop_critic import all_at_once, per_time_step
 from marlpipe.config.build import build_algorithm, build_env, build_part
 from marlpipe.errors import UserError
 from marlpipe.models.exploration import epsilon_softmax
@@ -26,7 +26,7 @@ from tests.algos.plain_dop import (
     plain_targets,
 )
 from tests.support import reference
-from tests.support.composition import GradientSteps, build, compose
+from tests.support.composition import GradientSteps, build, compose, draws
 from tests.support.synthetic import episode, ragged_batch, scramble, with_padding
 
 LENGTHS, TERMINAL = [4, 1, 6, 3, 6, 2, 5, 3, 1], [True, False, True, False, False, True, False, True, False]
@@ -69,18 +69,18 @@ def test_a_training_step_equals_plain_loops(bias: str, clip: float) -> None:
     given = reference.episodes(batch)
     recent = [index >= len(given) - RECENT for index in range(len(given))]
     targets = [plain_targets(plain, e, r) for e, r in zip(given, recent, strict=True)]
-    learned = PlainRMSprop([*plain.critic.parameters(), *plain.critic_mixer.parameters()], lr=1e-3, clip=clip)
+    learned = PlainRMSprop([*plain.critic.parameters(), *plain.mixer.parameters()], lr=1e-3, clip=clip)
     owned = algorithm.trained()["critic"]
     assert owned.optimizer is not None
     optimizer = owned.optimizer(owned.parameters)
 
-    updates, norms, losses, q_tots, ys = algorithm.updates(training(batch)), [], [], [], []
+    updates, norms, losses, q_tots, ys = algorithm.updates(training(batch), draws()), [], [], [], []
     for t in range(max(LENGTHS)):
         update = next(updates)
         assert update.of == "critic"
         running = [(e, y[t]) for e, y in zip(given, targets, strict=True) if len(e.actions) > t]
         values = [
-            plain_q_tot(plain.critic_mixer, plain_q(plain.critic, e.state[t], e.obs[t]), e.actions[t], e.state[t])
+            plain_q_tot(plain.mixer, plain_q(plain.critic, e.state[t], e.obs[t]), e.actions[t], e.state[t])
             for e, _ in running
         ]
         errors = [(value - y) ** 2 for value, (_, y) in zip(values, running, strict=True)]
@@ -102,14 +102,14 @@ def test_a_training_step_equals_plain_loops(bias: str, clip: float) -> None:
     for gradient, other in zip(found, torch.autograd.grad(wanted, list(plain.agent.parameters())), strict=True):
         torch.testing.assert_close(gradient, other, atol=1e-8, rtol=1e-5)
     assert max(float(gradient.abs().max()) for gradient in found) > 1e-2
-    told = {
+    means = {
         "td_loss": sum(losses) / len(losses),
         "q_tot": sum(q_tots) / len(q_tots),
         "target": sum(ys) / len(ys),
         "td_error_abs": sum(abs(q - y) for q, y in zip(q_tots, ys, strict=True)) / len(ys),
         "actor_loss": float(wanted.detach()),
     }
-    for name, value in told.items():
+    for name, value in means.items():
         assert float(update.metrics[name]) == pytest.approx(value, rel=1e-6, abs=1e-8), name
 
 
@@ -131,21 +131,21 @@ def test_advantage_and_entropy_are_means_over_steps_and_agents() -> None:
 
 def test_all_at_once_is_one_step_on_every_moment() -> None:
     algorithm, batch = scrambled(ONE_STEP), ragged()
-    updates = list(algorithm.updates(training(batch)))
+    updates = list(algorithm.updates(training(batch), draws()))
     assert [update.of for update in updates] == ["critic", "actor"]
     errors = []
     for index, given in enumerate(reference.episodes(batch)):
         targets = plain_targets(algorithm, given, recent=index >= len(LENGTHS) - RECENT)
         for t, y in enumerate(targets):
             q = plain_q(algorithm.critic, given.state[t], given.obs[t])
-            value = plain_q_tot(algorithm.critic_mixer, q, given.actions[t], given.state[t])
+            value = plain_q_tot(algorithm.mixer, q, given.actions[t], given.state[t])
             errors.append(float((value - y).detach()) ** 2)
     assert float(updates[0].loss.detach()) == pytest.approx(sum(errors) / len(errors), rel=1e-7)
 
 
 def test_moments_are_visited_in_order_and_those_without_episodes_are_left_out() -> None:
     trusted = torch.tensor([[1, 0, 0, 1, 0], [1, 0, 1, 1, 0]], dtype=torch.bool)
-    found = [list(zip(*(index.tolist() for index in places), strict=True)) for places in per_moment(trusted)]
+    found = [list(zip(*(index.tolist() for index in places), strict=True)) for places in per_time_step(trusted)]
     assert found == [[(0, 0), (1, 0)], [(1, 2)], [(0, 3), (1, 3)]]
     [(episodes, moments)] = all_at_once(trusted)
     assert set(zip(episodes.tolist(), moments.tolist(), strict=True)) == {(0, 0), (1, 0), (1, 2), (0, 3), (1, 3)}
@@ -153,8 +153,8 @@ def test_moments_are_visited_in_order_and_those_without_episodes_are_left_out() 
 
 def test_each_loss_moves_its_own_parameters_only() -> None:
     algorithm = scrambled()
-    own = {"critic": ("critic.", "critic_mixer."), "actor": ("agent.",)}
-    for update in algorithm.updates(training(ragged())):
+    own = {"critic": ("critic.", "mixer."), "actor": ("agent.",)}
+    for update in algorithm.updates(training(ragged()), draws()):
         algorithm.zero_grad()
         update.loss.backward()
         moved = {name for name, p in algorithm.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
@@ -176,7 +176,7 @@ def test_each_loss_moves_its_own_parameters_only() -> None:
 def gradients(algorithm: Any, batch: EpisodeBatch) -> list[Tensor]:
     """The losses of one training step without any gradient step, and their gradients."""
     found = []
-    for update in algorithm.updates(training(batch)):
+    for update in algorithm.updates(training(batch), draws()):
         parameters = algorithm.trained()[update.of].parameters
         found += [update.loss.detach(), *torch.autograd.grad(update.loss, parameters)]
     return found
@@ -206,7 +206,9 @@ def test_episodes_add_up_to_the_batch(share: float) -> None:
     algorithm, batch = scrambled(ONE_STEP, f"replay.recent_share={share}"), ragged()
 
     def losses(part: EpisodeBatch) -> Tensor:
-        return torch.stack([next(algorithm.updates(training(part))).loss, algorithm.actor_loss(part, EPSILON)[0]])
+        return torch.stack(
+            [next(algorithm.updates(training(part), draws())).loss, algorithm.actor_loss(part, EPSILON)[0]]
+        )
 
     parts = [losses(episode(batch, index)) * length for index, length in enumerate(LENGTHS)]
     torch.testing.assert_close(losses(batch), torch.stack(parts).sum(0) / sum(LENGTHS), atol=1e-9, rtol=1e-7)
@@ -239,7 +241,7 @@ def test_targets_are_copied_after_enough_critic_steps_and_the_count_survives() -
     algorithm = scrambled(overrides[1])
 
     def in_step() -> bool:
-        pairs = [(algorithm.critic, algorithm.target_critic), (algorithm.critic_mixer, algorithm.target_critic_mixer)]
+        pairs = [(algorithm.critic, algorithm.target_critic), (algorithm.mixer, algorithm.target_mixer)]
         return all(
             torch.equal(a, b)
             for online, target in pairs
@@ -262,7 +264,7 @@ def test_targets_are_copied_after_enough_critic_steps_and_the_count_survives() -
 
 def test_the_factorisation_is_that_of_the_critics() -> None:
     algorithm, batch = scrambled("loss.critic_mixer.bias=true"), ragged()
-    learned, other = algorithm.factorisation(batch), torch.randint(SPEC.n_actions, batch.actions.shape)
+    learned, other = algorithm.joint_value_view(batch), torch.randint(SPEC.n_actions, batch.actions.shape)
     values, slopes, pulls = learned.joint_value(other), learned.slopes(), []
     assert not any(tensor.requires_grad for tensor in (values, slopes, learned.utilities, learned.block_gradients()))
     for index, given in enumerate(reference.episodes(batch)):
@@ -270,12 +272,12 @@ def test_the_factorisation_is_that_of_the_critics() -> None:
         recent = index >= len(LENGTHS) - RECENT
         for t, y in enumerate(plain_targets(algorithm, given, recent, epsilon=0.0)):
             q, state = plain_q(algorithm.critic, given.state[t], given.obs[t]), given.state[t]
-            wanted = plain_q_tot(algorithm.critic_mixer, q, other[index, t], state)
+            wanted = plain_q_tot(algorithm.mixer, q, other[index, t], state)
             torch.testing.assert_close(values[index, t], wanted.detach())
-            credits = torch.stack(plain_credits(algorithm.critic_mixer, state)).detach()
+            credits = torch.stack(plain_credits(algorithm.mixer, state)).detach()
             torch.testing.assert_close(slopes[index, t, 0], credits)
             torch.testing.assert_close(learned.utilities[index, t], logits[t].detach())
-            taken = plain_q_tot(algorithm.critic_mixer, q, given.actions[t], state).detach()
+            taken = plain_q_tot(algorithm.mixer, q, given.actions[t], state).detach()
             pulls.append((taken - y) * credits)
     assert not values[~batch.valid].any()
     assert learned.reads.tolist() == [[True] * SPEC.n_agents]
@@ -285,7 +287,7 @@ def test_the_factorisation_is_that_of_the_critics() -> None:
 @pytest.mark.parametrize(
     ("override", "valid"),
     [
-        ("mixer=qmix", "mixer=own"),
+        ("mixer=qmix", "mixer=builtin"),
         ("partition=singletons", "partition=full"),
         ("projection=optimistic", "projection=uniform"),
         ("monotonicity=abs", "monotonicity=none"),
@@ -304,7 +306,7 @@ def test_defaults_are_those_of_the_public_code() -> None:
     config = compose("algo=dop", "profile=wqmix")
     exploration = build_part(config, "exploration")
     assert [exploration(steps) for steps in (0, 250_000, 500_000, 10**7)] == pytest.approx([0.5, 0.275, 0.05, 0.05])
-    assert exploration.behaviour is epsilon_softmax
+    assert exploration.action_sampler is epsilon_softmax
     algorithm: Any = build("algo=dop", "profile=wqmix", spec=SPEC)
     optimizer = algorithm.trained()["critic"].optimizer(algorithm.critic.parameters())
     assert isinstance(optimizer, torch.optim.RMSprop)
@@ -313,7 +315,7 @@ def test_defaults_are_those_of_the_public_code() -> None:
     shapes = [tuple(parameter.shape) for parameter in algorithm.critic.parameters() if parameter.dim() == 2]
     inputs = SPEC.state_dim + SPEC.obs_dim + SPEC.n_agents
     assert shapes == [(256, inputs), (256, 256), (SPEC.n_actions + 1, 256)]
-    assert algorithm.critic_mixer.w2.out_features == 32
+    assert algorithm.mixer.w2.out_features == 32
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -208,21 +208,21 @@ def test_syncing_copies_what_the_targets_are_made_of(algo: str) -> None:
 
 
 def recorded(algorithm: Any) -> dict[str, Any]:
-    """What the projection is asked, which answers with ones."""
+    """The context that the projection gets; its weights are ones."""
     seen: dict[str, Any] = {}
 
     class Spy:
         needs_optimal_values = False
 
-        def __call__(self, context: Any) -> Tensor:
-            seen["context"] = context
-            return torch.ones_like(context.values)
+        def __call__(self, values: Tensor, context: Any) -> Tensor:
+            seen["context"] = context()
+            return torch.ones_like(values)
 
     algorithm.projection = Spy()
     return seen
 
 
-def test_the_projection_sees_what_it_is_told_to_see() -> None:
+def test_the_projection_gets_its_context() -> None:
     algorithm, batch = scrambled("qmix"), ragged()
     seen = recorded(algorithm)
     loss_of(algorithm, batch)

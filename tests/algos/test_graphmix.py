@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from marlpipe.algos.graphmix import everyone, seeing_or_choosing
+from marlpipe.algos.graphmix import everyone, observing_or_able_to_act
 from marlpipe.config.build import build_env
 from marlpipe.envs.predator_prey import PredatorPrey
 from marlpipe.errors import UserError
@@ -15,14 +15,14 @@ from marlpipe.models.monotonicity.jacobian import violation_rate
 from marlpipe.types import EpisodeBatch
 from tests.algos.plain_qtran import remembered
 from tests.support import reference
-from tests.support.composition import build, compose, loss_of
+from tests.support.composition import build, compose, draws, loss_of
 from tests.support.plain_graph import plain_mixing
 from tests.support.synthetic import episode, make_spec, ragged_batch, scramble, with_padding
 
 SPEC = make_spec()
 ONE_STEP, LAMBDA = "profile=wqmix", "profile=qpro"
 DISCOUNT = float(torch.tensor(0.99))  # rounded as the code's masks are
-SOME = "loss.alive.path=marlpipe.algos.graphmix.seeing_or_choosing"
+SOME = "loss.alive.path=marlpipe.algos.graphmix.observing_or_able_to_act"
 
 
 def ragged(seed: int = 0) -> EpisodeBatch:
@@ -65,7 +65,7 @@ def plain_terms(
         next_q = [reference.taken(u, a).detach() for u, a in zip(q_target, best, strict=True)]
         next_values = [
             float(
-                plain_mixing(algorithm.target_mixing, next_q[t], h_target[t], given.state[t], alive_at(given, t))[
+                plain_mixing(algorithm.target_mixer, next_q[t], h_target[t], given.state[t], alive_at(given, t))[
                     0
                 ].detach()
             )
@@ -75,15 +75,15 @@ def plain_terms(
         targets = reference.returns(team, next_values, terminal, DISCOUNT, decay)
         mixed = [
             plain_mixing(
-                algorithm.mixing, reference.taken(q[t], given.actions[t]), h[t], given.state[t], alive_at(given, t)
+                algorithm.mixer, reference.taken(q[t], given.actions[t]), h[t], given.state[t], alive_at(given, t)
             )
             for t in range(length)
         ]
         own_targets = []
         for i in range(SPEC.n_agents):
-            paid: list[Any] = [shares[i] * r for (_, shares), r in zip(mixed, team, strict=True)]
+            share_rewards: list[Any] = [shares[i] * r for (_, shares), r in zip(mixed, team, strict=True)]
             own = [float(u[i]) for u in next_q]
-            own_targets.append(reference.returns(paid, own, terminal, DISCOUNT, decay))
+            own_targets.append(reference.returns(share_rewards, own, terminal, DISCOUNT, decay))
         for t in range(length):
             local = torch.zeros((), dtype=torch.float64)
             for i in range(SPEC.n_agents):
@@ -116,7 +116,7 @@ def test_loss_and_gradients_equal_plain_loops(profile: str, alive: str) -> None:
     found, wanted = gradients(algorithm, loss), gradients(algorithm, expected)
     for name, gradient in wanted.items():
         torch.testing.assert_close(found[name], gradient, atol=1e-8, rtol=1e-6, msg=lambda text, n=name: f"{n}: {text}")
-    for part in ("agent.cell", "mixing.encoder", "mixing.query", "mixing.key", "mixing.w_share", "mixing.w1"):
+    for part in ("agent.cell", "mixer.encoder", "mixer.query", "mixer.key", "mixer.w_share", "mixer.w1"):
         assert max(float(gradient.abs().max()) for name, gradient in wanted.items() if name.startswith(part)) > 1e-5
 
 
@@ -124,11 +124,11 @@ def test_the_share_learns_from_the_local_loss_alone() -> None:
     batch = ragged()
     td_only = scrambled("loss.local_factor=0.0")
     of_td = gradients(td_only, loss_of(td_only, batch)[0])
-    assert not any(gradient.any() for name, gradient in of_td.items() if name.startswith("mixing.w_share"))
-    assert all(gradient.any() for name, gradient in of_td.items() if name.startswith(("mixing.w_out", "mixing.query")))
+    assert not any(gradient.any() for name, gradient in of_td.items() if name.startswith("mixer.w_share"))
+    assert all(gradient.any() for name, gradient in of_td.items() if name.startswith(("mixer.w_out", "mixer.query")))
     both = scrambled()
     of_both = gradients(both, loss_of(both, batch)[0])
-    assert all(gradient.any() for name, gradient in of_both.items() if name.startswith(("mixing.w_share", "agent.")))
+    assert all(gradient.any() for name, gradient in of_both.items() if name.startswith(("mixer.w_share", "agent.")))
     assert not any(gradient.any() for name, gradient in of_both.items() if name.startswith("target_"))
 
 
@@ -144,17 +144,17 @@ def test_attention_of_the_target_reads_the_target_agents() -> None:
     """With equal utilities of online and target, other features alone must move the target."""
     algorithm, batch = scrambled(), ragged()
     before = loss_of(algorithm, batch)[1]["target"]
-    scramble(algorithm.target_mixing.encoder, seed=4)
+    scramble(algorithm.target_mixer.encoder, seed=4)
     moved = loss_of(algorithm, batch)[1]["target"]
     assert moved != before
-    scramble(algorithm.mixing.encoder, seed=5)
+    scramble(algorithm.mixer.encoder, seed=5)
     assert loss_of(algorithm, batch)[1]["target"] == moved
 
 
 def test_a_soft_penalty_pulls_slopes_up() -> None:
     algorithm, batch = scrambled("monotonicity=soft"), ragged()
     loss, metrics = loss_of(algorithm, batch)
-    slopes = algorithm.factorisation(batch).slopes()
+    slopes = algorithm.joint_value_view(batch).slopes()
     hinge = float(torch.relu(-slopes)[batch.valid].sum() / batch.valid.sum())
     assert hinge > 0
     assert float(metrics["penalty"]) == pytest.approx(0.5 * hinge)
@@ -165,7 +165,7 @@ def test_a_soft_penalty_pulls_slopes_up() -> None:
         optimizer.zero_grad()
         loss_of(algorithm, batch)[0].backward()
         optimizer.step()
-    after = float(violation_rate(algorithm.factorisation(batch).slopes(), algorithm.reads, batch.valid))
+    after = float(violation_rate(algorithm.joint_value_view(batch).slopes(), algorithm.reads, batch.valid))
     assert after < 0.5 * before
 
 
@@ -189,11 +189,11 @@ def test_padding_never_matters(overrides: list[str]) -> None:
         torch.testing.assert_close(found[name], expected[name], atol=1e-12, rtol=1e-9)
 
 
-def test_untrusted_steps_are_left_out() -> None:
+def test_unsteps_to_learn_from_are_left_out() -> None:
     algorithm, batch = scrambled(ONE_STEP), ragged()
-    paid = algorithm.reward(batch)
+    block_rewards = algorithm.reward(batch)
     first = batch.valid & (torch.arange(batch.valid.shape[1]) < 1)
-    loss, _ = algorithm.loss(batch, paid._replace(trusted=first))
+    loss, _ = algorithm.loss(batch, block_rewards._replace(learn_mask=first), draws())
     terms = plain_terms(algorithm, batch, lambda _, t: torch.ones(3, dtype=torch.bool), 0.0)  # noqa: ARG005
     starts = [sum(batch.lengths[:index].tolist()) for index in range(5)]
     expected = torch.stack([terms[start]["td"] + terms[start]["local"] for start in starts]).mean()
@@ -202,7 +202,7 @@ def test_untrusted_steps_are_left_out() -> None:
 
 def test_syncing_copies_agents_and_mixing() -> None:
     algorithm = scrambled()
-    pairs = [(algorithm.agent, algorithm.target_agent), (algorithm.mixing, algorithm.target_mixing)]
+    pairs = [(algorithm.agent, algorithm.target_agent), (algorithm.mixer, algorithm.target_mixer)]
     assert all(any((a != b).any() for a, b in zip(x.parameters(), y.parameters(), strict=True)) for x, y in pairs)
     algorithm.sync_targets()
     for online, target in pairs:
@@ -213,20 +213,20 @@ def test_syncing_copies_agents_and_mixing() -> None:
 
 def test_the_factorisation_is_of_the_mixed_value() -> None:
     algorithm, batch = scrambled(SOME, "loss.local_factor=0.75"), ragged()
-    learned = algorithm.factorisation(batch)
+    learned = algorithm.joint_value_view(batch)
     tried = torch.randint(SPEC.n_actions, batch.actions.shape, generator=torch.Generator().manual_seed(3))
     found, slopes, squares = learned.joint_value(tried), learned.slopes(), 0.0
     for index, given in enumerate(reference.episodes(batch)):
         q, h = remembered(algorithm.agent, given)
         for t in range(len(given.actions)):
             moment = (h[t], given.state[t], is_alive(given, t))
-            value, _ = plain_mixing(algorithm.mixing, reference.taken(q[t], tried[index, t]), *moment)
+            value, _ = plain_mixing(algorithm.mixer, reference.taken(q[t], tried[index, t]), *moment)
             torch.testing.assert_close(found[index, t], value.detach(), atol=1e-8, rtol=1e-8)
             probed = reference.taken(q[t], given.actions[t]).detach().requires_grad_()
-            (slope,) = torch.autograd.grad(plain_mixing(algorithm.mixing, probed, *moment)[0], probed)
+            (slope,) = torch.autograd.grad(plain_mixing(algorithm.mixer, probed, *moment)[0], probed)
             torch.testing.assert_close(slopes[index, t, 0], slope, atol=1e-8, rtol=1e-8)
     assert not found[~batch.valid].any()
-    fit = algorithm.fit(batch, algorithm.reward(batch))
+    fit = algorithm.predict(batch, algorithm.reward(batch))
     loss = (fit.td_error**2)[batch.valid].sum() + 0.75 * (fit.local_error**2)[batch.valid].sum()
     (gradient,) = torch.autograd.grad(0.5 * loss, fit.utilities)
     squares = float(gradient.square().sum())
@@ -238,7 +238,7 @@ def test_the_factorisation_is_of_the_mixed_value() -> None:
     [
         ("partition=pairs", "partition=full"),
         ("projection=optimistic", "projection=uniform"),
-        ("mixer=qmix", "mixer=own"),
+        ("mixer=qmix", "mixer=builtin"),
         ("monotonicity=projected", "monotonicity=hard"),
     ],
 )
@@ -258,9 +258,9 @@ def test_who_is_alive_in_predator_prey() -> None:
     moments = EpisodeBatch(
         *(field.unsqueeze(1) for field in seen), *(torch.zeros(16, 0, env.n_agents),) * 2, *(torch.zeros(16, 0),) * 2
     )
-    assert torch.equal(seeing_or_choosing(moments)[:, 0], hunting)
+    assert torch.equal(observing_or_able_to_act(moments)[:, 0], hunting)
     assert everyone(moments).all()
     blind = moments._replace(obs=torch.zeros_like(moments.obs))
-    assert torch.equal(seeing_or_choosing(blind)[:, 0], hunting), "moves are available to the living"
+    assert torch.equal(observing_or_able_to_act(blind)[:, 0], hunting), "moves are available to the living"
     bound = moments._replace(avail_actions=torch.zeros_like(moments.avail_actions))
-    assert torch.equal(seeing_or_choosing(bound)[:, 0], hunting), "and they see at least themselves"
+    assert torch.equal(observing_or_able_to_act(bound)[:, 0], hunting), "and they see at least themselves"

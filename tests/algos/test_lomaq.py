@@ -15,7 +15,7 @@ from tests.support.synthetic import make_spec, ragged_batch, scramble, with_padd
 SPEC = make_spec()
 ONE_STEP, LAMBDA = "profile=wqmix", "profile=qpro"  # loss factors 1 and 0.5, λ of 0 and 0.6
 DISCOUNT = float(torch.tensor(0.99))  # rounded as the code's masks are
-RULES = ["double_q_actions", "max_actions", "sarsa_actions"]
+RULES = ["double_q_actions", "target_greedy_actions", "sarsa_actions"]
 
 
 def ragged(seed: int = 0) -> EpisodeBatch:
@@ -37,7 +37,7 @@ def bootstrapped(rule: str, online: list[Tensor], target: list[Tensor], given: r
         by_online, by_target = reference.greedy(online[t], avail), reference.greedy(target[t], avail)
         if rule == "double_q_actions":
             found.append(by_online)
-        elif rule == "max_actions":
+        elif rule == "target_greedy_actions":
             found.append(by_target)
         else:
             found.append([int(a) for a in given.actions[t]] if t < len(given.actions) else by_online)
@@ -122,7 +122,7 @@ def test_on_one_block_it_is_qmix_without_a_state() -> None:
     zeros = torch.zeros(1, 1, SPEC.state_dim).double()
     for mixer, of in ((lomaq.mixer, qmix.mixer), (lomaq.target_mixer, qmix.target_mixer)):
         with torch.no_grad():
-            first, last = of.mixing_weights(zeros)
+            first, last = of.generated_weights(zeros)
             mixer.theta[0][0] = first[0, 0, 0]
             mixer.bias[0][0] = of.b1(zeros)[0, 0, 0]
             mixer.theta[1][0] = torch.eye(32)
@@ -144,9 +144,8 @@ def test_a_sampled_penalty_depends_on_the_draw_and_on_nothing_padded(algo: str) 
     garbage = with_padding(batch, batch.filled, 1e4, avail=True, action=SPEC.n_actions - 1, terminated=True)
     found = []
     for seed, episodes in [(0, batch), (0, garbage), (1, batch)]:
-        torch.manual_seed(seed)
         algorithm.zero_grad()
-        loss, metrics = loss_of(algorithm, episodes)
+        loss, metrics = loss_of(algorithm, episodes, seed)
         loss.backward()
         found.append((metrics["penalty"].item(), [p.grad.clone() for p in algorithm.mixer.parameters()]))
     assert found[0][0] == found[1][0] != found[2][0]
@@ -164,11 +163,11 @@ def test_a_sampled_penalty_is_on_the_online_mixer_at_the_state_of_the_step(algo:
     seen: dict[str, Tensor] = {}
     penalty = algorithm.monotonicity.penalty
 
-    def spy(values: Tensor, utilities: Tensor, valid: Tensor, mix: Any) -> Tensor:
+    def spy(values: Tensor, utilities: Tensor, mask: Tensor, mix: Any, generator: torch.Generator) -> Tensor:
         points = utilities.detach() + 0.1
         torch.testing.assert_close(mix(utilities.detach()), values.detach())
         seen["points"], seen["mixed"] = points, mix(points)
-        return penalty(values, utilities, valid, mix)
+        return penalty(values, utilities, mask, mix, generator)
 
     spy.loss_share = penalty.loss_share  # type: ignore[attr-defined]
     algorithm.monotonicity.penalty = spy

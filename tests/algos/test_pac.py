@@ -7,18 +7,19 @@ import pytest
 import torch
 from torch import Tensor
 
+from marlpipe.algos import pac_critic
 from marlpipe.algos.rewards.reward import BlockRewards, TeamReward
 from marlpipe.errors import UserError
 from marlpipe.types import EpisodeBatch, RunProgress, TrainingBatch
 from tests.algos.plain_pac import LENGTHS, SPEC, known_noise, plain_losses, ragged, scrambled
-from tests.support.composition import GradientSteps, build, compose
+from tests.support.composition import GradientSteps, build, compose, draws
 from tests.support.synthetic import episode, scramble, with_padding
 
 N, A = SPEC.n_agents, SPEC.n_actions
 
 
-class PartlyTrusted(TeamReward):
-    """A reward that does not know about every third step."""
+class PartlyMasked(TeamReward):
+    """A reward that masks every third time step."""
 
     def forward(self, batch: EpisodeBatch) -> BlockRewards:
         rewards, valid = super().forward(batch)
@@ -27,7 +28,7 @@ class PartlyTrusted(TeamReward):
 
 @pytest.fixture
 def _known_noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "randn_like", known_noise)
+    monkeypatch.setattr(pac_critic, "standard_normal", lambda means, _: known_noise(means))
 
 
 def training(batch: EpisodeBatch, env_steps: int = 0) -> TrainingBatch:
@@ -47,7 +48,7 @@ def all_losses(algorithm: Any, batch: EpisodeBatch) -> dict[str, tuple[Tensor, d
     """Each update's loss and the gradients that it leaves everywhere; no parameter moves in between."""
     return {
         update.of: (update.loss.detach(), gradients(algorithm, update.loss))
-        for update in algorithm.updates(training(batch))
+        for update in algorithm.updates(training(batch), draws())
     }
 
 
@@ -66,10 +67,10 @@ def test_losses_and_gradients_equal_plain_loops(partly: bool, factors: tuple[flo
     overrides = [f"loss.critic.{name}={factor}" for name, factor in zip(names, factors, strict=True)]
     algorithm, batch = scrambled(*overrides), ragged()
     if partly:
-        algorithm.reward = PartlyTrusted(SPEC, algorithm.partition)
-    trusted = algorithm.reward(batch).trusted
-    assert bool((trusted != batch.valid).any()) == partly
-    found, wanted = all_losses(algorithm, batch), plain_losses(algorithm, batch, trusted, factors)
+        algorithm.reward = PartlyMasked(SPEC, algorithm.partition)
+    mask = algorithm.reward(batch).learn_mask
+    assert bool((mask != batch.valid).any()) == partly
+    found, wanted = all_losses(algorithm, batch), plain_losses(algorithm, batch, mask, factors)
     assert list(found) == ["critic", "actor", "temperature"]
     for of, (loss, slopes) in found.items():
         torch.testing.assert_close(loss, wanted[of].detach(), atol=1e-9, rtol=1e-9)
@@ -120,8 +121,7 @@ def test_the_actor_follows_the_critic_as_it_is_after_its_step() -> None:
     losses = []
     for moves in (False, True):
         algorithm, batch = scrambled(), ragged()
-        torch.manual_seed(0)
-        steps = algorithm.updates(training(batch))
+        steps = algorithm.updates(training(batch), draws())
         next(steps)
         if moves:
             scramble(algorithm.critic.agent, seed=9)
@@ -135,17 +135,14 @@ def test_the_temperature_in_the_actors_loss_is_bounded() -> None:
     with torch.no_grad():
         algorithm.temperature.log_value.fill_(1.0)
     for env_steps, expected in [(0, 0.999), (2_500_000, math.e), (3_500_000, math.e)]:
-        told = {k: v for update in algorithm.updates(training(batch, env_steps)) for k, v in update.metrics.items()}
-        assert float(told["temperature"]) == pytest.approx(expected, rel=1e-6)
+        [*_, update] = algorithm.updates(training(batch, env_steps), draws())
+        assert float(update.metrics["temperature"]) == pytest.approx(expected, rel=1e-6)
 
 
-def test_messages_are_drawn_from_torchs_generator_around_their_means() -> None:
+def test_messages_are_drawn_around_their_means() -> None:
     algorithm, batch = scrambled(), ragged()
     batch = EpisodeBatch(*(field.repeat(40, *(1,) * (field.ndim - 1)) for field in batch))
-    drawn = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        drawn.append(algorithm.critic(batch, sampled=True))
+    drawn = [algorithm.critic(batch, draws(seed)) for seed in (0, 0, 1)]
     noise = (drawn[0].messages - drawn[0].means)[batch.filled].detach()
     assert abs(float(noise.mean())) < 0.03
     assert abs(float(noise.std()) - 1) < 0.03
@@ -168,10 +165,7 @@ def test_padding_never_matters() -> None:
     with torch.no_grad():
         algorithm.mixer.v.output.bias.sub_(3.0)  # Q_tot below the padding's targets of 0
     garbage = with_padding(batch, batch.filled, 1e4, avail=True, action=A - 1, terminated=True)
-    found = []
-    for given in (batch, garbage):
-        torch.manual_seed(0)
-        found.append(all_losses(algorithm, given))
+    found = [all_losses(algorithm, given) for given in (batch, garbage)]
     for of, (loss, slopes) in found[0].items():
         assert loss.isfinite()
         assert torch.equal(loss, found[1][of][0])
@@ -179,14 +173,14 @@ def test_padding_never_matters() -> None:
             torch.testing.assert_close(found[1][of][1][name], slope, atol=1e-12, rtol=1e-9)
 
 
-def test_nothing_is_learned_where_nothing_is_trusted() -> None:
-    class Untrusted(TeamReward):
+def test_nothing_is_learned_under_an_empty_mask() -> None:
+    class AllMasked(TeamReward):
         def forward(self, batch: EpisodeBatch) -> BlockRewards:
             return BlockRewards(super().forward(batch).rewards, torch.zeros_like(batch.valid))
 
     algorithm = scrambled()
-    algorithm.reward = Untrusted(SPEC, algorithm.partition)
-    assert list(algorithm.updates(training(ragged()))) == []
+    algorithm.reward = AllMasked(SPEC, algorithm.partition)
+    assert list(algorithm.updates(training(ragged()), draws())) == []
 
 
 def test_syncing_copies_the_central_networks() -> None:
@@ -220,7 +214,7 @@ def test_sizes_and_factors_of_the_public_code() -> None:
     ("override", "reason"),
     [
         ("partition=singletons", "partition=full"),
-        ("mixer=own", "mixer=sum, qmix"),
+        ("mixer=builtin", "mixer=sum, qmix"),
         ("monotonicity=projected", "monotonicity="),
         ("loss.actor.highest=-1.0", r"loss\.actor\.highest="),
     ],

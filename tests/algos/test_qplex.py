@@ -118,7 +118,7 @@ def test_loss_and_gradients_equal_plain_loops(shape: list[str]) -> None:
 def test_no_joint_action_is_better_than_the_agents_own_best(seed: int) -> None:
     """Brute force over all joint actions of two agents with three actions; unavailable ones do not count."""
     algorithm, batch = scrambled(spec=TWO, seed=seed), ragged(TWO, seed)
-    learned, avail = algorithm.factorisation(batch), batch.avail_actions[:, :-1]
+    learned, avail = algorithm.joint_value_view(batch), batch.avail_actions[:, :-1]
     greedy = greedy_actions(learned.utilities, avail)
     assert (learned.utilities.argmax(-1) != greedy)[batch.valid].any()  # some better actions are not available
     of_greedy = learned.joint_value(greedy)
@@ -137,7 +137,7 @@ def test_greedy_actions_have_no_advantage_and_do_not_train_importance() -> None:
     algorithm = scrambled("agent=feedforward")  # without last actions: what is taken does not change what is greedy
     batch = ragged()
     batch = batch._replace(
-        actions=greedy_actions(algorithm.factorisation(batch).utilities, batch.avail_actions[:, :-1])
+        actions=greedy_actions(algorithm.joint_value_view(batch).utilities, batch.avail_actions[:, :-1])
     )
     loss, metrics = loss_of(algorithm, batch)
     assert float(metrics["advantage"]) == 0
@@ -171,7 +171,7 @@ def test_the_soft_penalty_is_of_the_slopes_of_the_value() -> None:
     torch.testing.assert_close(loss.detach(), 0.5 * metrics["td_loss"] + metrics["penalty"])
     found = torch.autograd.grad(loss, algorithm.mixer.key.first.weight, retain_graph=True)[0]
     of_values = torch.autograd.grad(
-        0.5 * algorithm.fit(batch, algorithm.reward(batch)).td_error.square().sum() / steps,
+        0.5 * algorithm.predict(batch, algorithm.reward(batch)).td_error.square().sum() / steps,
         algorithm.mixer.key.first.weight,
     )[0]
     of_penalty = torch.autograd.grad(penalty, algorithm.mixer.key.first.weight)[0]
@@ -182,9 +182,9 @@ def test_the_soft_penalty_is_of_the_slopes_of_the_value() -> None:
 def test_what_diagnostics_see() -> None:
     """The value of what was taken, its slopes at fixed maxima, and the loss's own pull on the utilities."""
     algorithm, batch = scrambled(), ragged()
-    learned, fit = algorithm.factorisation(batch), algorithm.fit(batch, algorithm.reward(batch))
-    for told in (learned.utilities, learned.joint_value(batch.actions), learned.slopes(), learned.block_gradients()):
-        assert not told.requires_grad
+    learned, fit = algorithm.joint_value_view(batch), algorithm.predict(batch, algorithm.reward(batch))
+    for tensor in (learned.utilities, learned.joint_value(batch.actions), learned.slopes(), learned.block_gradients()):
+        assert not tensor.requires_grad
     torch.testing.assert_close(learned.joint_value(batch.actions), fit.values.detach())
     inputs = fit.utilities.detach().requires_grad_()
     (slopes,) = torch.autograd.grad(fit.duplex.dueling_value(inputs, fit.best).sum(), inputs)
@@ -209,9 +209,9 @@ def test_episodes_add_up_to_the_batch() -> None:
 def test_padding_never_matters(monotonicity: str) -> None:
     algorithm, batch = scrambled(LAMBDA, f"monotonicity={monotonicity}"), ragged()
     garbage = with_padding(batch, batch.filled, 1e4, avail=True, action=SPEC.n_actions - 1, terminated=True)
-    (clean, told), (dirty, _) = loss_of(algorithm, batch), loss_of(algorithm, garbage)
+    (clean, metrics), (dirty, _) = loss_of(algorithm, batch), loss_of(algorithm, garbage)
     assert clean.isfinite()
-    assert all(value.isfinite() for value in told.values())
+    assert all(value.isfinite() for value in metrics.values())
     assert torch.equal(clean, dirty)
     expected, found = gradients(algorithm, clean), gradients(algorithm, dirty)
     for name in expected:
@@ -235,7 +235,7 @@ def test_targets_are_copies_without_gradient() -> None:
     ("override", "reason"),
     [
         ("partition=pairs", "partition=full"),
-        ("mixer=qmix", "mixer=own"),
+        ("mixer=qmix", "mixer=builtin"),
         ("projection=optimistic", "projection=uniform"),
         ("monotonicity=projected", "generated"),
         ("loss.duplex.heads=0", "loss.duplex.heads=0"),

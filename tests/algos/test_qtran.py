@@ -12,7 +12,7 @@ from marlpipe.errors import UserError
 from marlpipe.types import EpisodeBatch
 from tests.algos.plain_qtran import SPEC, joint_estimates, plain_terms, remembered, side_terms, summed
 from tests.support import reference
-from tests.support.composition import build, loss_of
+from tests.support.composition import build, draws, loss_of
 from tests.support.synthetic import episode, ragged_batch, scramble, with_padding
 
 ONE_STEP, LAMBDA = "profile=wqmix", "profile=qpro"
@@ -141,12 +141,12 @@ def test_padding_never_matters(algo: str) -> None:
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
-def test_untrusted_steps_are_left_out(algo: str) -> None:
+def test_unsteps_to_learn_from_are_left_out(algo: str) -> None:
     """What a learned reward does not trust has no part in any term, as if its step had not been drawn."""
     algorithm, batch = scrambled(algo), ragged()
-    paid = algorithm.reward(batch)
+    block_rewards = algorithm.reward(batch)
     first_two = batch.valid & (torch.arange(batch.valid.shape[1]) < 2)
-    loss, _ = algorithm.loss(batch, paid._replace(trusted=first_two))
+    loss, _ = algorithm.loss(batch, block_rewards._replace(learn_mask=first_two), draws())
     terms = plain_terms(algo, algorithm, batch, 0.6)  # profile quick
     starts = [sum(batch.lengths[:index].tolist()) for index in range(5)]
     kept = [terms[s + t] for s, n in zip(starts, batch.lengths.tolist(), strict=True) for t in range(min(n, 2))]
@@ -186,7 +186,7 @@ def test_big_is_one_more_hidden_layer_in_both_networks() -> None:
         ("partition=pairs", "partition=full"),
         ("projection=optimistic", "projection=uniform"),
         ("monotonicity=hard", "monotonicity=none"),
-        ("mixer=own", "mixer=sum"),
+        ("mixer=builtin", "mixer=sum"),
     ],
 )
 @pytest.mark.parametrize("algo", ALGORITHMS)
@@ -209,7 +209,7 @@ def test_the_errors_by_hand() -> None:
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_the_factorisation_is_of_the_joint_value(algo: str) -> None:
     algorithm, batch = scrambled(algo, *FACTORS), ragged()
-    learned = algorithm.factorisation(batch)
+    learned = algorithm.joint_value_view(batch)
     tried = torch.randint(SPEC.n_actions, batch.actions.shape, generator=torch.Generator().manual_seed(3))
     found = learned.joint_value(tried)
     for index, given in enumerate(reference.episodes(batch)):
@@ -234,5 +234,5 @@ def test_block_gradients_are_those_of_the_side_constraints(algo: str) -> None:
             opt, nopt = side_terms(algo, algorithm, given, t, leaf, memories[t], summed)
             (gradient,) = torch.autograd.grad(0.5 * (1.5 * opt + 0.75 * nopt), leaf)
             squares += float(gradient.square().sum())
-    [found] = algorithm.factorisation(batch).block_gradients().tolist()
+    [found] = algorithm.joint_value_view(batch).block_gradients().tolist()
     assert found == pytest.approx(squares**0.5)

@@ -143,7 +143,7 @@ def test_no_joint_action_is_better_than_the_agents_own_best(partition: str, seed
         algorithm, batch = scrambled(f"partition={partition}", *mode, seed=seed), ragged(seed)
         with torch.no_grad():
             algorithm.residual_mixer.v[-1].bias.add_(100.0)  # the network says that other actions are better
-        learned, avail = algorithm.factorisation(batch), batch.avail_actions[:, :-1]
+        learned, avail = algorithm.joint_value_view(batch), batch.avail_actions[:, :-1]
         greedy = greedy_actions(learned.utilities, avail)
         of_greedy = learned.joint_value(greedy)
         for joint in itertools.product(range(2), repeat=4):
@@ -159,7 +159,7 @@ def test_no_joint_action_is_better_than_the_agents_own_best(partition: str, seed
 def test_greedy_actions_do_not_train_the_residual(partition: str) -> None:
     algorithm = scrambled("agent=feedforward", f"partition={partition}")  # what is taken does not change what is greedy
     batch = ragged()
-    greedy = greedy_actions(algorithm.factorisation(batch).utilities, batch.avail_actions[:, :-1])
+    greedy = greedy_actions(algorithm.joint_value_view(batch).utilities, batch.avail_actions[:, :-1])
     found = gradients(algorithm, loss_of(algorithm, batch._replace(actions=greedy))[0])
     for name, gradient in found.items():
         assert bool(gradient.any()) != (name.startswith("residual") or "target_" in name), name
@@ -192,9 +192,9 @@ def test_the_residual_penalty_by_hand() -> None:
 @pytest.mark.parametrize("partition", ["full", "pairs"])
 def test_what_diagnostics_see(partition: str) -> None:
     algorithm, batch = scrambled(f"partition={partition}"), ragged()
-    learned, fit = algorithm.factorisation(batch), algorithm.fit(batch, algorithm.reward(batch))
-    for told in (learned.utilities, learned.joint_value(batch.actions), learned.slopes(), learned.block_gradients()):
-        assert not told.requires_grad
+    learned, fit = algorithm.joint_value_view(batch), algorithm.predict(batch, algorithm.reward(batch))
+    for tensor in (learned.utilities, learned.joint_value(batch.actions), learned.slopes(), learned.block_gradients()):
+        assert not tensor.requires_grad
     values = (fit.main + fit.residual_weight * fit.residual).sum(-1).detach()
     torch.testing.assert_close(learned.joint_value(batch.actions), values)
     assert not learned.optimal_value(batch.actions).requires_grad
@@ -213,7 +213,7 @@ def test_the_soft_penalty_pulls_on_the_main_value() -> None:
     algorithm, batch = scrambled("monotonicity=soft"), ragged()
     loss, metrics = loss_of(algorithm, batch)
     slopes = algorithm.mixer.slopes(
-        algorithm.fit(batch, algorithm.reward(batch)).utilities.detach(), batch.state[:, :-1]
+        algorithm.predict(batch, algorithm.reward(batch)).utilities.detach(), batch.state[:, :-1]
     )
     expected = 0.5 * torch.relu(-slopes[batch.valid]).sum() / batch.valid.sum()
     assert expected > 1e-3
@@ -234,9 +234,9 @@ def test_episodes_add_up_to_the_batch() -> None:
 def test_padding_never_matters(mode: list[str]) -> None:
     algorithm, batch = scrambled(LAMBDA, *mode), ragged()
     garbage = with_padding(batch, batch.filled, 1e4, avail=True, action=SPEC.n_actions - 1, terminated=True)
-    (clean, told), (dirty, _) = loss_of(algorithm, batch), loss_of(algorithm, garbage)
+    (clean, metrics), (dirty, _) = loss_of(algorithm, batch), loss_of(algorithm, garbage)
     assert clean.isfinite()
-    assert all(value.isfinite() for value in told.values())
+    assert all(value.isfinite() for value in metrics.values())
     assert torch.equal(clean, dirty)
     expected, found = gradients(algorithm, clean), gradients(algorithm, dirty)
     for name in expected:

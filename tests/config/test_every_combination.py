@@ -35,7 +35,7 @@ QPRO = {algo for algo in OPTIONS["algo"] if algo.startswith("qpro")}  # with its
 GENERATED = {"qmix", "ow_qmix", "cw_qmix", "wqmix", "qplex", "resq", "pac", "graphmix", *QPRO}
 ONE_BLOCK = {"qplex", "pac", "dop", "qtran", "qtran_alt", "graphmix"}  # a value of the whole team only
 UNWEIGHTED = {"qplex", "resq", "dop", "qtran", "qtran_alt", "graphmix"}  # no projection weights
-OWN_MIXING = {"qplex", "dop", "graphmix"}  # mixer=own, which other losses refuse
+BUILT_IN_MIXER = {"qplex", "dop", "graphmix"}  # mixer=builtin, which other losses refuse
 ALGOS = sorted(set(OPTIONS["algo"]) - QPRO - {"wqmix"} | {"qpro"})  # ablations and the alias have the parts of these
 LENIENT = {"lomaq_rd": ["reward.tolerance_per_agent=1000.0"]}  # trusts rewards that have learned nothing yet
 
@@ -145,8 +145,8 @@ def test_projection_weights_in_every_algorithm(algo: str) -> None:
             with pytest.raises(UserError, match="projection=uniform"):
                 build_algorithm(plain, build_env(plain))
             continue
-        if algo in OWN_MIXING:
-            with pytest.raises(UserError, match="mixer=own"):
+        if algo in BUILT_IN_MIXER:
+            with pytest.raises(UserError, match="mixer=builtin"):
                 build_algorithm(weighted, build_env(weighted))
         else:
             gradient_step(weighted)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def toy(seed: int) -> EpisodeBatch:
-    """Two agents who see a number each, and are paid 1 where it is positive, of which only the sum is told."""
+    """Two agents observe a number each, with a reward of 1 where it is positive, of which only the sum is given."""
     draw = torch.Generator().manual_seed(seed)
     seen = torch.rand(64, 2, 2, 1, generator=draw, dtype=torch.float64) * 2 - 1
     rewards = torch.zeros(64, 1, 2, dtype=torch.float64)
@@ -52,7 +52,7 @@ def fit(reward: Any, batches: Iterable[EpisodeBatch]) -> None:
 
 @pytest.mark.parametrize("seed", [0])
 def test_numbers_and_classes_agree_on_what_each_of_two_agents_is_paid(seed: int) -> None:
-    """Golden item 9. Both are held against the truth, which neither was told."""
+    """Golden item 9. Both are compared with the true rewards, which neither sees."""
     numbers, classes = learned("learned", seed), learned("learned_classes", seed)
     seen = torch.tensor([-0.9, -0.5, -0.15, 0.15, 0.5, 0.9], dtype=torch.float64)
     obs = torch.cartesian_prod(seen, seen).unsqueeze(-1)

@@ -16,7 +16,7 @@ def test_the_greedy_joint_action_stays_the_best_one(game: str, updates: int, see
     """Golden item 12 after training, with the game's table learned where nothing punishes to leave its optimum."""
     env, algorithm = learn("+experiment=games/classic", f"env={game}", "algo=qplex", seed=seed, updates=updates)
     batch = rollout(env, algorithm.agent, 1, 0.0, torch.Generator().manual_seed(0))
-    table = value_table(algorithm.factorisation(batch).joint_value, batch.valid, 2, 3)
+    table = value_table(algorithm.joint_value_view(batch).joint_value, batch.valid, 2, 3)
     assert float(table[tuple(batch.actions[0, 0].tolist())]) == float(table.max())
     assert table.max() - table.min() > 0.5
     if game == "payoff_pymarl2":

@@ -29,7 +29,7 @@ def test_it_finds_the_optimum_and_its_greedy_actions_maximise_the_joint_value(al
     batch = rollout(env, algorithm.agent, 9, 0.0, torch.Generator().manual_seed(0))
     joint = torch.tensor(list(product(range(3), repeat=2)))
     batch = batch._replace(actions=joint.unsqueeze(1))
-    values = algorithm.factorisation(batch).joint_value(batch.actions)[:, 0]
+    values = algorithm.joint_value_view(batch).joint_value(batch.actions)[:, 0]
     torch.testing.assert_close(values, env.team_table.flatten(), atol=0.5, rtol=0)
     with torch.no_grad():
         utilities = algorithm.agent(batch.obs, batch.last_actions, batch.filled)[:, :-1]

@@ -18,6 +18,6 @@ def test_it_finds_the_optimum_and_holds_the_table(seed: int) -> None:
     assert env.optimum == 8
     assert greedy_payoff(env, algorithm) == 8
     batch = rollout(env, algorithm.agent, 1, 0.0, torch.Generator().manual_seed(0))
-    table = value_table(algorithm.factorisation(batch).joint_value, batch.valid, 2, 3)
+    table = value_table(algorithm.joint_value_view(batch).joint_value, batch.valid, 2, 3)
     assert (table - env.team_table).square().mean().sqrt() < 1.5
     assert int(table.argmax()) == 0

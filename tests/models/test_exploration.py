@@ -5,7 +5,7 @@ import torch
 
 from marlpipe.models.exploration import LinearEpsilon, epsilon_greedy, epsilon_softmax, softmax_policy
 
-ANNEALED = LinearEpsilon(start=1.0, end=0.05, anneal_env_steps=100, behaviour=epsilon_greedy)
+ANNEALED = LinearEpsilon(start=1.0, end=0.05, anneal_env_steps=100, action_sampler=epsilon_greedy)
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ def test_a_straight_line_that_ends(env_steps: int, epsilon: float) -> None:
 
 
 def test_no_annealing_means_the_end_at_once() -> None:
-    assert LinearEpsilon(start=1.0, end=0.2, anneal_env_steps=0, behaviour=epsilon_greedy)(0) == pytest.approx(0.2)
+    assert LinearEpsilon(start=1.0, end=0.2, anneal_env_steps=0, action_sampler=epsilon_greedy)(0) == pytest.approx(0.2)
 
 
 UTILITIES = torch.tensor([[[9.0, 1.0, 2.0, 3.0], [0.0, -1.0, -2.0, -3.0]]])

@@ -17,7 +17,7 @@ from tests.support.synthetic import RaggedWorld
 
 
 class World(RaggedWorld):
-    """A world that is only built for."""
+    """An environment of which only the spec is used."""
 
     def __init__(self, spec: EnvSpec) -> None:
         self.spec = spec
@@ -36,10 +36,15 @@ def build(*overrides: str, spec: EnvSpec, seed: int = 0) -> Any:
     return build_algorithm(compose(*overrides), World(spec)).double()
 
 
-def loss_of(algorithm: Any, batch: EpisodeBatch) -> tuple[Tensor, Metrics]:
-    """The loss on what the algorithm's reward makes of the episodes."""
-    loss: tuple[Tensor, Metrics] = algorithm.loss(batch, algorithm.reward(batch))
+def loss_of(algorithm: Any, batch: EpisodeBatch, seed: int = 0) -> tuple[Tensor, Metrics]:
+    """The loss on these episodes with the algorithm's own reward."""
+    loss: tuple[Tensor, Metrics] = algorithm.loss(batch, algorithm.reward(batch), draws(seed))
     return loss
+
+
+def draws(seed: int = 0) -> torch.Generator:
+    """A seeded source of random draws."""
+    return torch.Generator().manual_seed(seed)
 
 
 class GradientSteps:
@@ -50,13 +55,13 @@ class GradientSteps:
         default = build_part(profile, "optimizer")
         self.algorithm, self.trained = algorithm, algorithm.trained()
         self.optimizers = {name: (owned.optimizer or default)(owned.parameters) for name, owned in self.trained.items()}
-        self.clip = profile.gradient_clip
+        self.clip, self.generator = profile.gradient_clip, draws()
 
     def __call__(self, batch: EpisodeBatch, epsilon: float = 1.0) -> Metrics:
-        """All updates of one training step, and what they tell."""
+        """All updates of one training step, and their metrics."""
         metrics: Metrics = {}
         progress = RunProgress(int(batch.valid.sum()), len(batch.valid), epsilon, 0.0, 0.0, 0, False)
-        for update in self.algorithm.updates(TrainingBatch(batch, progress)):
+        for update in self.algorithm.updates(TrainingBatch(batch, progress), self.generator):
             owned, optimizer = self.trained[update.of], self.optimizers[update.of]
             optimizer.zero_grad()
             torch.autograd.backward(update.loss)

@@ -35,6 +35,9 @@ def stopped(tmp_path: Path) -> Path:
     return tmp_path / "seed=0"
 
 
+OWN_WORLD = "tests.support.synthetic.RaggedWorld"  # of a package that was never installed
+
+
 @pytest.mark.parametrize(
     ("overrides", "name", "packages"),
     [
@@ -43,11 +46,7 @@ def stopped(tmp_path: Path) -> Path:
         (["env=knights_archers_zombies"], None, ["marlpipe", "pettingzoo"]),
         (["env=pettingzoo", "env.name=rich:print"], None, ["marlpipe", "pettingzoo", "rich"]),
         (["env=vmas"], "marlpipe.envs.vmas_worlds.VmasWorld", ["marlpipe", "vmas"]),
-        (
-            ["env=payoff", "env._target_=tests.support.synthetic.RaggedWorld"],
-            "tests.support.synthetic.RaggedWorld",
-            ["marlpipe", "tests"],
-        ),
+        (["env=payoff", f"env._target_={OWN_WORLD}"], OWN_WORLD, ["marlpipe", "tests"]),
     ],
 )
 def test_where_a_world_comes_from(overrides: list[str], name: str | None, packages: list[str]) -> None:

@@ -36,7 +36,7 @@ def make(*, seed: int = 0, capacity: int = 16, **options: Any) -> TrainingLoader
     return TrainingLoader(
         env=world,
         agent=agent_for(world),
-        exploration=LinearEpsilon(start=1.0, end=0.1, anneal_env_steps=50, behaviour=epsilon_greedy),
+        exploration=LinearEpsilon(start=1.0, end=0.1, anneal_env_steps=50, action_sampler=epsilon_greedy),
         replay=Replay(spec=world.spec, capacity=capacity, device=CPU),
         generator=torch.Generator().manual_seed(seed),
         **{**settings, **options},
@@ -121,7 +121,7 @@ def test_nothing_is_collected_before_it_is_asked_for() -> None:
 def test_episodes_are_acted_by_the_parameters_of_the_moment() -> None:
     """What the last gradient step left acts next: with a preference for action 2 it is all that is done."""
     loader = make(updates_per_rollout=1, env_steps=200)
-    loader.exploration = LinearEpsilon(start=0.0, end=0.0, anneal_env_steps=0, behaviour=epsilon_greedy)
+    loader.exploration = LinearEpsilon(start=0.0, end=0.0, anneal_env_steps=0, action_sampler=epsilon_greedy)
     items = iter(loader)
     next(items)
     with torch.no_grad():

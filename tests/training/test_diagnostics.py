@@ -19,8 +19,8 @@ from marlpipe.training.diagnostics import (
     value_table,
 )
 from marlpipe.training.rollout import rollout
-from marlpipe.types import EpisodeBatch, Factorisation
-from tests.support.composition import build, compose
+from marlpipe.types import EpisodeBatch, JointValueView
+from tests.support.composition import build, compose, loss_of
 from tests.support.synthetic import make_spec, ragged_batch, scramble
 
 ALL = torch.ones(2, 3, 2, 3, dtype=torch.bool)
@@ -97,12 +97,12 @@ def test_the_table_of_values_has_each_joint_action_at_its_place() -> None:
     torch.testing.assert_close(value_table(table_value(table), valid, 3, 3), table)
 
 
-def learned(algo: str, *overrides: str, n_agents: int = 3) -> tuple[Any, EpisodeBatch, Factorisation]:
+def learned(algo: str, *overrides: str, n_agents: int = 3) -> tuple[Any, EpisodeBatch, JointValueView]:
     spec = make_spec(n_agents=n_agents)
     algorithm = build(f"algo={algo}", *overrides, spec=spec)
     scramble(algorithm)
     batch = ragged_batch(spec, lengths=[4, 7, 1], terminal=[True, False, True], dtype=torch.float64)
-    return algorithm, batch, algorithm.factorisation(batch)
+    return algorithm, batch, algorithm.joint_value_view(batch)
 
 
 @pytest.mark.parametrize("algo", ["vdn", "qmix", "lomaq", "iql", "ow_qmix", "qpro"])
@@ -128,9 +128,9 @@ def test_an_unrestricted_value_has_a_consistency_of_its_own() -> None:
 @pytest.mark.parametrize("algo", ["qmix", "lomaq", "qpro"])
 def test_the_joint_value_of_what_was_done_is_what_the_loss_fits(algo: str) -> None:
     algorithm, batch, found = learned(algo)
-    _, metrics = algorithm.loss(batch, algorithm.reward(batch))
-    told = (found.joint_value(batch.actions) * batch.valid).sum() / batch.valid.sum()
-    torch.testing.assert_close(told, metrics["q_tot"])
+    _, metrics = loss_of(algorithm, batch)
+    mean = (found.joint_value(batch.actions) * batch.valid).sum() / batch.valid.sum()
+    torch.testing.assert_close(mean, metrics["q_tot"])
 
 
 @pytest.mark.parametrize("algo", ["lomaq", "qpro"])
@@ -138,8 +138,7 @@ def test_gradient_shares_are_those_of_autograd(algo: str) -> None:
     """‖∂L_J/∂U‖ of each block's loss, by differentiating it."""
     own = ["partition=pairs", "mixer=lomaq", "monotonicity=hard"]
     algorithm, batch, found = learned(algo, *own, n_agents=4)
-    paid = algorithm.reward(batch)
-    fit = algorithm.fit(batch, paid)
+    fit = algorithm.predict(batch, algorithm.reward(batch))
     losses = (fit.weights * fit.td_error**2 * batch.valid.unsqueeze(-1)).sum((0, 1))
     norms = torch.stack(
         [torch.autograd.grad(loss, fit.utilities, retain_graph=True)[0].norm() for loss in losses.unbind()]
@@ -156,7 +155,7 @@ def test_values_are_held_against_the_payoffs_of_a_game() -> None:
     env = build_env(config)
     algorithm = build_algorithm(config, env)
     batch = rollout(env, algorithm.agent, 2, 0.0, torch.Generator().manual_seed(0))
-    found = algorithm.factorisation(batch)
+    found = algorithm.joint_value_view(batch)
     truth: Tensor = env.team_table  # type: ignore[attr-defined]
     metrics = diagnostic_metrics(found, batch, truth)
     joint = torch.tensor([[[[a, b]]] * 2 for a, b in product(range(3), range(3))])

@@ -1,11 +1,11 @@
 """W&B's log, written and read here; that W&B writes and reads the same is seen in test_wandb.py and tests/sync."""
 
+import zlib
 from pathlib import Path
 from random import Random
 
-from wandb.proto.wandb_internal_pb2 import Record
-
-from marlpipe.wandb.log import BLOCK, history, read_log, write_log
+from marlpipe.wandb.log import BLOCK, CHUNK, FULL, START, LogReader, history, write_log
+from marlpipe.wandb.private_api import Record
 
 SIZES = (0, 10, BLOCK - 40, 3 * BLOCK, 5, 100, 2 * BLOCK - 7, *range(60, 120, 3))
 
@@ -20,7 +20,7 @@ def made(file: Path) -> list[Record]:
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    assert made(tmp_path / "log") == list(read_log(tmp_path / "log"))
+    assert made(tmp_path / "log") == list(LogReader(tmp_path / "log"))
 
 
 def test_a_log_that_is_cut_off_anywhere_holds_the_records_before(tmp_path: Path) -> None:
@@ -29,7 +29,9 @@ def test_a_log_that_is_cut_off_anywhere_holds_the_records_before(tmp_path: Path)
     before = 0
     for end in [*range(0, 200), *range(200, len(whole), 997)]:
         (tmp_path / "cut").write_bytes(whole[:end])
-        found = list(read_log(tmp_path / "cut"))
+        reader = LogReader(tmp_path / "cut")
+        found = list(reader)
+        assert reader.damaged == 0
         assert found == records[: len(found)]
         assert len(found) >= before
         before = len(found)
@@ -42,18 +44,29 @@ def test_a_damaged_block_costs_its_own_records_only(tmp_path: Path) -> None:
     damaged = bytearray((tmp_path / "log").read_bytes())
     damaged[2 * BLOCK + 500] ^= 1
     (tmp_path / "log").write_bytes(damaged)
-    found = [record.num for record in read_log(tmp_path / "log")]
+    reader = LogReader(tmp_path / "log")
+    found = [record.num for record in reader]
+    assert reader.damaged == 1
     assert set(found) < set(range(1, 200))
     assert len(found) >= 199 - BLOCK // 1000 - 2
     assert found[0] == 1
     assert found[-1] == 199
-    assert all(record == records[record.num - 1] for record in read_log(tmp_path / "log"))
+    assert all(record == records[record.num - 1] for record in LogReader(tmp_path / "log"))
+
+
+def test_a_record_that_cannot_be_decoded_is_counted(tmp_path: Path) -> None:
+    part = b"\xff\xff"
+    chunk = CHUNK.pack(zlib.crc32(part, zlib.crc32(bytes([FULL]))), len(part), FULL) + part
+    (tmp_path / "log").write_bytes(START + chunk)
+    reader = LogReader(tmp_path / "log")
+    assert list(reader) == []
+    assert reader.damaged == 1
 
 
 def test_what_is_no_log_holds_nothing(tmp_path: Path) -> None:
     for content in (b"", b":W&B\xe1\xbe\x00", b"a text that is no log", bytes(100_000), Random(0).randbytes(100_000)):
         (tmp_path / "log").write_bytes(content)
-        assert list(read_log(tmp_path / "log")) == []
+        assert list(LogReader(tmp_path / "log")) == []
 
 
 def test_rows_have_their_names(tmp_path: Path) -> None:

@@ -10,16 +10,17 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ProjectionContext:
-    """One batch's values. The callables cost something and are called only by the weights that need them.
+    """One batch's values. The callables are costly, and are called by the weights that need them.
 
-    values: Q_k, the mixed values. targets: y = B*Q*. is_greedy: whether all agents of the block acted greedily.
+    values: Q_k, the mixed values. targets: y = B*Q*. mask: the time steps to learn from.
+    is_greedy: whether all agents of the block acted greedily.
     greedy_optimal_values: Q*(s, û) by the target central network. optimal_values: Q*(s, u) of the taken actions.
     slopes: ∂Q_k/∂U_i. reads: which agents a block's value depends on.
     """
 
     values: Float[Tensor, "B T J"]
     targets: Float[Tensor, "B T J"]
-    valid: Bool[Tensor, "B T"]
+    mask: Bool[Tensor, "B T"]
     is_greedy: Bool[Tensor, "B T J"]
     utilities: Float[Tensor, "B T N A"]
     avail_actions: Bool[Tensor, "B T N A"]
@@ -32,8 +33,13 @@ class ProjectionContext:
 
 @runtime_checkable
 class Projection(Protocol):
-    """`needs_optimal_values`: only an algorithm that learns the unrestricted Q* can use it."""
+    """Weights w_J of the transitions, from the mixed values Q_k and, for those that call it, their context.
+
+    needs_optimal_values: whether only an algorithm that learns the unrestricted Q* can use it.
+    """
 
     needs_optimal_values: bool
 
-    def __call__(self, context: ProjectionContext) -> Float[Tensor, "B T J"]: ...
+    def __call__(
+        self, values: Float[Tensor, "B T J"], context: Callable[[], ProjectionContext]
+    ) -> Float[Tensor, "B T J"]: ...

@@ -5,6 +5,7 @@
 The factor d^π/μ is not computed: half of each batch is drawn from recent episodes instead (the fast replay).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,7 +44,7 @@ def mixing_bracket(
 def non_negative_bracket(
     bracket: Float[Tensor, "B T J"], rule: NegativeBracket, minimum: float
 ) -> Float[Tensor, "B T J"]:
-    """What becomes of g < g_min, which Theorem 1 excludes and confident agents produce."""
+    """How brackets g < g_min are handled: Theorem 1 assumes g > 0, near-deterministic policies violate it."""
     if rule == "clamp":
         return bracket.clamp(min=minimum)
     if rule == "abs":
@@ -62,7 +63,7 @@ def log_regret(
 
 def to_range(
     log_raw: Float[Tensor, "B T J"],
-    valid: Bool[Tensor, "B T"],
+    mask: Bool[Tensor, "B T"],
     min_weight: float,
     normalisation: Normalisation,
     quantile: float,
@@ -70,9 +71,9 @@ def to_range(
     """Raw weights mapped to [w_min, 1]: w = w_min + (1 − w_min) min(1, E / scale).
 
     The scale is the batch's largest raw weight (max) or a `quantile` of them; `mean` divides by the mean instead, as
-    the theory's E_μ[w] = 1 does, and has no upper bound. The largest logarithm is taken off first: nothing overflows.
+    the theory's E_μ[w] = 1 does, and has no upper bound. The largest logarithm is subtracted first: nothing overflows.
     """
-    steps = valid.unsqueeze(-1).expand_as(log_raw)
+    steps = mask.unsqueeze(-1).expand_as(log_raw)
     log_raw = log_raw.masked_fill(~steps, -torch.inf)  # padding has no available action, so no probability either
     largest = log_raw.max()
     if largest == -torch.inf:
@@ -105,19 +106,20 @@ class RegretMinimising:
     use_gradient: bool
     needs_optimal_values = True
 
-    def __call__(self, context: ProjectionContext) -> Float[Tensor, "B T J"]:
-        assert context.optimal_values is not None
-        td_error = context.targets - context.values
+    def __call__(
+        self, values: Float[Tensor, "B T J"], context: Callable[[], ProjectionContext]
+    ) -> Float[Tensor, "B T J"]:
+        known = context()
+        assert known.optimal_values is not None
+        td_error = known.targets - values
         magnitude = td_error if self.use_bellman_error else td_error.sign()
         gap = torch.zeros_like(td_error)
         if self.use_underestimation:
-            gap = (context.optimal_values() - context.values).clamp(-self.max_exponent, self.max_exponent)
+            gap = (known.optimal_values() - values).clamp(-self.max_exponent, self.max_exponent)
         bracket = torch.ones_like(td_error)
         if self.use_gradient:
-            probabilities = taken_probabilities(
-                context.utilities, context.avail_actions, context.actions, self.temperature
-            )
-            bracket = mixing_bracket(probabilities, context.slopes(), context.reads, self.min_slope)
+            probabilities = taken_probabilities(known.utilities, known.avail_actions, known.actions, self.temperature)
+            bracket = mixing_bracket(probabilities, known.slopes(), known.reads, self.min_slope)
             bracket = non_negative_bracket(bracket, self.negative_bracket, self.min_bracket)
         raw = log_regret(magnitude, gap, bracket)
-        return to_range(raw, context.valid, self.min_weight, self.normalisation, self.quantile)
+        return to_range(raw, known.mask, self.min_weight, self.normalisation, self.quantile)

@@ -1,5 +1,6 @@
 """The weightings of Weighted QMIX (Rashid et al. 2020, §4), and the one of plain QMIX."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -7,7 +8,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from marlpipe.algos.projections.context import ProjectionContext
-from marlpipe.errors import UserError
 
 
 def optimistic_weights(
@@ -28,12 +28,16 @@ def central_weights(
 
 
 class Uniform:
-    """All transitions count the same."""
+    """All transitions count the same, whatever their context."""
 
     needs_optimal_values = False
 
-    def __call__(self, context: ProjectionContext) -> Float[Tensor, "B T J"]:
-        return torch.ones_like(context.values)
+    def __call__(
+        self,
+        values: Float[Tensor, "B T J"],
+        context: Callable[[], ProjectionContext],  # noqa: ARG002
+    ) -> Float[Tensor, "B T J"]:
+        return torch.ones_like(values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +47,10 @@ class Optimistic:
     alpha: float
     needs_optimal_values = False
 
-    def __call__(self, context: ProjectionContext) -> Float[Tensor, "B T J"]:
-        return optimistic_weights(context.values, context.targets, self.alpha)
+    def __call__(
+        self, values: Float[Tensor, "B T J"], context: Callable[[], ProjectionContext]
+    ) -> Float[Tensor, "B T J"]:
+        return optimistic_weights(values, context().targets, self.alpha)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +60,11 @@ class Central:
     alpha: float
     needs_optimal_values = True
 
-    def __call__(self, context: ProjectionContext) -> Float[Tensor, "B T J"]:
-        assert context.greedy_optimal_values is not None
-        return central_weights(context.is_greedy, context.targets, context.greedy_optimal_values, self.alpha)
-
-
-def check_unweighted(projection: object, algorithm: str) -> None:
-    """UserError for weights in an algorithm that projects nothing."""
-    if not isinstance(projection, Uniform):
-        raise UserError(f"{algorithm} does not weight its transitions.\n  valid: projection=uniform")
+    def __call__(
+        self,
+        values: Float[Tensor, "B T J"],  # noqa: ARG002
+        context: Callable[[], ProjectionContext],
+    ) -> Float[Tensor, "B T J"]:
+        known = context()
+        assert known.greedy_optimal_values is not None
+        return central_weights(known.is_greedy, known.targets, known.greedy_optimal_values, self.alpha)

@@ -17,7 +17,7 @@ def sum_distribution(probabilities: Float[Tensor, "V I K"]) -> Float[Tensor, "V 
     """P(Σ_i X_i = s) for s = 0 … I (K − 1), of independent X_i in {0, …, K − 1}.
 
     By definition that is the sum, over all choices (x_1, …, x_I) with Σ x_i = s, of Π_i P(X_i = x_i): K^I products.
-    Ordered by what the first half of the variables adds up to, it is Σ_k P(first half = k) P(second half = s − k), a
+    Ordered by the sum of the first half of the variables, it is Σ_k P(first half = k) P(second half = s − k), a
     convolution; and so on for each half.
     """
     parts = probabilities
@@ -74,15 +74,15 @@ class Classification(SetRewards):
         return torch.cat(placed, dim=1)
 
     def forward(self, obs: Float[Tensor, "V N O"]) -> Float[Tensor, "V I"]:
-        """The most probable value of every set, at V moments."""
+        """The most probable value of every set, at V time steps."""
         likeliest = self.probabilities(obs).argmax(-1)  # (V,I)
         return self.values.expand(len(obs), -1, -1).gather(2, likeliest.unsqueeze(-1)).squeeze(-1)
 
     def terms(self, obs: Float[Tensor, "V N O"], team_rewards: Float[Tensor, " V"]) -> Terms:
         """−log(P(Σ_I r_I = r_team) + 1e-8) with the nearest whole team reward, and Σ_v P(r_I = v) v²."""
         probabilities = self.probabilities(obs)
-        paid = (2 * (team_rewards.round() - self.lowest_sum)).round().long()
-        likelihood = at(sum_distribution(probabilities), paid)
+        outcome = (2 * (team_rewards.round() - self.lowest_sum)).round().long()
+        likelihood = at(sum_distribution(probabilities), outcome)
         return Terms(-torch.log(likelihood + 1e-8), (probabilities * self.values**2).sum(-1))
 
 

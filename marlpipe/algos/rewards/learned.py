@@ -1,11 +1,11 @@
-"""A reward that learns what each agent contributes, seeing only what the team is paid (LOMAQ Algorithms 4 and 5).
+"""A reward that learns each agent's contribution from the team reward alone (LOMAQ Algorithms 4 and 5).
 
 r_pred = Σ_I r_I(o_I),   e = r_pred − r_team,   L = mean[ misfit(e) ] + λ · mean[ Σ_I w(|I|) |r_I| ]
-r̂_i = Σ_{I∋i} r_I / |I|,   block J is paid Σ_{i∈J} r̂_i where |e| < Δ
+r̂_i = Σ_{I∋i} r_I / |I|,   the reward of block J is Σ_{i∈J} r̂_i where |e| < Δ
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,7 +15,7 @@ from marlpipe.algos.rewards.reward import BlockRewards, Reward
 from marlpipe.algos.rewards.set_rewards import SetRewards
 from marlpipe.algos.rewards.sets import Sets, shares
 from marlpipe.errors import Bound, UserError, check_numbers
-from marlpipe.models.utilities import masked_mean
+from marlpipe.models.utilities import gather_valid, masked_mean, scatter_valid
 from marlpipe.types import EnvSpec, EpisodeBatch, Metrics, OptimizerOf, Trained, TrainingBatch, Update
 
 
@@ -24,10 +24,10 @@ def accurate_steps(errors: Float[Tensor, "B T"], valid: Bool[Tensor, "B T"], tol
     return valid & (errors.abs() < tolerance)
 
 
-def trusted_steps(
+def steps_to_learn_from(
     errors: Float[Tensor, "B T"], valid: Bool[Tensor, "B T"], *, tolerance: float, accurate_share: float
 ) -> Bool[Tensor, "B T"]:
-    """The accurate steps; none at all unless they are more than `accurate_share` of the batch (LOMAQ's code).
+    """The accurate time steps; none at all unless they are more than `accurate_share` of the batch (LOMAQ's code).
 
     A share of 0 leaves Algorithm 5, which judges each step on its own.
     """
@@ -45,20 +45,27 @@ BOUNDS = {
 }
 
 
+@runtime_checkable
+class MakesModel(Protocol):
+    """Makes the learned rewards of these sets."""
+
+    def __call__(self, *, spec: EnvSpec, sets: Sets) -> SetRewards: ...
+
+
 class Inferred(NamedTuple):
-    """What is learned of some episodes; zero where not valid."""
+    """The learned rewards in some episodes; zero where not valid."""
 
     agent_rewards: Float[Tensor, "B T N"]  # r̂_i
     errors: Float[Tensor, "B T"]  # e
 
 
 class LearnedReward(Reward):
-    """Learned rewards of sets of agents, and what they make of episodes.
+    """Rewards of blocks from learned rewards of sets of agents.
 
     sets: a rule of `marlpipe.algos.rewards.sets`. model: the learned rewards of those sets.
     penalty: λ. size_weights: w(|I|) for |I| = 1, 2, …, the last one for all larger sets too.
     reduction: of both terms, a function of `marlpipe.algos.rewards.losses`.
-    tolerance_per_agent: Δ/n. accurate_share: see `trust.trusted_steps`.
+    tolerance_per_agent: Δ/n. accurate_share: see `steps_to_learn_from`.
     batch_episodes: distinct ones of the training batch for each gradient step, or all if it has fewer.
     updates_per_batch: gradient steps on each training batch. gradient_clip: a norm, 0 for none.
     """
@@ -72,8 +79,8 @@ class LearnedReward(Reward):
         *,
         spec: EnvSpec,
         partition: Float[Tensor, "J N"],
-        sets: Callable[..., Sets],
-        model: Callable[..., SetRewards],
+        sets: Callable[[Tensor], Sets],
+        model: MakesModel,
         penalty: float,
         size_weights: Sequence[float],
         reduction: Callable[[Tensor, Tensor, float, int], Tensor],
@@ -102,29 +109,30 @@ class LearnedReward(Reward):
         return self.tolerance_per_agent * self.spec.n_agents
 
     def forward(self, batch: EpisodeBatch) -> BlockRewards:
-        """What the blocks learn from, without gradient."""
+        """The block rewards of these episodes, without gradient."""
         learned = self.infer(batch)
-        return BlockRewards(learned.agent_rewards @ self.partition.T, self.trusted(learned, batch.valid))
+        return BlockRewards(learned.agent_rewards @ self.partition.T, self.learn_mask(learned, batch.valid))
 
     @torch.no_grad()
     def infer(self, batch: EpisodeBatch) -> Inferred:
-        """Agent rewards at the steps that exist, and how far their sum is from the team's reward."""
-        rewards = self.model(batch.obs[:, :-1][batch.valid])  # (V,I)
-        errors = rewards.sum(1) - batch.team_rewards[batch.valid]
+        """Agent rewards at the time steps that exist, and how far their sum is from the team reward."""
+        obs, team_rewards = gather_valid(batch.valid, batch.obs[:, :-1], batch.team_rewards)
+        rewards = self.model(obs)  # (V,I)
         return Inferred(
-            torch.zeros_like(batch.rewards).index_put((batch.valid,), rewards @ self.shares),
-            torch.zeros_like(batch.rewards[..., 0]).index_put((batch.valid,), errors),
+            scatter_valid(rewards @ self.shares, batch.valid),
+            scatter_valid(rewards.sum(1) - team_rewards, batch.valid),
         )
 
-    def trusted(self, learned: Inferred, valid: Bool[Tensor, "B T"]) -> Bool[Tensor, "B T"]:
-        """The steps to learn values from."""
-        return trusted_steps(learned.errors, valid, tolerance=self.tolerance, accurate_share=self.accurate_share)
+    def learn_mask(self, learned: Inferred, valid: Bool[Tensor, "B T"]) -> Bool[Tensor, "B T"]:
+        """The time steps to learn values from."""
+        return steps_to_learn_from(learned.errors, valid, tolerance=self.tolerance, accurate_share=self.accurate_share)
 
-    def updates(self, batch: TrainingBatch) -> Iterator[Update]:
-        """Gradient steps on episodes drawn anew for each, by torch's global generator."""
-        before = self.measured(batch.episodes)
+    def updates(self, batch: TrainingBatch, generator: torch.Generator) -> Iterator[Update]:
+        """Gradient steps, each on episodes drawn anew."""
+        before = self.quality(batch.episodes)
         for _ in range(self.updates_per_batch):
-            drawn = torch.randperm(len(batch.episodes.valid))[: self.batch_episodes]
+            order = torch.randperm(len(batch.episodes.valid), generator=generator, device=generator.device)
+            drawn = order[: self.batch_episodes]
             loss, metrics = self.loss(EpisodeBatch(*(field[drawn] for field in batch.episodes)))
             yield Update("decomposition", loss, {**metrics, **before})
 
@@ -133,21 +141,21 @@ class LearnedReward(Reward):
         return {"decomposition": Trained(list(self.parameters()), self.optimizer, self.gradient_clip)}
 
     def loss(self, batch: EpisodeBatch) -> tuple[Float[Tensor, ""], Metrics]:
-        """L over the steps that exist; the last observation, which is only bootstrapped from, explains no reward."""
-        terms = self.model.terms(batch.obs[:, :-1][batch.valid], batch.team_rewards[batch.valid])
-        kept_small = terms.magnitudes @ self.weights
+        """L over the transitions that exist: the last observation is only bootstrapped from and explains no reward."""
+        terms = self.model.terms(*gather_valid(batch.valid, batch.obs[:, :-1], batch.team_rewards))
+        magnitude = terms.magnitudes @ self.weights
         records = len(batch.valid) * (self.spec.horizon + 1)
-        loss = self.reduction(terms.misfit, kept_small, self.penalty, records)
-        return loss, {"decomposition_loss": loss.detach(), "regulariser": kept_small.detach().mean()}
+        loss = self.reduction(terms.misfit, magnitude, self.penalty, records)
+        return loss, {"decomposition_loss": loss.detach(), "regulariser": magnitude.detach().mean()}
 
-    def measured(self, batch: EpisodeBatch) -> Metrics:
-        """How good the learned rewards are on a whole training batch, before its gradient steps."""
+    def quality(self, batch: EpisodeBatch) -> Metrics:
+        """Accuracy of the learned rewards on a whole training batch, before its gradient steps."""
         learned, valid = self.infer(batch), batch.valid
-        accurate, trusted = accurate_steps(learned.errors, valid, self.tolerance), self.trusted(learned, valid)
+        accurate, mask = accurate_steps(learned.errors, valid, self.tolerance), self.learn_mask(learned, valid)
         metrics = {
             "decomposition_accuracy": masked_mean(accurate.to(learned.errors), valid),
             "decomposition_error_abs": masked_mean(learned.errors.abs(), valid),
-            "rejected_share": 1 - masked_mean(trusted.to(learned.errors), valid),
+            "rejected_share": 1 - masked_mean(mask.to(learned.errors), valid),
         }
         if self.spec.local_rewards:
             metrics["local_reward_error"] = local_reward_error(learned.agent_rewards, batch.rewards, valid)
@@ -159,10 +167,11 @@ def local_reward_error(
 ) -> Float[Tensor, ""]:
     """The mean of |r̂_i − r_i|, each centred to a mean of zero over the batch for every agent.
 
-    Without centring it would measure what nothing determines: r_I + c_I with Σ_I c_I = 0 predicts the same team reward.
+    Without centring it would measure what the team reward does not determine: r_I + c_I with Σ_I c_I = 0 predicts the
+    same team reward.
     """
-    apart = learned[valid] - true[valid]  # (V,N)
-    return (apart - apart.mean(0)).abs().mean()
+    difference = learned[valid] - true[valid]  # (V,N)
+    return (difference - difference.mean(0)).abs().mean()
 
 
 def weights_of(sets: Sets, size_weights: Sequence[float]) -> Float[Tensor, " I"]:

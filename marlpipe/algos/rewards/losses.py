@@ -1,4 +1,4 @@
-"""How well a sum of learned rewards fits the team's, and how the two terms of the loss become one number."""
+"""How well a sum of learned rewards fits the team's, and the reduction of the two terms of the loss to one number."""
 
 import math
 
@@ -31,6 +31,6 @@ def mean_over_records(
 ) -> Float[Tensor, ""]:
     """Σ misfit / `records` + λ Σ penalty: of LOMAQ's code, whose λ weighs more with every further step in the batch.
 
-    records: B (T+1), all moments of B episodes padded to the time limit.
+    records: B (T+1), all time steps of B episodes padded to the time limit.
     """
     return misfit.sum() / records + factor * penalty.sum()

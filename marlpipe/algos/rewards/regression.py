@@ -1,4 +1,4 @@
-"""r_I as a number that a network brings forth (LOMAQ §4.2, eq. 2): what the paper's experiments use."""
+"""r_I as the output of a network (LOMAQ §4.2, eq. 2), as in the paper's experiments."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ from marlpipe.types import EnvSpec
 
 
 class Regression(SetRewards):
-    """r_pred = Σ_I r_I is drawn to the team reward by `misfit`, a function of e = r_pred − r_team."""
+    """r_pred = Σ_I r_I is fitted to the team reward. misfit: a function of e = r_pred − r_team."""
 
     def __init__(
         self, *, spec: EnvSpec, sets: Sets, features: Sequence[int] | None, misfit: Callable[[Tensor], Tensor]
@@ -21,7 +21,7 @@ class Regression(SetRewards):
         self.misfit = misfit
 
     def forward(self, obs: Float[Tensor, "V N O"]) -> Float[Tensor, "V I"]:
-        """r_I of every set, at V moments."""
+        """r_I of every set, at V time steps."""
         return torch.cat(self.networks(obs[..., self.features]), dim=1).squeeze(-1)
 
     def terms(self, obs: Float[Tensor, "V N O"], team_rewards: Float[Tensor, " V"]) -> Terms:

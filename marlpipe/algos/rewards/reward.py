@@ -1,9 +1,10 @@
-"""From what a world pays to what each block of the partition learns from."""
+"""Maps environment rewards to the reward each block is trained on."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -13,22 +14,22 @@ from marlpipe.types import EnvSpec, EpisodeBatch, Trained, TrainingBatch, Update
 
 
 class BlockRewards(NamedTuple):
-    """What each block learns from, and at which steps: a learned reward is not trusted everywhere."""
+    """The reward of each block, and the time steps to learn from: a learned reward is not accurate at all of them."""
 
     rewards: Float[Tensor, "B T J"]
-    trusted: Bool[Tensor, "B T"]  # False wherever the episodes are not valid
+    learn_mask: Bool[Tensor, "B T"]  # False wherever the episodes are not valid
 
 
 class Reward(nn.Module, ABC):
-    """Rewards of blocks. One that is learned itself has gradient steps and parameters of its own."""
+    """Rewards of blocks. A learned one has gradient steps and parameters of its own."""
 
     @abstractmethod
     def forward(self, batch: EpisodeBatch) -> BlockRewards:
-        """What the blocks learn from, without gradient."""
+        """The block rewards of these episodes, without gradient."""
 
-    def updates(self, batch: TrainingBatch) -> Iterator[Update]:
+    def updates(self, batch: TrainingBatch, generator: torch.Generator) -> Iterator[Update]:
         """Its gradient steps, before those of the values."""
-        del batch
+        del batch, generator
         return iter(())
 
     def trained(self) -> dict[str, Trained]:
@@ -49,7 +50,7 @@ class TeamReward(Reward):
 
 
 class LocalReward(Reward):
-    """A block learns from the sum over its own agents, Σ_{i∈J} r̃_i. UserError if the world has a team reward only.
+    """A block learns from the sum over its own agents, Σ_{i∈J} r̃_i. UserError if there is a team reward only.
 
     Each agent's reward may first be split evenly among the agents within d = `smoothing_hops` of it, itself among them:
     r̃_i = Σ_{j∈N_d(i)} r_j / |N_d(j)|, which conserves the sum (LOMAQ's public code); d = 0: r̃ = r.
@@ -61,8 +62,8 @@ class LocalReward(Reward):
         super().__init__()
         if not spec.local_rewards:
             raise UserError(
-                "reward=local needs a world that pays each agent, and this one has a team reward only.\n"
-                "  valid: reward=team, or an env that pays each agent (its spec says `local_rewards`)"
+                "reward=local needs an environment with a reward per agent, and this one has a team reward only.\n"
+                "  valid: reward=team, or an env with a reward per agent (its spec has `local_rewards` true)"
             )
         if smoothing_hops < 0:
             raise UserError(

@@ -1,4 +1,4 @@
-"""What all learned rewards of sets are."""
+"""Interface of all learned rewards of sets."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -10,23 +10,19 @@ from torch import Tensor, nn
 
 from marlpipe.algos.rewards.sets import Sets
 from marlpipe.errors import UserError
+from marlpipe.models.layers import perceptron
 from marlpipe.types import EnvSpec
 
 
 def set_network(inputs: int, outputs: int) -> nn.Sequential:
     """Linear, ReLU, Linear, LeakyReLU, Linear, Tanh, Linear: 64, 128 and 64 units (LOMAQ Table 2)."""
-    return nn.Sequential(
-        *(nn.Linear(inputs, 64), nn.ReLU()),
-        *(nn.Linear(64, 128), nn.LeakyReLU(0.01)),
-        *(nn.Linear(128, 64), nn.Tanh()),
-        nn.Linear(64, outputs),
-    )
+    return perceptron(inputs, 64, 128, 64, outputs, activations=[nn.ReLU(), nn.LeakyReLU(0.01), nn.Tanh()])
 
 
 class SetNetworks(nn.Module):
-    """A network for each size of sets. Its input is what a set's members see, side by side in ascending order.
+    """A network for each size of sets. Its input is the observations of a set's members, in ascending order.
 
-    inputs: numbers that an agent sees. outputs: of the network of a size.
+    inputs: numbers of an observation. outputs: of the network of a size.
     """
 
     def __init__(self, *, sets: Sets, inputs: int, outputs: Callable[[int], int]) -> None:
@@ -38,7 +34,7 @@ class SetNetworks(nn.Module):
             self.register_buffer(f"members_{size}", of_size, persistent=False)
 
     def forward(self, seen: Float[Tensor, "V N F"]) -> list[Float[Tensor, "V _ _"]]:
-        """The outputs (V,I,·) of each size, for V moments."""
+        """The outputs (V,I,·) of each size, at V time steps."""
         return [
             network(seen[:, self.get_buffer(f"members_{size}")].flatten(2))
             for size, network in zip(self.sizes, self.networks, strict=True)
@@ -46,17 +42,17 @@ class SetNetworks(nn.Module):
 
 
 class Terms(NamedTuple):
-    """What a loss is made of, for each of V steps."""
+    """The two terms of the loss, at each of V time steps."""
 
-    misfit: Float[Tensor, " V"]  # between Σ_I r_I and what the team was paid
-    magnitudes: Float[Tensor, "V I"]  # of r_I, to be kept small
+    misfit: Float[Tensor, " V"]  # between Σ_I r_I and the team reward
+    magnitudes: Float[Tensor, "V I"]  # of r_I, which the regulariser makes small
 
 
 class SetRewards(nn.Module, ABC):
-    """Rewards r_I of sets of agents, from their members' observations alone: neither actions nor indices (D14).
+    """Rewards r_I of sets of agents, from their members' observations alone: neither actions nor indices.
 
     features: indices of the numbers that count in an observation, None for all of them.
-    outputs: how many numbers the network of sets of a size brings forth.
+    outputs: how many numbers the network of sets of a size has.
     """
 
     def __init__(
@@ -73,8 +69,8 @@ class SetRewards(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, obs: Float[Tensor, "V N O"]) -> Float[Tensor, "V I"]:
-        """r_I of every set, at V moments."""
+        """r_I of every set, at V time steps."""
 
     @abstractmethod
     def terms(self, obs: Float[Tensor, "V N O"], team_rewards: Float[Tensor, " V"]) -> Terms:
-        """What its loss is made of."""
+        """The terms of its loss."""

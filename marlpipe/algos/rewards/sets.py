@@ -1,6 +1,6 @@
-"""Which sets I of agents have a learned reward r_I of their own (LOMAQ §4.3), and what each agent gets of it.
+"""Which sets I of agents have a learned reward r_I of their own (LOMAQ §4.3), and the share of it that each agent gets.
 
-Each rule builds them of the coupling graph: ascending within a set, the small sets first.
+Each rule builds the sets from the coupling graph: ascending within a set, the small sets first.
 """
 
 from itertools import combinations
@@ -19,20 +19,20 @@ BOUNDS = dict.fromkeys(("largest", "reach", "limit"), Bound(1))
 def connected_sets(graph: Bool[Tensor, "N N"], *, largest: int, reach: int, limit: int) -> Sets:
     """Connected sets of at most `largest` agents that are at most 2β₂ edges apart within the set (LOMAQ's code).
 
-    largest: k. reach: β₂. limit: how many connected sets are looked at.
+    largest: k. reach: β₂. limit: most connected sets that are enumerated.
 
     Raises:
         UserError: a number out of its bounds, or more sets than `limit`.
     """
     check_rule(largest, reach, limit)
-    near = neighbourhoods(graph, 2 * reach)  # who is far apart in the graph is so in every set
+    near = neighbourhoods(graph, 2 * reach)  # agents far apart in the graph are so in every set
     of_size = {(agent,) for agent in range(len(graph))}
     found = set(of_size)
     for _ in range(1, largest):
         grown = set()
         for members in of_size:
-            beside = graph[list(members)].any(0) & near[list(members)].all(0)
-            for agent in set(beside.nonzero().flatten().tolist()) - set(members):
+            adjacent = graph[list(members)].any(0) & near[list(members)].all(0)
+            for agent in set(adjacent.nonzero().flatten().tolist()) - set(members):
                 grown.add(tuple(sorted((*members, agent))))
                 check_count(len(found) + len(grown), limit)
         found, of_size = found | grown, grown
@@ -59,7 +59,7 @@ def neighbourhood_sets(graph: Bool[Tensor, "N N"], *, largest: int, reach: int, 
 
 
 def shares(sets: Sets, n_agents: int) -> Float[Tensor, "I N"]:
-    """What agent i gets of each r_I: 1/|I| if it is one of I, so that r̂_i = Σ_{I∋i} r_I/|I| and Σ_i r̂_i = Σ_I r_I.
+    """Agent i's share of each r_I: 1/|I| if it is one of I, so that r̂_i = Σ_{I∋i} r_I/|I| and Σ_i r̂_i = Σ_I r_I.
 
     (LOMAQ eq. 3, as its code reads it; the paper's sum also runs over sets without i, and would not add up.)
     """
@@ -86,7 +86,7 @@ def check_rule(largest: int, reach: int, limit: int) -> None:
 
 
 def check_count(count: int, limit: int) -> None:
-    """UserError for more sets than were asked for: their number grows exponentially with the largest size."""
+    """UserError for more sets than the limit: their number grows exponentially with the largest size."""
     if count > limit:
         raise UserError(
             f"the learned reward has more than reward.sets.limit={limit} sets of agents.\n"

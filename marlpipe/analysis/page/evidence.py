@@ -1,6 +1,7 @@
 """Statistics of the arms of one environment with their intervals, and the comparison of each pair of arms."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -96,7 +97,10 @@ def _arm_evidence(
     if len(grid) > MOST_GRID_POINTS:
         grid = grid[np.linspace(0, len(grid) - 1, MOST_GRID_POINTS).round().astype(np.int64)]
     areas = np.array([area_under_curve(*curve) for curve in curves])
-    measured = [measured_again(run) for run in summary.arm.counted]
+    broken: list[str] = []
+    measured = [measured_again(run, broken) for run in summary.arm.counted]
+    for message in broken:
+        print(f"warning: {message}", file=sys.stderr)
     absolutes = np.array([np.mean(returns) for returns in measured if returns])
     return ArmEvidence(
         summary=summary,

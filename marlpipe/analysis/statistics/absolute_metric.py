@@ -21,7 +21,7 @@ def absolute_metrics(runs: Sequence[Run], environment: str, said: list[str]) -> 
         environment: the name that messages begin with.
         said: messages are appended here.
     """
-    measured = {run.folder.path: measured_again(run) for run in runs}
+    measured = {run.folder.path: measured_again(run, said) for run in runs}
     missing = [path for path, returns in measured.items() if not returns]
     measure = "next: python -m marlpipe evaluate FOLDER"
     if missing:
@@ -47,9 +47,16 @@ def absolute_metrics(runs: Sequence[Run], environment: str, said: list[str]) -> 
     return {path: sum(returns) / len(returns) for path, returns in measured.items()}
 
 
-def measured_again(run: Run) -> list[float]:
-    """The episode returns of the current best policy, evaluated after training; empty if it was not."""
-    measured = read_absolute(run.folder)
+def measured_again(run: Run, said: list[str]) -> list[float]:
+    """The episode returns of the current best policy, evaluated after training; empty if it was not.
+
+    A broken file counts as not measured, and its message is appended to `said`.
+    """
+    try:
+        measured = read_absolute(run.folder)
+    except UserError as error:
+        said.append(str(error))
+        return []
     best = max(run.returns[np.isfinite(run.returns)], default=None)
     return measured.returns if measured and measured.best_return == best else []
 

@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 from numpy import ndarray
 
-from marlpipe.runs.curve import EVAL_RETURN
 from marlpipe.runs.files import os_errors_as_user_errors
-from marlpipe.runs.metrics import WALL_CLOCK_METRICS
+from marlpipe.runs.metrics import EVAL_RETURN, WALL_CLOCK_METRICS
 
 Rows = Sequence[Mapping[str, float]]
 

@@ -14,9 +14,9 @@ from marlpipe.commands.reproduce.divergence import (
     shared_metrics,
 )
 from marlpipe.errors import UserError
-from marlpipe.runs.curve import EVAL_RETURN
 from marlpipe.runs.files import read_json
 from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.metrics import EVAL_RETURN
 
 
 def verdict(folder: RunFolder, again: RunFolder, *, whole_run: bool) -> tuple[bool, str]:

@@ -1,1 +1,1 @@
-"""The search for hyper-parameters: Optuna proposes, a grid's launcher trains, run folders tell what came of it."""
+"""The search for hyper-parameters: Optuna proposes, a grid's launcher trains, run folders hold the results."""

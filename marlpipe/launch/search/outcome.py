@@ -1,4 +1,4 @@
-"""What a trial comes to: one number from the run folders of its seeds."""
+"""The result of a trial: one number from the run folders of its seeds."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,12 @@ import numpy as np
 
 from marlpipe.analysis.statistics.aggregates import iqm
 from marlpipe.errors import UserError
-from marlpipe.runs.curve import EVAL_RETURN
 from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.metrics import EVAL_RETURN
 from marlpipe.runs.standing import RunStanding, standings
 
 LOOK_EVERY_S = 2.0  # at runs that a queue was asked for
-STARTING_S = 60.0  # in which a run that a job has begun seems lost, until it takes its lock
+STARTING_S = 60.0  # a run that a job has just started seems lost until it takes its lock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ def outcome(folders: Sequence[RunFolder], last: int) -> Outcome:
             return Outcome(reason=f"{name}: {found.reason or 'it failed'}".splitlines()[0])
         if found.state != "finished":
             raise UserError(
-                f"{folder.path} is {found.state}: {found.reason or 'nobody works on it'}\n"
+                f"{folder.path} is {found.state}: {found.reason or 'no process works on it'}\n"
                 "  The search ends here, and the same command goes on with this run."
             )
         returns = [row[EVAL_RETURN] for row in folder.read_metrics() if EVAL_RETURN in row]
@@ -63,7 +63,7 @@ def robust(values: Sequence[float]) -> float:
 
 
 def settled(folders: Sequence[RunFolder]) -> list[RunStanding]:
-    """How runs stand once nobody works on any of them, and no job waits to."""
+    """The states of runs, once no process works on any of them and no job is queued for one."""
     since = time.monotonic()
     while True:
         looks = standings(folders)

@@ -1,4 +1,4 @@
-"""What Optuna proposes, as a function of the trials that are over: who asks again gets the same again."""
+"""What Optuna proposes, as a function of the finished trials: the same trials give the same proposals."""
 
 from collections.abc import Callable, Mapping, Sequence
 

@@ -63,13 +63,13 @@ def report(folder: Path, kept: Sequence[Kept], seeds: Sequence[int], console: Co
     for one in failed:
         reason = printable(f"trial {one.trial.number + 1} failed: {one.trial.user_attrs['reason']}")
         shown.print(reason, soft_wrap=True, highlight=False, markup=False)
-    told = (
+    lines = (
         "the best, measured with seeds that did not choose it:",
         "    " + command(ranked[0], seeds),
         "all trials, how the search went, and its storage:",
         *(f"    {folder / name}" for name in ("trials.csv", "history.png", "trials.journal")),
     )
-    for line in told:
+    for line in lines:
         shown.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -80,7 +80,7 @@ def command(best: Kept, seeds: Sequence[int]) -> str:
 
 
 def table(ranked: Sequence[Kept], of: int) -> Table:
-    """The best trials, with what each chose and what each of its seeds came to."""
+    """The best trials, with the values of each and the objective of each of its seeds."""
     shown = Table(title=f"The best of {of} trials: interquartile mean of the last evaluations of all seeds")
     shown.add_column("trial", justify="right")
     for key in ranked[0].trial.params:
@@ -102,11 +102,13 @@ def trials_csv(kept: Sequence[Kept]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["trial", *keys, "objective", *seeds, "runs", "failed"])
     for one in kept:
-        told = one.trial.user_attrs
-        by_seed = [told["seeds"].get(seed, "") for seed in seeds]
+        attributes = one.trial.user_attrs
+        by_seed = [attributes["seeds"].get(seed, "") for seed in seeds]
         value = "" if one.value is None else one.value
         chosen = [one.trial.params[key] for key in keys]
-        writer.writerow([one.trial.number + 1, *chosen, value, *by_seed, told.get("run", ""), told["reason"] or ""])
+        writer.writerow(
+            [one.trial.number + 1, *chosen, value, *by_seed, attributes.get("run", ""), attributes["reason"] or ""]
+        )
     return text.getvalue()
 
 

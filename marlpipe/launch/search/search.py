@@ -1,4 +1,4 @@
-"""One search: what it is, how it goes on, and what it says meanwhile."""
+"""One search: its definition, its trials, and the lines that it prints."""
 
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from marlpipe.config.check import check_run
 from marlpipe.config.compose import compose_run, parse_overrides
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import defining_config, run_path
-from marlpipe.config.search_space import divided
+from marlpipe.config.search_space import divide
 from marlpipe.errors import Bound, UserError, check_number
 from marlpipe.launch.search.outcome import Outcome, outcome
 from marlpipe.launch.search.proposals import Sampler, distribution, propose
@@ -25,7 +25,7 @@ from marlpipe.runs.path import RunPath
 
 
 class Searching:
-    """Proposes trials, each a few values that all its runs share, one run per seed, and keeps what they came to.
+    """Proposes trials, each a few values that all its runs share, one run per seed, and keeps their results.
 
     Args:
         name: of the folder of its records; None: after the algorithm and the world.
@@ -69,7 +69,7 @@ class Searching:
             UserError: this is another search than the one in the folder, another process makes it, a run was
                 interrupted, or every trial has failed.
         """
-        self._asked = divided(parse_overrides(overrides))
+        self._asked = divide(parse_overrides(overrides))
         base = compose_run([*self._asked.search, *self._asked.fixed], config_folder())
         evaluations = base.env_steps // base.evaluation.every_env_steps + 2  # at most, with the first and the final one
         if evaluations < self._last:
@@ -84,7 +84,7 @@ class Searching:
             folder.mkdir(parents=True, exist_ok=True)
         with FolderLock(folder / "lock"):
             storage = Storage(folder / "trials.journal", name, self._identity(base))
-            self._tell_start(storage)
+            self._print_start(storage)
             while (done := len(storage.trials)) < self._n_trials:
                 first = done // self._at_once * self._at_once  # the batch that `done` is in is proposed as it was
                 study, trials = propose(
@@ -118,9 +118,9 @@ class Searching:
         if runs:
             yield runs
         for trial in trials:
-            came_to = refused.get(trial.number) or outcome(folders[trial.number], self._last)
-            storage.add(over(study, trial, came_to))
-            self._tell_trial(storage, came_to)
+            result = refused.get(trial.number) or outcome(folders[trial.number], self._last)
+            storage.add(over(study, trial, result))
+            self._print_trial(storage, result)
 
     def _identity(self, base: DictConfig) -> dict[str, Any]:
         space = {key: override.get_value_string() for key, override in self._asked.space.items()}
@@ -146,21 +146,21 @@ class Searching:
     def _kept(self, trial: FrozenTrial) -> Kept:
         return Kept(trial=trial, overrides=[*self._asked.fixed, *self._chosen(trial.params)])
 
-    def _tell_start(self, storage: Storage) -> None:
+    def _print_start(self, storage: Storage) -> None:
         done, seeds = len(storage.trials), len(self._asked.seeds)
         print(f"{self._n_trials} trials of {seeds} seeds, {done} made already; {storage.path}", flush=True)
 
-    def _tell_trial(self, storage: Storage, came_to: Outcome) -> None:
+    def _print_trial(self, storage: Storage, result: Outcome) -> None:
         number, best = len(storage.trials), best_of(storage.trials)
-        what = f"failed: {came_to.reason}" if came_to.value is None else f"{came_to.value:.4g}"
+        what = f"failed: {result.reason}" if result.value is None else f"{result.value:.4g}"
         known = f"; best so far: {best.value:.4g}, trial {best.number + 1}" if best else ""
         print(f"trial {number} of {self._n_trials}: {what}{known}", flush=True)
 
 
-def over(study: Study, trial: Trial, came_to: Outcome) -> FrozenTrial:
-    """A trial with what became of it. One that failed counts as pruned, which samplers take to be worse than others."""
-    for name, value in (("seeds", dict(came_to.by_seed)), ("reason", came_to.reason)):
+def over(study: Study, trial: Trial, result: Outcome) -> FrozenTrial:
+    """A trial with its result. One that failed counts as pruned, which samplers take to be worse than others."""
+    for name, value in (("seeds", dict(result.by_seed)), ("reason", result.reason)):
         trial.set_user_attr(name, value)
-    if came_to.value is None:
+    if result.value is None:
         return study.tell(trial, state=TrialState.PRUNED)
-    return study.tell(trial, came_to.value)
+    return study.tell(trial, result.value)

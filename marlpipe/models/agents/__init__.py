@@ -1,1 +1,1 @@
-"""Agent networks: from what an agent has seen to one utility per action."""
+"""Agent networks: from what an agent has observed to one utility per action."""

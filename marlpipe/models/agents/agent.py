@@ -1,4 +1,4 @@
-"""What all agent networks are."""
+"""Interface of all agent networks."""
 
 from abc import ABC, abstractmethod
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Agent(nn.Module, ABC):
-    """From what each agent has seen to a utility per action, for whole episodes and moment by moment.
+    """Maps what each agent has observed to a utility per action, for whole episodes and for single time steps.
 
     hidden: the width of an agent's features.
     """
@@ -24,13 +24,13 @@ class Agent(nn.Module, ABC):
     def with_features(
         self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
     ) -> tuple[Float[Tensor, "B T N A"], Float[Tensor, "B T N H"]]:
-        """Utilities, and what the last layer made them of: an agent's summary of its history. Both zero as above."""
+        """Utilities, and the last layer's inputs: an agent's features of its history. Both zero as above."""
 
     @abstractmethod
     def step(
         self, obs: Float[Tensor, "B N O"], last_actions: Int[Tensor, "B N"], memory: Float[Tensor, "B *memory_shape"]
     ) -> tuple[Float[Tensor, "B N A"], Float[Tensor, "B *memory_shape"]]:
-        """One moment of acting: utilities, and the memory to hand to the next moment."""
+        """One time step of acting: utilities, and the memory to hand to the next time step."""
 
     @abstractmethod
     def initial_memory(self, n: int) -> Float[Tensor, "B *memory_shape"]:

@@ -29,14 +29,14 @@ class ClampedAgent(Agent):
     def with_features(
         self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
     ) -> tuple[Float[Tensor, "B T N A"], Float[Tensor, "B T N H"]]:
-        """Utilities of whole episodes, and what the last layer made them of."""
+        """Utilities of whole episodes, and the last layer's inputs."""
         utilities, features = self.agent.with_features(obs, last_actions, filled)
         return utilities.clamp(self.lowest, self.highest), features
 
     def step(
         self, obs: Float[Tensor, "B N O"], last_actions: Int[Tensor, "B N"], memory: Float[Tensor, "B *memory_shape"]
     ) -> tuple[Float[Tensor, "B N A"], Float[Tensor, "B *memory_shape"]]:
-        """One moment of acting: utilities, and the memory to hand to the next moment."""
+        """One time step of acting: utilities, and the memory to hand to the next time step."""
         utilities, memory = self.agent.step(obs, last_actions, memory)
         return utilities.clamp(self.lowest, self.highest), memory
 

@@ -1,4 +1,4 @@
-"""Acting through torch.compile, which on a GPU also records each moment as one CUDA graph."""
+"""Acting through torch.compile, which on a GPU also records each time step as one CUDA graph."""
 
 import os
 import shutil
@@ -45,7 +45,7 @@ class CompiledAgent(Agent):
     def step(
         self, obs: Float[Tensor, "B N O"], last_actions: Int[Tensor, "B N"], memory: Float[Tensor, "B *memory_shape"]
     ) -> tuple[Float[Tensor, "B N A"], Float[Tensor, "B *memory_shape"]]:
-        """One moment of acting; a graph's next replay writes over its outputs, so they are copied."""
+        """One time step of acting; a graph's next replay writes over its outputs, so they are copied."""
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         utilities, after = self.compiled_step(obs, last_actions, memory)
         return utilities.clone(), after.clone()

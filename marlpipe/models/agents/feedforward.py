@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from marlpipe.models.agents.agent import Agent
 from marlpipe.models.agents.inputs import AgentInput
 from marlpipe.models.layers import GroupedLinear
+from marlpipe.models.utilities import gather_valid, scatter_valid
 from marlpipe.types import EnvSpec
 
 
@@ -37,18 +38,13 @@ class FeedForwardAgent(Agent):
         self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
     ) -> tuple[Float[Tensor, "B T N A"], Float[Tensor, "B T N H"]]:
         """Utilities of whole episodes, and the last hidden layer."""
-        features: Tensor = self.layers(self.input(obs[filled], last_actions[filled]))  # (V,N,H)
-        utilities: Tensor = self.output(features)
-        nothing = utilities.new_zeros(*filled.shape, *utilities.shape[1:])
-        return (
-            nothing.index_put((filled,), utilities),
-            features.new_zeros(*filled.shape, *features.shape[1:]).index_put((filled,), features),
-        )
+        features: Tensor = self.layers(self.input(*gather_valid(filled, obs, last_actions)))  # (V,N,H)
+        return scatter_valid(self.output(features), filled), scatter_valid(features, filled)
 
     def step(
         self, obs: Float[Tensor, "B N O"], last_actions: Int[Tensor, "B N"], memory: Float[Tensor, "B 0"]
     ) -> tuple[Float[Tensor, "B N A"], Float[Tensor, "B 0"]]:
-        """One moment of acting; the memory stays empty."""
+        """One time step of acting; the memory stays empty."""
         return self.output(self.layers(self.input(obs, last_actions))), memory
 
     def initial_memory(self, n: int) -> Float[Tensor, "B 0"]:

@@ -2,8 +2,8 @@
 
     r = σ(x_r + h_r),  z = σ(x_z + h_z),  n = tanh(x_n + r h_n),  h′ = n + z (h − n)
 
-where x_… and h_… are affine maps of the input and of the memory. Sequences are packed moment by moment, the longest
-first: `counts[t]` of them exist at moment t, and the first `counts[t+1]` of those go on to the next one.
+where x_… and h_… are affine maps of the input and of the memory. Sequences are packed step by step, the longest
+first: `counts[t]` of them exist at time step t, and the first `counts[t+1]` of those continue.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,13 +19,13 @@ from marlpipe.models.layers import GroupedLinear
 
 @runtime_checkable
 class Recurrence(Protocol):
-    """The memory that features leave behind."""
+    """The recurrent layer: features and memory -> the next memory."""
 
     def __call__(self, features: Float[Tensor, "V N H"], memory: Float[Tensor, "V N H"]) -> Float[Tensor, "V N H"]:
-        """After one moment."""
+        """After one time step."""
 
     def unroll(self, features: Float[Tensor, "V N H"], counts: Sequence[int]) -> Float[Tensor, "V N H"]:
-        """After each moment of packed sequences, from a memory of zeros; no work on what does not exist."""
+        """After each time step of packed sequences, from a memory of zeros; no work on what does not exist."""
 
 
 class SharedGRU(nn.Module):
@@ -62,8 +62,8 @@ class IndependentGRU(nn.Module):
 
     def unroll(self, features: Float[Tensor, "V N H"], counts: Sequence[int]) -> Float[Tensor, "V N H"]:
         memory = torch.zeros_like(features[: counts[0]])
-        moments = []
-        for moment in torch.split(features, list(counts)):
-            memory = self(moment, memory[: len(moment)])
-            moments.append(memory)
-        return torch.cat(moments)
+        memories = []
+        for step in torch.split(features, list(counts)):
+            memory = self(step, memory[: len(step)])
+            memories.append(memory)
+        return torch.cat(memories)

@@ -9,20 +9,14 @@ from marlpipe.models.agents.agent import Agent
 from marlpipe.models.agents.gru import IndependentGRU, Recurrence, SharedGRU
 from marlpipe.models.agents.inputs import AgentInput
 from marlpipe.models.layers import GroupedLinear
+from marlpipe.models.utilities import StepIndex, scatter_valid
 from marlpipe.types import EnvSpec
-
-Places = tuple[Int[Tensor, " V"], Int[Tensor, " V"]]
-
-
-def padded(rows: Float[Tensor, "V N K"], places: Places, filled: Bool[Tensor, "B T"]) -> Float[Tensor, "B T N K"]:
-    """Rows put at their episodes and moments; zero elsewhere."""
-    return rows.new_zeros(*filled.shape, *rows.shape[1:]).index_put(places, rows)
 
 
 class RecurrentAgent(Agent):
-    """Utilities from an agent's own history, which the GRU summarises from the first moment of the episode on.
+    """Utilities from an agent's own history, which the GRU summarises from the first time step of the episode on.
 
-    gru: makes the recurrent layer that shared agents have in common, torch.nn.GRU or a class with its interface.
+    gru: the class of the recurrent layer that shared agents have in common, torch.nn.GRU or one with its interface.
     """
 
     def __init__(
@@ -53,33 +47,33 @@ class RecurrentAgent(Agent):
         self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B T N A"]:
         """Utilities of whole episodes; zero where `filled` is False, where nothing is computed."""
-        memory, places = self.remembered(obs, last_actions, filled)
-        return padded(self.output(memory), places, filled)
+        memory, index = self.unroll(obs, last_actions, filled)
+        return scatter_valid(self.output(memory), filled, index)
 
     def with_features(
         self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
     ) -> tuple[Float[Tensor, "B T N A"], Float[Tensor, "B T N H"]]:
-        """Utilities of whole episodes, and the memory after each moment."""
-        memory, places = self.remembered(obs, last_actions, filled)
-        return padded(self.output(memory), places, filled), padded(memory, places, filled)
+        """Utilities of whole episodes, and the memory after each time step."""
+        memory, index = self.unroll(obs, last_actions, filled)
+        return scatter_valid(self.output(memory), filled, index), scatter_valid(memory, filled, index)
 
-    def remembered(
+    def unroll(
         self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
-    ) -> tuple[Float[Tensor, "V N H"], Places]:
-        """The memory after each moment that exists, and which episode and moment that is.
+    ) -> tuple[Float[Tensor, "V N H"], StepIndex]:
+        """The memory after each time step that exists, and the index of those steps.
 
-        With the longest episodes first, those still running at a moment are the first rows of the previous one.
+        With the longest episodes first, those still running at a time step are the first rows of the previous one.
         """
         order = filled.sum(1).argsort(descending=True, stable=True)
-        moment, rank = filled[order].T.nonzero(as_tuple=True)
+        step, rank = filled[order].T.nonzero(as_tuple=True)
         episode = order[rank]
-        features = self.input(obs[episode, moment], last_actions[episode, moment])  # (V,N,H)
-        return self.cell.unroll(features, filled.sum(0).tolist()), (episode, moment)
+        features = self.input(obs[episode, step], last_actions[episode, step])  # (V,N,H)
+        return self.cell.unroll(features, filled.sum(0).tolist()), (episode, step)
 
     def step(
         self, obs: Float[Tensor, "B N O"], last_actions: Int[Tensor, "B N"], memory: Float[Tensor, "B N H"]
     ) -> tuple[Float[Tensor, "B N A"], Float[Tensor, "B N H"]]:
-        """One moment of acting: utilities, and the memory to hand to the next moment."""
+        """One time step of acting: utilities, and the memory to hand to the next time step."""
         memory = self.cell(self.input(obs, last_actions), memory)
         return self.output(memory), memory
 

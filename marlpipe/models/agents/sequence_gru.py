@@ -7,7 +7,7 @@ and backwards, with δ = ∂L/∂h′ and the derivatives σ′ = σ(1 − σ), 
 
     δn = δ (1 − z) tanh′,  δm = δn r,  δr = δn m σ′,  δz = δ (h − n) σ′,  ∂L/∂h = δ z + Uᵀ(δr, δz, δm)
 
-All of a moment is done while it lies in the core's cache: automatic differentiation goes over all moments once per
+A whole time step is computed while it is in the core's cache: automatic differentiation passes over all steps once per
 operation, and puts each result into memory of its own.
 """
 
@@ -32,7 +32,7 @@ class SequenceGRU(nn.GRU):
         super().__init__(input_size, hidden_size)
 
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:
-        """As torch.nn.GRU's: (outputs, the memory after each sequence's last moment)."""
+        """As torch.nn.GRU's: (outputs, the memory after each sequence's last time step)."""
         w, u, b_x, b_h = self.all_weights[0]
         if not isinstance(input, PackedSequence) or not input.data.is_cpu or input.data.dtype != w.dtype:
             outputs: tuple[Any, Tensor] = super().forward(input, hx)
@@ -42,14 +42,14 @@ class SequenceGRU(nn.GRU):
         zeros = data.new_zeros(1, counts[0], self.hidden_size)
         start = zeros if hx is None else self.permute_hidden(hx, sorted_indices)
         memory = GatedPass.apply(data, start[0], w, u, b_x, b_h, counts)  # type: ignore[no-untyped-call]
-        last = (batch_sizes.unsqueeze(1) > torch.arange(counts[0])).sum(0) - 1  # moment of each sequence
+        last = (batch_sizes.unsqueeze(1) > torch.arange(counts[0])).sum(0) - 1  # time step of each sequence
         ends = memory[(batch_sizes.cumsum(0) - batch_sizes)[last] + torch.arange(counts[0])]
         packed = PackedSequence(memory, batch_sizes, sorted_indices, unsorted_indices)
         return packed, self.permute_hidden(ends.unsqueeze(0), unsorted_indices)
 
 
 class GatedPass(torch.autograd.Function):
-    """The memory after each moment, and its gradients. Rows hold n, r, z, m side by side, H units each."""
+    """The memory after each time step, and its gradients. Rows hold n, r, z, m side by side, H units each."""
 
     @staticmethod
     def forward(
@@ -67,7 +67,7 @@ class GatedPass(torch.autograd.Function):
         memory = x.new_empty(len(x), units)
         of_input, of_memory, of_proposal = w.roll(units, 0).T, u[: 2 * units].T, u[2 * units :].T
         bias = torch.cat([b_x[2 * units :], b_x[: 2 * units] + b_h[: 2 * units]])
-        minus_one, h, moments = x.new_tensor(-1.0), start, iter(memory.split_with_sizes(counts))
+        minus_one, h, outputs = x.new_tensor(-1.0), start, iter(memory.split_with_sizes(counts))
         for passage, lengths in passages(counts):
             rows = gates[passage] if remembered else gates[: sum(lengths)]
             torch.addmm(bias, x[passage], of_input, out=rows[:, : 3 * units])
@@ -78,7 +78,7 @@ class GatedPass(torch.autograd.Function):
                 torch.addmm(b_h[2 * units :], h, of_proposal, out=m)
                 n.addcmul_(r, m).mul_(2).sigmoid_()
                 torch.add(minus_one, n, alpha=2, out=n)  # tanh a = 2 σ(2a) − 1, and σ is several times as fast
-                h = torch.lerp(n, h, z, out=next(moments))
+                h = torch.lerp(n, h, z, out=next(outputs))
         if remembered:
             ctx.save_for_backward(x, start, w, u, gates, memory)
             ctx.counts = counts
@@ -118,7 +118,7 @@ class GatedPass(torch.autograd.Function):
 
 
 def passages(counts: Sequence[int]) -> Iterator[tuple[slice, Sequence[int]]]:
-    """Consecutive moments of at most 1024 rows in all, or one that has more: their rows, and how many each has."""
+    """Consecutive time steps of at most 1024 rows in all, or one that has more: their rows, and how many each has."""
     start, stop, lengths = 0, 0, list[int]()
     for count in counts:
         if lengths and stop + count - start > PASSAGE_ROWS:

@@ -6,7 +6,7 @@ Q_tot = Σ_i m̃_i + Σ_i λ_i(s, a) (q̃_i − m̃_i)
 """
 
 import itertools
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,15 +14,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from marlpipe.errors import Bound, check_number
-from marlpipe.models.layers import GroupedLinear
-from marlpipe.models.monotonicity.method import Monotonicity
+from marlpipe.models.layers import GroupedLinear, perceptron
+from marlpipe.models.monotonicity.method import MixingWeights, Monotonicity
 from marlpipe.types import EnvSpec
 
 TINY = 1e-10  # added to w and |key|, which are positive, as in the authors' code
 
 
 class Duplex(NamedTuple):
-    """What state and joint actions make of utilities: w, v and λ, one of each per agent."""
+    """Coefficients of the duplex mixing, from the state and the joint action: w, v and λ of each agent."""
 
     weight: Float[Tensor, "*batch N"]
     offset: Float[Tensor, "*batch N"]
@@ -35,7 +35,7 @@ class Duplex(NamedTuple):
     def advantage(
         self, utilities: Float[Tensor, "*batch N"], best: Float[Tensor, "*batch N"]
     ) -> Float[Tensor, "*batch N"]:
-        """A_i = q̃_i − m̃_i: never positive, zero for greedy actions."""
+        """A_i = q̃_i − m̃_i: at most zero, zero for greedy actions."""
         return self.transformed(utilities) - self.transformed(best)
 
     def dueling_value(
@@ -69,13 +69,13 @@ class Heads(nn.Module):
 
 
 class DuplexMixer(nn.Module):
-    """The networks that make w, v and λ. What is positive is what the monotonicity method makes so.
+    """The networks of w, v and λ. The monotonicity method makes w and the keys of λ non-negative.
 
     transform_hidden: hidden units of w's and v's networks. heads: K. attention_layers: affine maps of each network
     of a head. attention_hidden: units between them.
     """
 
-    weights: Literal["generated"] = "generated"
+    mixing_weights: MixingWeights = "generated"
 
     def __init__(
         self,
@@ -94,8 +94,7 @@ class DuplexMixer(nn.Module):
         self.constrain, self.n_actions = monotonicity.constrain, spec.n_actions
 
         def transform() -> nn.Module:
-            affine = nn.Linear(spec.state_dim, transform_hidden), nn.Linear(transform_hidden, spec.n_agents)
-            return nn.Sequential(affine[0], nn.ReLU(), affine[1])
+            return perceptron(spec.state_dim, transform_hidden, spec.n_agents)
 
         def attention(in_features: int, out_features: int) -> Heads:
             return Heads(

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from marlpipe.models.mixers.hypernet import HyperNetwork
-from marlpipe.models.monotonicity.method import Monotonicity
+from marlpipe.models.monotonicity.method import MixingWeights, Monotonicity
 from marlpipe.types import EnvSpec
 
 NEVER = -1e10  # a score that has no weight in a softmax, and leaves it finite where all are such
@@ -43,7 +43,7 @@ class GraphAttentionMixing(nn.Module):
     hypernet_hidden: hidden units of the networks that make weights from the state.
     """
 
-    weights = "generated"
+    mixing_weights: MixingWeights = "generated"
 
     def __init__(
         self,

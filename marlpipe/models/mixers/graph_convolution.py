@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from marlpipe.models.graphs import normalised_adjacency
 from marlpipe.models.mixers.hypernet import HypernetMixer
 from marlpipe.models.mixers.mixer import Mixer
-from marlpipe.models.mixers.reading import reading
+from marlpipe.models.mixers.reading import read_set
 from marlpipe.models.monotonicity.jacobian import jacobian
-from marlpipe.models.monotonicity.method import Activation, Monotonicity
+from marlpipe.models.monotonicity.method import Activation, MixingWeights, Monotonicity
 from marlpipe.types import EnvSpec
 
 
@@ -29,7 +29,7 @@ class GraphConvolutionMixer(Mixer):
     embed, hypernet_hidden: hidden units of the heads, and of the networks that make their weights.
     """
 
-    weights = "parameters"  # of the layers; the heads answer for theirs
+    mixing_weights: MixingWeights = "parameters"  # of the layers; the heads answer for theirs
     adjacency: Float[Tensor, "N N"]
     partition: Float[Tensor, "J N"]
 
@@ -48,7 +48,7 @@ class GraphConvolutionMixer(Mixer):
         super().__init__()
         monotonicity.check(self)
         self.constrain, self.activation = monotonicity.constrain, activation
-        self.register_buffer("reads", reading(partition, spec.graph, hops).matrix, persistent=False)
+        self.register_buffer("reads", read_set(partition, spec.graph, hops).read_mask, persistent=False)
         self.register_buffer("adjacency", normalised_adjacency(spec.graph), persistent=False)
         self.register_buffer("partition", partition, persistent=False)
         sizes = [1] + [width] * hops

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from marlpipe.models.layers import GroupedLinear
 from marlpipe.models.mixers.mixer import Mixer
-from marlpipe.models.mixers.reading import gather_read, reading, scatter_read
-from marlpipe.models.monotonicity.method import Monotonicity
+from marlpipe.models.mixers.reading import gather_read, read_set, scatter_read
+from marlpipe.models.monotonicity.method import MixingWeights, Monotonicity
 from marlpipe.types import EnvSpec
 
 
@@ -34,10 +34,10 @@ class HypernetMixer(Mixer):
     """h = ELU(U W₁(s) + b₁(s)), F_J = h W₂(s) + V(s), one such network per block; biases are free.
 
     embed: hidden units of the mixing network. hypernet_hidden: hidden units of the networks that make W₁ and W₂.
-    hops: which agents a block reads beside its own (LOMAQ's hypernetwork variant reads κ hops).
+    hops: how far beyond its own agents a block reads (LOMAQ's hypernetwork variant reads κ hops).
     """
 
-    weights = "generated"
+    mixing_weights: MixingWeights = "generated"
     index: Int[Tensor, "J K"]
     present: Bool[Tensor, "J K"]
 
@@ -54,11 +54,11 @@ class HypernetMixer(Mixer):
         super().__init__()
         monotonicity.check(self)
         self.constrain, self.embed = monotonicity.constrain, embed
-        read = reading(partition, spec.graph, hops)
-        self.register_buffer("reads", read.matrix, persistent=False)
-        self.register_buffer("index", read.places, persistent=False)
+        read = read_set(partition, spec.graph, hops)
+        self.register_buffer("reads", read.read_mask, persistent=False)
+        self.register_buffer("index", read.agents, persistent=False)
         self.register_buffer("present", read.present, persistent=False)
-        blocks, width = read.places.shape
+        blocks, width = read.agents.shape
 
         def network(hidden: int | None, size: int) -> HyperNetwork:
             return HyperNetwork(blocks=blocks, state_dim=spec.state_dim, hidden=hidden, size=size)
@@ -69,19 +69,19 @@ class HypernetMixer(Mixer):
         self.v = network(embed, 1)
 
     def forward(self, utilities: Float[Tensor, "B T N"], state: Float[Tensor, "B T S"]) -> Float[Tensor, "B T J"]:
-        w1, w2 = self.mixing_weights(state)
+        w1, w2 = self.generated_weights(state)
         h = F.elu(self.preactivation(utilities, state, w1))
         v: Tensor = self.v(state).squeeze(-1)
         return (h * w2).sum(-1) + v
 
     def slopes(self, utilities: Float[Tensor, "B T N"], state: Float[Tensor, "B T S"]) -> Float[Tensor, "B T J N"]:
         """∂F_J/∂U_i in closed form: Σ_m W₁_im ELU′(z_m) W₂_m, with ELU′(z) = 1 for z > 0 and e^z below."""
-        w1, w2 = self.mixing_weights(state)
+        w1, w2 = self.generated_weights(state)
         derivative = self.preactivation(utilities, state, w1).clamp(max=0).exp()
         slopes = (w1 * (derivative * w2).unsqueeze(-2)).sum(-1)
         return scatter_read(slopes, self.index, self.present, utilities.shape[-1])
 
-    def mixing_weights(
+    def generated_weights(
         self, state: Float[Tensor, "B T S"]
     ) -> tuple[Float[Tensor, "B T J K E"], Float[Tensor, "B T J E"]]:
         """W₁(s) and W₂(s), non-negative where the monotonicity method makes them so."""

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from marlpipe.models.mixers.mixer import Mixer
+from marlpipe.models.monotonicity.method import MixingWeights
 from marlpipe.types import EnvSpec
 
 
@@ -16,7 +17,7 @@ class LinearMixer(Mixer):
     embed: how many terms m; also the hidden units of V. bias: whether b(s) is added.
     """
 
-    weights = "fixed"  # k ≥ 0 by construction: nothing is left to constrain
+    mixing_weights: MixingWeights = "monotone"
     reads: Bool[Tensor, "1 N"]
 
     def __init__(self, *, spec: EnvSpec, embed: int, bias: bool) -> None:

@@ -1,21 +1,23 @@
-"""What all mixers are."""
+"""Interface of all mixers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Literal
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+from marlpipe.models.monotonicity.method import MixingWeights, Monotonicity
+from marlpipe.types import EnvSpec
 
 
 class Mixer(nn.Module, ABC):
     """From utilities to one value per block of the partition.
 
-    weights: what mixes: fixed sums, parameters, or weights that a hypernetwork generates from the state.
-    reads: which agents' utilities the value of each block depends on.
+    mixing_weights: where its mixing weights come from. reads: which agents' utilities each block's value depends on.
     """
 
-    weights: Literal["fixed", "parameters", "generated"]
+    mixing_weights: MixingWeights
     reads: Bool[Tensor, "J N"]
 
     @abstractmethod
@@ -29,3 +31,10 @@ class Mixer(nn.Module, ABC):
     @abstractmethod
     def monotone_weights(self) -> Iterable[nn.Parameter]:
         """The parameters that are mixing weights."""
+
+
+@runtime_checkable
+class MakesMixer(Protocol):
+    """Makes a mixer."""
+
+    def __call__(self, *, spec: EnvSpec, partition: Float[Tensor, "J N"], monotonicity: Monotonicity) -> Mixer: ...

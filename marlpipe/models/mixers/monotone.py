@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from marlpipe.models.mixers.mixer import Mixer
-from marlpipe.models.mixers.reading import Reading, gather_read, reading
+from marlpipe.models.mixers.reading import ReadSet, gather_read, read_set
 from marlpipe.models.monotonicity.jacobian import jacobian
-from marlpipe.models.monotonicity.method import Monotonicity
+from marlpipe.models.monotonicity.method import MixingWeights, Monotonicity
 from marlpipe.types import EnvSpec
 
 
@@ -21,7 +21,7 @@ class MonotoneMixer(Mixer):
     sharing: which blocks share one set of parameters. Execution needs only the utilities.
     """
 
-    weights = "parameters"
+    mixing_weights: MixingWeights = "parameters"
     index: Int[Tensor, "J K"]
     present: Bool[Tensor, "J K"]
     group: Int[Tensor, " J"]
@@ -34,19 +34,19 @@ class MonotoneMixer(Mixer):
         monotonicity: Monotonicity,
         hidden: int,
         hops: int,
-        sharing: Callable[[Reading, Float[Tensor, "J N"]], Int[Tensor, " J"]],
+        sharing: Callable[[ReadSet, Float[Tensor, "J N"]], Int[Tensor, " J"]],
     ) -> None:
         super().__init__()
         monotonicity.check(self)
         self.constrain = monotonicity.constrain
         self.activations = monotonicity.activations
-        read = reading(partition, spec.graph, hops)
+        read = read_set(partition, spec.graph, hops)
         group = sharing(read, partition)
-        self.register_buffer("reads", read.matrix, persistent=False)
-        self.register_buffer("index", read.places, persistent=False)
+        self.register_buffer("reads", read.read_mask, persistent=False)
+        self.register_buffer("index", read.agents, persistent=False)
         self.register_buffer("present", read.present, persistent=False)
         self.register_buffer("group", group, persistent=False)
-        groups, sizes = int(group.max()) + 1, (read.places.shape[1], hidden, hidden, 1)
+        groups, sizes = int(group.max()) + 1, (read.agents.shape[1], hidden, hidden, 1)
         self.theta = nn.ParameterList(torch.empty(groups, i, o) for i, o in itertools.pairwise(sizes))
         self.bias = nn.ParameterList(torch.zeros(groups, 1, o) for o in sizes[1:])
         for theta in self.theta:

@@ -4,14 +4,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from marlpipe.models.mixers.mixer import Mixer
-from marlpipe.models.monotonicity.method import Monotonicity
+from marlpipe.models.monotonicity.method import MixingWeights, Monotonicity
 from marlpipe.types import EnvSpec
 
 
 class SumMixer(Mixer):
     """F_J = Σ_{i∈J} U_i."""
 
-    weights = "fixed"
+    mixing_weights: MixingWeights = "monotone"
 
     def __init__(self, *, spec: EnvSpec, partition: Float[Tensor, "J N"], monotonicity: Monotonicity) -> None:
         super().__init__()

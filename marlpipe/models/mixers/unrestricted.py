@@ -1,11 +1,10 @@
-"""The central mixer behind Q*: any function of chosen utilities and state (Weighted QMIX, Rashid et al. 2020, §4)."""
-
-import itertools
+"""The central mixer behind Q*: any function of utilities and state (Weighted QMIX, Rashid et al. 2020, §4)."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from marlpipe.models.layers import perceptron
 from marlpipe.types import EnvSpec
 
 
@@ -18,10 +17,8 @@ class UnrestrictedMixer(nn.Module):
     def __init__(self, *, spec: EnvSpec, partition: Float[Tensor, "J N"], hidden: int, layers: int) -> None:
         super().__init__()
         blocks = len(partition)
-        sizes = [spec.n_agents + spec.state_dim] + [hidden] * layers
-        affine = [nn.Linear(i, o) for i, o in itertools.pairwise(sizes)]
-        self.mlp = nn.Sequential(*(part for layer in affine for part in (layer, nn.ReLU())), nn.Linear(hidden, blocks))
-        self.v = nn.Sequential(nn.Linear(spec.state_dim, hidden), nn.ReLU(), nn.Linear(hidden, blocks))
+        self.mlp = perceptron(spec.n_agents + spec.state_dim, *[hidden] * layers, blocks)
+        self.v = perceptron(spec.state_dim, hidden, blocks)
 
     def forward(self, utilities: Float[Tensor, "B T N"], state: Float[Tensor, "B T S"]) -> Float[Tensor, "B T J"]:
         values: Tensor = self.mlp(torch.cat([utilities, state], dim=-1)) + self.v(state)

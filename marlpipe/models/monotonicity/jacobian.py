@@ -1,4 +1,4 @@
-"""How mixed values change with utilities: ∂F_J/∂U_i, what monotonicity is about."""
+"""∂F_J/∂U_i: how mixed values change with utilities, and how often they fall."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -10,7 +10,7 @@ def jacobian(
 ) -> Float[Tensor, "B T J N"]:
     """∂values/∂utilities by one batched backward pass. `values` must have been computed from `utilities`.
 
-    Values at one (episode, moment) depend on the utilities of that moment alone, so J passes give all entries.
+    Values at one time step depend on the utilities of that step alone, so J passes give all entries.
     """
     blocks = values.shape[-1]
     directions = torch.eye(blocks, dtype=values.dtype, device=values.device)

@@ -1,25 +1,27 @@
 """A monotonicity method: all its halves in one object, so that invalid pairs cannot be written (LOMAQ §4.1, App. B)."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from marlpipe.errors import UserError
-from marlpipe.models.monotonicity.penalties import Penalty
+from marlpipe.models.monotonicity.penalties import Mix, Penalty
 from marlpipe.types import EnvSpec
 
 Activation = Callable[[Tensor], Tensor]
+# parameters of the mixer; generated from the state by a hypernetwork; or monotone by the mixer's own construction
+MixingWeights = Literal["parameters", "generated", "monotone"]
 
 
 @runtime_checkable
 class WeightedMixer(Protocol):
-    """What a method must know of the mixer that it acts on."""
+    """What a method needs of the mixer that it acts on."""
 
     @property
-    def weights(self) -> str: ...
+    def mixing_weights(self) -> MixingWeights: ...
 
     def monotone_weights(self) -> Iterable[nn.Parameter]: ...
 
@@ -34,7 +36,8 @@ class Monotonicity:
     project: parameter -> parameter, after each optimiser step (LOMAQ Algorithm 3); None: nothing.
     project_biases: whether `project` is applied to the mixer's biases too.
     penalty: (spec, partition) -> what is added to the temporal-difference loss.
-    activations, initialise: what a free-form mixing network takes between its layers and starts from.
+    activations, initialise: between the layers, and of the weights at the start, of mixers whose mixing weights are
+        parameters: free weights need bounded activations.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class Monotonicity:
         *,
         spec: EnvSpec,
         partition: Float[Tensor, "J N"],
-        acts_on: Sequence[str],
+        acts_on: Sequence[MixingWeights],
         constrain: Callable[[Tensor], Tensor],
         project: Callable[[Tensor], Tensor] | None,
         project_biases: bool,
@@ -57,18 +60,31 @@ class Monotonicity:
 
     def check(self, mixer: WeightedMixer) -> None:
         """UserError if the method has nothing to act on in this mixer."""
-        if mixer.weights in self.acts_on:
+        if mixer.mixing_weights in self.acts_on:
             return
-        if mixer.weights == "fixed":
+        if mixer.mixing_weights == "monotone":
             raise UserError(
-                f"this monotonicity method acts on mixing weights, and {type(mixer).__name__} has none: "
-                "a sum is monotone by construction.\n  valid: monotonicity=none"
+                f"this monotonicity method acts on mixing weights, and {type(mixer).__name__} leaves it none: "
+                "it is monotone by construction.\n  valid: monotonicity=none"
             )
         raise UserError(
             f"this monotonicity method acts on mixing weights that are {' or '.join(self.acts_on)}, and those of "
-            f"{type(mixer).__name__} are {mixer.weights}.\n  valid: monotonicity=hard, abs, softplus, soft, none, "
-            "or mixer=lomaq"
+            f"{type(mixer).__name__} are {mixer.mixing_weights}.\n"
+            "  valid: monotonicity=hard, abs, softplus, soft, none, or mixer=lomaq"
         )
+
+    def penalised(
+        self,
+        td_loss: Float[Tensor, ""],
+        values: Float[Tensor, "B T J"],
+        utilities: Float[Tensor, "B T N"],
+        mask: Bool[Tensor, "B T"],
+        mix: Mix,
+        generator: torch.Generator,
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """The loss with the penalty on values that `mix` computes from `utilities`; and the penalty alone."""
+        penalty = self.penalty(values, utilities, mask, mix, generator)
+        return self.penalty.loss_share * td_loss + penalty, penalty
 
     @torch.no_grad()
     def after_step(self, mixer: WeightedMixer) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from marlpipe.errors import UserError
 from marlpipe.models.monotonicity.jacobian import jacobian
+from marlpipe.models.utilities import scatter_valid
 from marlpipe.types import EnvSpec
 
 Mix = Callable[[Tensor], Tensor]  # utilities (B,T,N) -> values (B,T,J)
@@ -16,9 +17,9 @@ Mix = Callable[[Tensor], Tensor]  # utilities (B,T,N) -> values (B,T,J)
 
 @runtime_checkable
 class Penalty(Protocol):
-    """What is added for values that `mix` made of `utilities`; the mean over `valid` steps.
+    """What is added for values that `mix` computes from `utilities`: a mean over the time steps that the mask keeps.
 
-    `loss_share` is the factor of the temporal-difference loss beside the penalty.
+    loss_share: factor of the temporal-difference loss next to the penalty. generator: of penalties that draw.
     """
 
     loss_share: float
@@ -27,8 +28,9 @@ class Penalty(Protocol):
         self,
         values: Float[Tensor, "B T J"],
         utilities: Float[Tensor, "B T N"],
-        valid: Bool[Tensor, "B T"],
+        mask: Bool[Tensor, "B T"],
         mix: Mix,
+        generator: torch.Generator,
     ) -> Float[Tensor, ""]: ...
 
 
@@ -43,36 +45,39 @@ class NoPenalty:
         self,
         values: Float[Tensor, "B T J"],
         utilities: Float[Tensor, "B T N"],  # noqa: ARG002
-        valid: Bool[Tensor, "B T"],  # noqa: ARG002
+        mask: Bool[Tensor, "B T"],  # noqa: ARG002
         mix: Mix,  # noqa: ARG002
+        generator: torch.Generator,  # noqa: ARG002
     ) -> Float[Tensor, ""]:
         return values.new_zeros(())
 
 
-def negative_slope(gradients: Float[Tensor, "B T K N"], valid: Bool[Tensor, "B T"], blocks: int) -> Float[Tensor, ""]:
-    """R = Σ ReLU(−∂F_K/∂U_i) / (steps · J), over the steps that exist, with J = `blocks` of the value's partition.
+def negative_slope(gradients: Float[Tensor, "B T K N"], mask: Bool[Tensor, "B T"], blocks: int) -> Float[Tensor, ""]:
+    """R = Σ ReLU(−∂F_K/∂U_i) / (steps · J), over the masked steps, with J = `blocks` of the value's partition.
 
     J stays where sums F_K of several blocks are enforced, so that enforcing less never costs more.
     """
     hinge = torch.relu(-gradients).sum((-2, -1)) / blocks
-    return (hinge * valid).sum() / valid.sum().clamp(min=1)
+    return (hinge * mask).sum() / mask.sum().clamp(min=1)
 
 
-def drawn_from_box(utilities: Float[Tensor, "B T N"], valid: Bool[Tensor, "B T"]) -> Float[Tensor, "B T N"]:
-    """Uniform draws for each step that exists, each agent's between its least and greatest utility; zero elsewhere."""
-    reached = utilities[valid]  # (V,N), V > 0
+def sample_box(
+    utilities: Float[Tensor, "B T N"], mask: Bool[Tensor, "B T"], generator: torch.Generator
+) -> Float[Tensor, "B T N"]:
+    """Uniform draws for each masked step, each agent's between its least and greatest utility; zero elsewhere."""
+    reached = utilities[mask]  # (V,N), V > 0
     low, high = reached.aminmax(dim=0)
-    drawn = low + (high - low) * torch.rand_like(reached)
-    return torch.zeros_like(utilities).index_put((valid,), drawn)
+    share = torch.rand(reached.shape, generator=generator, dtype=reached.dtype, device=reached.device)
+    return scatter_valid(low + (high - low) * share, mask)
 
 
 class GradientPenalty:
-    """The soft method: c·R beside (1−c)·L (`form` convex, the public code), or λ·R beside L (additive, the paper).
+    """The soft method: c·R and (1−c)·L (`form` convex, the public code), or λ·R next to L (additive, the paper).
 
     R is taken for the sums of values inside the blocks of `enforced`, a partition that is the value's own (None) or
     coarser: monotone sums are less than monotone terms, and enough for the greedy joint action of those sums. It is
-    taken at the chosen utilities, or, if `sampled`, at uniform draws from the box around them (LOMAQ's public code,
-    on payoff matrices).
+    taken at the utilities of the taken actions, or, if `sampled`, at uniform draws from the box around them
+    (LOMAQ's code, on payoff matrices).
     """
 
     def __init__(
@@ -97,15 +102,16 @@ class GradientPenalty:
         self,
         values: Float[Tensor, "B T J"],
         utilities: Float[Tensor, "B T N"],
-        valid: Bool[Tensor, "B T"],
+        mask: Bool[Tensor, "B T"],
         mix: Mix,
+        generator: torch.Generator,
     ) -> Float[Tensor, ""]:
         if self.sampled:
-            utilities = drawn_from_box(utilities.detach(), valid).requires_grad_()
+            utilities = sample_box(utilities.detach(), mask, generator).requires_grad_()
             values = mix(utilities)
         enforced = values @ self.sums.T.to(values)
         gradients = jacobian(enforced, utilities, create_graph=True)
-        return self.coefficient * negative_slope(gradients, valid, blocks=values.shape[-1])
+        return self.coefficient * negative_slope(gradients, mask, blocks=values.shape[-1])
 
 
 def coarsening(fine: Float[Tensor, "J N"], coarse: Float[Tensor, "K N"]) -> Float[Tensor, "K J"]:

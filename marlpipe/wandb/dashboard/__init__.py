@@ -1,1 +1,1 @@
-"""The comparison as a saved view or a report of W&B: built from what the runs of a folder record."""
+"""Saved views and reports of W&B, built from the metrics that the runs of a folder recorded."""

@@ -1,21 +1,16 @@
-"""Which project of W&B runs are in: typed, or as the config of a run says."""
+"""The W&B project of some runs: as typed by the user, or from the config of a run."""
 
 from dataclasses import dataclass
 
-import yaml  # type: ignore[import-untyped]
-
+from marlpipe.analysis.run_config import read_config
 from marlpipe.errors import UserError
-from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.wandb.run import NAME
-
-LARGEST_CONFIG = 100_000  # letters
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one, where PyYAML was built with it
 
 
 @dataclass(frozen=True, order=True)
 class Destination:
-    """entity: the team or person; None: whoever is logged in."""
+    """A project and its entity, a team or person; None is that of the login."""
 
     project: str
     entity: str | None = None
@@ -25,37 +20,26 @@ class Destination:
 
 
 def typed(text: str) -> Destination:
-    """From `project` or `entity/project`. UserError for anything else."""
+    """Parses `project` or `entity/project`. UserError for anything else."""
     *entity, project = text.split("/")
     if len(entity) > 1 or not all(map(NAME.fullmatch, (project, *entity))):
         raise UserError(
-            f"there is no folder {text}, and it cannot be the name of a project.\n"
+            f"there is no folder {text}, and it is no valid name of a project.\n"
             "  valid: a folder of runs, such as multirun/; project; entity/project"
         )
     return Destination(project, *entity)
 
 
 def destination(folder: RunFolder) -> Destination | None:
-    """What `logger` says in the config of a run; None of a run that W&B did not record.
+    """The project in the `logger` part of a run's config; None of a run without W&B.
 
     Raises:
-        UserError: the config cannot be read, or names what cannot be a project.
+        UserError: the config cannot be read, or its project or entity is no valid name.
     """
-    with (
-        os_errors_as_user_errors("read", folder.config),
-        folder.config.open(encoding="utf-8", errors="replace") as file,
-    ):
-        text = file.read(LARGEST_CONFIG + 1)
-    if len(text) > LARGEST_CONFIG:
-        raise UserError(f"{folder.config} is longer than {LARGEST_CONFIG:,} letters.")
-    try:
-        config = yaml.load(text, Loader=LOADER)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{folder.config} is no YAML: {error}") from error
-    logger = config.get("logger") if isinstance(config, dict) else None
+    logger = read_config(folder).get("logger")
     project, entity = (logger.get(key) if isinstance(logger, dict) else None for key in ("project", "entity"))
     if project is None:
         return None
     if not all(isinstance(name, str) and NAME.fullmatch(name) for name in (project, entity) if name is not None):
-        raise UserError(f"{folder.config}: logger.project or logger.entity is not a name that W&B knows.")
+        raise UserError(f"{folder.config}: logger.project or logger.entity is no valid name of W&B.")
     return Destination(project, entity)

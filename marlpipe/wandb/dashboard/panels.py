@@ -1,16 +1,16 @@
-"""Sections as panels of W&B, which views and reports share."""
+"""The W&B panels of a section, shared by views and reports."""
 
 from wandb_workspaces.reports.v2 import interface as wr
 
 from marlpipe.wandb.dashboard.sections import Section
 
 X_AXIS = "env_steps"
-MOST_RUNS = 500  # W&B shows ten unless it is told otherwise
+MOST_RUNS = 500  # W&B's default is ten
 Panel = wr.LinePlot | wr.BarPlot | wr.MediaBrowser
 
 
 def panels(section: Section) -> list[Panel]:
-    """One panel per metric: the mean over the runs of a group, and how far they reach, unsmoothed."""
+    """One panel per metric: mean and range over the runs of a group, unsmoothed."""
     return [
         *map(_curve, section.curves),
         *map(_bars, section.bars),

@@ -1,23 +1,23 @@
-"""Plans as one W&B report, with a few words on what is compared."""
+"""A W&B report of some plans, with a list of what is compared."""
 
 from collections.abc import Iterator, Sequence
 
 from wandb_workspaces.reports.v2 import interface as wr
 
 from marlpipe.wandb.dashboard.panels import panels
-from marlpipe.wandb.dashboard.plan import COLUMNS, Plan, told
+from marlpipe.wandb.dashboard.plan import COLUMNS, Plan, describe
 
 SPREAD = (
-    "Lines are means over the seeds of a group, bands and bars reach from its lowest to its highest run: they are no "
-    "confidence intervals. Those, with tests and what differs in config, are on the page that "
+    "Lines are means over the seeds of a group; bands and bars span its lowest to its highest run and are no "
+    "confidence intervals. Confidence intervals, tests and config differences are on the page that "
 )
 Block = wr.H2 | wr.H3 | wr.P | wr.UnorderedList | wr.PanelGrid
 
 
 def report(plans: Sequence[Plan], *, title: str, entity: str, project: str) -> wr.Report:
-    """Nothing is sent yet."""
+    """Builds the report; nothing is sent yet."""
     blocks = [block for plan in plans for block in _blocks(plan, entity, project)]
-    intervals = wr.P(text=[SPREAD, wr.InlineCode(text="python -m marlpipe compare FOLDER"), " makes of the runs."])
+    intervals = wr.P(text=[SPREAD, wr.InlineCode(text="python -m marlpipe compare FOLDER"), " writes."])
     return wr.Report(
         title=title,
         entity=entity,
@@ -31,9 +31,9 @@ def _blocks(plan: Plan, entity: str, project: str) -> Iterator[Block]:
     yield wr.H2(text=plan.title)
     if plan.arms:
         yield wr.P(text="What is compared:")
-        yield wr.UnorderedList(items=list(map(told, plan.arms)))
+        yield wr.UnorderedList(items=list(map(describe, plan.arms)))
     else:
-        yield wr.P(text="All runs of the project. The table says how many seeds each group has.")
+        yield wr.P(text="All runs of the project. The table shows the number of seeds of each group.")
     for number, section in enumerate(plan.sections):
         yield wr.H3(text=section.title)
         yield wr.PanelGrid(

@@ -1,4 +1,4 @@
-"""Which metrics are shown, in which order, under which heading."""
+"""The metrics of a dashboard, grouped into sections."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ class Section:
 
     title: str
     curves: tuple[str, ...] = ()  # metrics, each over env steps
-    bars: tuple[str, ...] = ()  # what runs have come to
+    bars: tuple[str, ...] = ()  # values of the summary
     pictures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Topic:
-    """first: what every run records. also: how the names of whatever else belongs here begin."""
+    """A section's metrics: `first` are recorded by every run, `also` are prefixes of further ones."""
 
     title: str
     first: tuple[str, ...]
     also: tuple[str, ...] = ()
 
 
-COME_TO = ("final/return", "best/return", "final/area")  # in the summary of a finished run
+SUMMARY = ("final/return", "best/return", "final/area")  # in the summary of a finished run
 TOPICS = (
     Topic("Returns", ("eval/return_mean",)),
     Topic("Evaluation episodes", ("eval/return_min", "eval/return_max", "eval/return_std", "eval/length_mean")),
@@ -45,19 +45,19 @@ EVERYWHERE = frozenset(name for topic in TOPICS for name in topic.first)
 
 
 def sections(metrics: Collection[str], *, finished: bool, pictures: Collection[str] = ()) -> tuple[Section, ...]:
-    """The sections that have something to show.
+    """The sections that are not empty.
 
     Args:
-        metrics: that have been recorded; each gets a panel, under the topic that says most of its name.
-        finished: whether a run is, and has a summary.
-        pictures: names of what evaluations drew.
+        metrics: the recorded ones; each gets a panel in the topic with the longest matching prefix.
+        finished: whether any run has finished, and thus has a summary.
+        pictures: names of the pictures of evaluations.
     """
     left = set(metrics) - EVERYWHERE - {"env_steps"}
     found = []
     for topic in TOPICS:
         own = [name for name in topic.first if name in metrics]
         more = sorted(name for name in left if _topic(name) is topic)
-        bars = COME_TO if finished and topic is TOPICS[0] else ()
+        bars = SUMMARY if finished and topic is TOPICS[0] else ()
         if own or more or bars:
             found.append(Section(title=topic.title, curves=(*own, *more), bars=bars))
     if pictures:
@@ -66,6 +66,6 @@ def sections(metrics: Collection[str], *, finished: bool, pictures: Collection[s
 
 
 def _topic(name: str) -> Topic:
-    """The one with the longest beginning."""
+    """The topic with the longest matching prefix."""
     fits = [(len(start), topic) for topic in TOPICS for start in topic.also if name.startswith(start)]
     return max(fits, key=lambda fit: fit[0])[1]

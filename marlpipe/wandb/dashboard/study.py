@@ -1,4 +1,4 @@
-"""What is to be shown: the runs of a folder, as their files tell, or a project of which nothing is known here."""
+"""The runs that a dashboard shows: those of a folder, or a project whose runs are not known here."""
 
 import math
 import re
@@ -17,7 +17,7 @@ from marlpipe.runs.text import printable
 from marlpipe.wandb.dashboard.destination import Destination, destination
 
 NAME = re.compile(r"[\w./-]+", re.ASCII)  # of environments and arms, as marlpipe makes them
-TELLING_APART = ("partition", "monotonicity", "profile", "arm")  # arms of one algorithm, in the order of preference
+DISTINGUISHING = ("partition", "monotonicity", "profile", "arm")  # keys of arms of one algorithm, by preference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,8 @@ class World:
 
     env: str
     arms: tuple[Arm, ...]
-    groups: tuple[str, ...]  # keys of the W&B config that tell the arms apart, the algorithm first
-    metrics: frozenset[str]  # with a finite value in any run that was looked at
+    groups: tuple[str, ...]  # keys of the W&B config that distinguish the arms, the algorithm first
+    metrics: frozenset[str]  # with a finite value in any of the runs that were read
     pictures: frozenset[str]
 
     @property
@@ -37,15 +37,15 @@ class World:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """Where the runs are in W&B, and what is known of them."""
+    """A W&B project, and the runs of it that are known."""
 
     name: str
     destination: Destination
-    worlds: tuple[World, ...] = ()  # none: all runs of the project, whatever they are
+    worlds: tuple[World, ...] = ()  # empty: all runs of the project
 
 
 def study_of(root: Path) -> Study:
-    """Reads a folder of runs that anyone may have made. What cannot be read is left out, and told.
+    """Reads a folder of runs, whose content is untrusted; runs that cannot be read are left out with a warning.
 
     Raises:
         UserError: there is no run, none that was sent to W&B, or they are in several projects.
@@ -79,9 +79,9 @@ def study_of(root: Path) -> Study:
 
 
 def _world(env: str, arms: tuple[Arm, ...]) -> World:
-    """Of each arm, the run that has recorded most tells what there is."""
-    told = [max(arm.runs, key=_recorded).folder for arm in arms]
-    rows = [row for folder in told for row in folder.read_metrics()]
+    """Reads the metrics of each arm from its run with the largest metrics file."""
+    folders = [max(arm.runs, key=_recorded).folder for arm in arms]
+    rows = [row for folder in folders for row in folder.read_metrics()]
     return World(
         env=env,
         arms=arms,
@@ -89,33 +89,33 @@ def _world(env: str, arms: tuple[Arm, ...]) -> World:
         metrics=frozenset(
             printable(name, keep="") for row in rows for name, value in row.items() if math.isfinite(value)
         ),
-        pictures=frozenset(printable(name, keep="") for folder in told for name in _pictures(folder)),
+        pictures=frozenset(printable(name, keep="") for folder in folders for name in _pictures(folder)),
     )
 
 
 def _pictures(folder: RunFolder) -> set[str]:
-    """What its evaluations drew, without when."""
+    """Names of the pictures of its evaluations, without env steps."""
     return {file.stem.rpartition("_")[0] for file in folder.pictures.glob("[!.]*_*")}
 
 
 def _recorded(run: Run) -> int:
-    """How much, in bytes."""
+    """Size of its metrics file in bytes."""
     return run.folder.metrics.stat().st_size if run.folder.metrics.is_file() else 0
 
 
 def _groups(arms: Sequence[Arm]) -> tuple[str, ...]:
-    """As few keys as tell them apart: whatever shares a group is averaged."""
+    """The fewest keys that distinguish the arms: W&B averages runs of the same group."""
     choices = [run_record(arm.runs[0].folder).get("choices", {}) for arm in arms]
     values = [
         {**choice, "algo": arm.runs[0].identity.algo, "arm": arm.runs[0].identity.arm}
         for arm, choice in zip(arms, choices, strict=True)
     ]
     kept = ["algo"]
-    for key in TELLING_APART:
-        if _told_apart(values, [*kept, key]) > _told_apart(values, kept):
+    for key in DISTINGUISHING:
+        if _distinguished(values, [*kept, key]) > _distinguished(values, kept):
             kept.append(key)
     return tuple(kept)
 
 
-def _told_apart(values: Sequence[dict[str, object]], keys: Sequence[str]) -> int:
+def _distinguished(values: Sequence[dict[str, object]], keys: Sequence[str]) -> int:
     return len({tuple(str(value.get(key)) for key in keys) for value in values})

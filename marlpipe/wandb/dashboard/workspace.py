@@ -1,4 +1,4 @@
-"""A plan as a saved view of a W&B workspace."""
+"""The saved view of a W&B workspace that shows a plan."""
 
 from wandb_workspaces import workspaces as ws
 from wandb_workspaces.expr import Config, Ordering, Summary
@@ -8,7 +8,7 @@ from marlpipe.wandb.dashboard.plan import COLUMNS, Plan
 
 
 def workspace(plan: Plan, *, entity: str, project: str) -> ws.Workspace:
-    """Nothing is sent yet. The best run comes first in the table."""
+    """Builds the view, with the best run first in its table; nothing is sent yet."""
     return ws.Workspace(
         entity=entity,
         project=project,

@@ -1,1 +1,1 @@
-"""Sends what runs have kept for W&B, each row once, and asks W&B whether it has it."""
+"""Uploads what runs recorded for W&B, each row once, and checks that W&B has stored it."""

@@ -1,4 +1,4 @@
-"""One history out of what all sessions of a run have left."""
+"""Merges the sessions of a run into the one history that W&B should have."""
 
 import json
 import shutil
@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
-
 from marlpipe.errors import UserError
 from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.metrics import Row
-from marlpipe.wandb.log import read_log, row, write_log
+from marlpipe.wandb.log import LogReader, row, write_log
+from marlpipe.wandb.private_api import STAGING, SYNC_STATE, Record
 from marlpipe.wandb.run import NAME
-from marlpipe.wandb.sync.sessions import Fragment
+from marlpipe.wandb.sync.sessions import Session
 
-# what a log may ask W&B to do; what is not here is nothing that a run of ours does
+# the kinds of records that a run of marlpipe writes; others in a log are not sent
 KINDS = {
     *("header", "run", "environment", "telemetry", "metric", "config", "summary", "stats", "history", "output_raw"),
     *("files", "artifact"),
@@ -26,45 +25,45 @@ KINDS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Joined:
-    """A run as W&B should have it: what the session that came furthest told, and the rows that it could not tell."""
+class MergedHistory:
+    """A run as W&B should have it: the records of the session with the last row, and the rows that it lacks."""
 
     folder: RunFolder
-    main: Fragment
-    fragments: Sequence[Fragment]
-    rows: Sequence[dict[str, float]]  # of the run's own log; none where it has no such log
+    main: Session  # the session with the last row
+    sessions: Sequence[Session]
+    rows: Sequence[dict[str, float]]  # of metrics.jsonl; empty where there is no such file
     exit_code: int
 
     @property
     def steps(self) -> list[int]:
-        """The `_step` of every row: its number in the run's own log."""
-        return list(range(len(self.rows))) if self.rows else sorted(set().union(*(one.steps for one in self.fragments)))
+        """The `_step` of every row: its number in metrics.jsonl."""
+        return list(range(len(self.rows))) if self.rows else sorted(set().union(*(one.steps for one in self.sessions)))
 
     @property
     def summary(self) -> dict[str, Any]:
-        """Numbers and texts that the run has in W&B's table of runs, at least."""
-        untold = len(self.rows) and len(self.rows) - 1 not in self.main.steps
-        last: dict[str, Any] = self.rows[-1] if untold else {}
+        """Numbers and texts that W&B's table of runs must have for the run."""
+        lacks_last = len(self.rows) and len(self.rows) - 1 not in self.main.steps
+        last: dict[str, Any] = self.rows[-1] if lacks_last else {}
         return {**self.main.summary, **last}
 
     @property
     def states(self) -> Sequence[str]:
-        """Those that W&B may have it in, the best first; it knows a run that was killed as crashed."""
+        """The states that W&B may show, the expected one first; it shows a killed run as crashed."""
         return ("failed", "crashed", "killed") if self.exit_code else ("finished",)
 
     def write(self, into: Path, *, first: int, project: str | None, entity: str | None) -> list[str]:
-        """Makes a session of its own, for W&B to take, with the rows from a step on.
+        """Writes a session folder for `wandb sync`, with the rows from a step on.
 
-        W&B numbers its rows on from where it thinks that the run was, which is wrong after an upload that broke off; or
-        from what a file beside the log says.
+        W&B continues its numbering from its own count, which is wrong after an interrupted upload, unless a file next
+        to the log gives the first step.
 
         Args:
-            into: a new folder, beside which nothing is written.
+            into: a new folder; nothing is written outside it.
             first: the `_step` of the first row that W&B lacks.
-            project, entity: to send it to, if not what the run says.
+            project, entity: the destination, if not the one in the log.
 
         Returns:
-            What could not be taken along, for the user.
+            Messages for the user on what is missing from the session.
 
         Raises:
             UserError: a file cannot be read or written.
@@ -72,7 +71,7 @@ class Joined:
         with os_errors_as_user_errors("write", into):
             (into / "files").mkdir(parents=True)
             begins = {"starting_step": first, "starting_runtime": 0}
-            (into / "run.wandb.syncstate").write_text(json.dumps(begins), encoding="utf-8")
+            (into / f"run.wandb{SYNC_STATE}").write_text(json.dumps(begins), encoding="utf-8")
             lost: list[str] = []
             write_log(into / "run.wandb", self._records(into, first, project, entity, lost))
         return lost
@@ -81,8 +80,8 @@ class Joined:
         self, into: Path, first: int, project: str | None, entity: str | None, lost: list[str]
     ) -> Iterator[Any]:
         wanted = {step for step in self.steps if step >= first}
-        untold = deque(sorted(wanted - self.main.steps) if self.rows else ())
-        for record in read_log(self.main.log):
+        missing = deque(sorted(wanted - self.main.steps) if self.rows else ())
+        for record in LogReader(self.main.log):
             kind = record.WhichOneof("record_type")
             if kind == "run":
                 record.run.project, record.run.entity = project or record.run.project, entity or record.run.entity
@@ -92,52 +91,52 @@ class Joined:
                 step = row(record)["_step"]
                 if step not in wanted:
                     continue
-                while untold and untold[0] < step:
-                    yield self._untold(untold.popleft())
+                while missing and missing[0] < step:
+                    yield self._missing_row(missing.popleft())
             elif kind == "files":
-                _take_files(record.files.files, self.main.path / "files", into / "files", self.folder)
+                _copy_files(record.files.files, self.main.path / "files", into / "files", self.folder)
             elif kind == "artifact":
-                told = record.artifact
-                told.project, told.entity = project or told.project, entity or told.entity
-                if not _take_artifact(told, into / "staging", self.folder):
-                    lost.append(f"artifact {told.name}: its files are not in the run folder")
+                artifact = record.artifact
+                artifact.project, artifact.entity = project or artifact.project, entity or artifact.entity
+                if not _copy_artifact(artifact, into / "staging", self.folder):
+                    lost.append(f"artifact {artifact.name}: its files are not in the run folder")
                     continue
             if kind in KINDS:
                 yield record
-        yield from map(self._untold, untold)
-        if untold:
-            yield Record(summary={"update": _items(self.rows[untold[-1]])})
+        yield from map(self._missing_row, missing)
+        if missing:
+            yield Record(summary={"update": _items(self.rows[missing[-1]])})
         yield Record(exit={"exit_code": self.exit_code})
 
-    def _untold(self, step: int) -> Any:
-        """A row that the session did not tell, since the run was killed before, or W&B had it then."""
+    def _missing_row(self, step: int) -> Any:
+        """A row of metrics.jsonl that the session lacks: the run was killed first, or W&B had the row already."""
         own = {"_step": step, "_timestamp": self.folder.metrics.stat().st_mtime}
         return Record(history={"item": _items({**own, **self.rows[step]}), "step": {"num": step}})
 
 
-def joined(folder: RunFolder, fragments: Sequence[Fragment]) -> Joined:
-    """Out of the fragments of one W&B run, in the order of their time; at least one.
+def merge_sessions(folder: RunFolder, sessions: Sequence[Session]) -> MergedHistory:
+    """Merges the sessions of one W&B run, at least one, in the order of their time.
 
     Raises:
-        UserError: the run's own files cannot be read, or what it is called cannot be a name in W&B.
+        UserError: the run's files cannot be read, or its project, entity or id is no valid name in W&B.
     """
     rows, status = folder.read_metrics(), folder.status
-    end = len(rows) if rows else float("inf")  # rows past that are of before a restart, which made them anew
-    main = max(reversed(fragments), key=lambda one: max((step for step in one.steps if step < end), default=-1))
+    end = len(rows) if rows else float("inf")  # later rows predate a resume, which repeated them
+    main = max(reversed(sessions), key=lambda one: max((step for step in one.steps if step < end), default=-1))
     for name in (main.run_id, main.project, *filter(None, [main.entity])):
         if not NAME.fullmatch(name):
-            raise UserError(f"{main.log} says that W&B knows it as {name!r:.80}, which is no name there.")
-    told = main.exit_code if main.exit_code is not None else 1
-    exit_code = 0 if status.state == "finished" else (told or 1) if status.ended else told
-    return Joined(folder=folder, main=main, fragments=fragments, rows=rows, exit_code=exit_code)
+            raise UserError(f"{main.log} has the name {name!r:.80}, which W&B does not allow.")
+    logged = main.exit_code if main.exit_code is not None else 1
+    exit_code = 0 if status.state == "finished" else (logged or 1) if status.ended else logged
+    return MergedHistory(folder=folder, main=main, sessions=sessions, rows=rows, exit_code=exit_code)
 
 
 def _items(values: Row) -> list[dict[str, Any]]:
     return [{"nested_key": [name], "value_json": json.dumps(value)} for name, value in values.items()]
 
 
-def _take_files(items: Any, files: Path, into: Path, folder: RunFolder) -> None:
-    """Copies the files that a record names, and strikes out those that are none of the session's."""
+def _copy_files(items: Any, files: Path, into: Path, folder: RunFolder) -> None:
+    """Copies the files that a record names, and removes those from it that are not in the session's folder."""
     kept = [item for item in items if _is_own(files / item.path, files, folder)]
     for item in kept:
         copy = into / (files / item.path).relative_to(files)
@@ -147,12 +146,12 @@ def _take_files(items: Any, files: Path, into: Path, folder: RunFolder) -> None:
     items.extend(kept)
 
 
-def _take_artifact(artifact: Any, into: Path, folder: RunFolder) -> bool:
-    """Copies what an artifact holds; False if not all of it is where W&B stages it in a run folder.
+def _copy_artifact(artifact: Any, into: Path, folder: RunFolder) -> bool:
+    """Copies the files of an artifact; False if one is missing from W&B's staging folder in the run folder.
 
-    The record has the path that a file had on the machine that trained the run. It is not believed.
+    The record has each file's path on the machine that trained the run, of which only the name is used.
     """
-    staging = folder.wandb / "data" / "artifacts" / "staging"
+    staging = folder.wandb / STAGING
     if artifact.manifest.manifest_file_path:
         return False
     for entry in artifact.manifest.contents:
@@ -168,7 +167,7 @@ def _take_artifact(artifact: Any, into: Path, folder: RunFolder) -> bool:
 
 
 def _is_own(path: Path, below: Path, folder: RunFolder) -> bool:
-    """Whether a path is a file below a folder of the run, reached without links."""
+    """Whether a path is a file below a folder of the run, without links on the way."""
     if not path.is_relative_to(below) or ".." in path.relative_to(below).parts:
         return False
     return path.is_file() and path.resolve() == folder.path.resolve() / path.relative_to(folder.path)

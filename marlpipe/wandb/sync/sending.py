@@ -1,4 +1,4 @@
-"""Sends what W&B lacks, run by run, and asks afterwards."""
+"""Sends the rows that W&B lacks, run by run, and checks afterwards that it has them."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +11,8 @@ from typing import Literal
 from marlpipe.errors import UserError
 from marlpipe.runs.links import check_inside
 from marlpipe.runs.text import printable
-from marlpipe.wandb.sync.merged_history import Joined
+from marlpipe.wandb.private_api import OFFLINE_SESSION, SYNCED
+from marlpipe.wandb.sync.merged_history import MergedHistory
 from marlpipe.wandb.sync.server import Server, Stored, difference
 from marlpipe.wandb.sync.upload import upload
 
@@ -26,13 +27,13 @@ class Options:
     entity: str | None = None
 
 
-TOGETHER = 20  # runs that W&B is handed at once: their pictures and artifacts are copied before
-SETTLE_S, BETWEEN_S = 20.0, 0.5  # a server may take its time to show what it was sent
+TOGETHER = 20  # runs per `wandb sync`, whose pictures and artifacts are copied first
+SETTLE_S, BETWEEN_S = 20.0, 0.5  # a server may show new rows only after some seconds
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a run, and what to say about it."""
+class SyncResult:
+    """The result of a run, with its text for the user."""
 
     name: str
     kind: Literal["sent", "there already", "not all there", "not sent"]
@@ -40,83 +41,87 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Whether W&B has all of the run, as it says itself."""
+        """Whether W&B confirms that it has all of the run."""
         return self.kind in ("sent", "there already")
 
 
 @dataclass(frozen=True)
-class Lacking:
-    """A run of which W&B lacks something. `stored` is what it has."""
+class IncompleteRun:
+    """A run that W&B does not have completely; `stored` is what it has."""
 
     name: str
-    run: Joined
+    history: MergedHistory
     stored: Stored
 
 
-def ask(name: str, run: Joined, server: Server) -> Outcome | Lacking:
-    """What is to be done with a run. UserError if W&B does not answer."""
-    stored = server.has(run)
-    lacks = difference(run, stored)
+def compare_with_server(name: str, history: MergedHistory, server: Server) -> SyncResult | IncompleteRun:
+    """Compares a run with what W&B has of it. UserError if W&B does not answer."""
+    stored = server.fetch(history)
+    lacks = difference(history, stored)
     if lacks is None:
-        _mark(run)
-        return Outcome(name, "there already", f"there already: {_all(stored)}")
-    if stored.rows != sum(step <= stored.last_step for step in run.steps):
-        return Outcome(
+        _mark_synced(history)
+        return SyncResult(name, "there already", f"there already: {_all(stored)}")
+    if stored.rows != sum(step <= stored.last_step for step in history.steps):
+        return SyncResult(
             name,
             "not all there",
-            f"not all there: {lacks}, and W&B takes rows in their order only\n"
+            f"not all there: {lacks}, and W&B accepts rows in their order only\n"
             f"  next: send it whole to another project, with --project NAME; what is there: {printable(stored.url)}",
         )
-    return Lacking(name, run, stored)
+    return IncompleteRun(name, history, stored)
 
 
-def send(lacking: Sequence[Lacking], server: Server, options: Options, done: Callable[[], None]) -> Iterator[Outcome]:
-    """Some runs at a time; `done` is called for each that was dealt with. UserError if W&B does not answer."""
-    for start in range(0, len(lacking), TOGETHER):
+def send(
+    incomplete: Sequence[IncompleteRun], server: Server, options: Options, done: Callable[[], None]
+) -> Iterator[SyncResult]:
+    """Sends `TOGETHER` runs at a time, and calls `done` after each run. UserError if W&B does not answer."""
+    for start in range(0, len(incomplete), TOGETHER):
         with TemporaryDirectory(prefix="marlpipe-sync-") as made:
-            yield from _send_together(lacking[start : start + TOGETHER], Path(made), server, options, done)
+            yield from _send_together(incomplete[start : start + TOGETHER], Path(made), server, options, done)
 
 
 def _send_together(
-    batch: Sequence[Lacking], made: Path, server: Server, options: Options, done: Callable[[], None]
-) -> Iterator[Outcome]:
+    batch: Sequence[IncompleteRun], made: Path, server: Server, options: Options, done: Callable[[], None]
+) -> Iterator[SyncResult]:
     lost: dict[int, list[str]] = {}
     for number, one in enumerate(batch):
-        session = made / f"offline-run-{number}"  # W&B passes over one that is not called so
+        session = made / f"{OFFLINE_SESSION}{number}"
         try:
-            lost[number] = one.run.write(
+            lost[number] = one.history.write(
                 session, first=one.stored.last_step + 1, project=options.project, entity=options.entity
             )
         except UserError as error:
-            yield Outcome(one.name, "not sent", f"not sent: {error}")
-    complaints = upload([made / f"offline-run-{number}" / "run.wandb" for number in lost], made, done)
+            yield SyncResult(one.name, "not sent", f"not sent: {error}")
+    complaints = upload([made / f"{OFFLINE_SESSION}{number}" / "run.wandb" for number in lost], made, done)
     settled = time.monotonic() + SETTLE_S
     for number in lost:
-        yield _outcome(batch[number], lost[number], complaints, server, settled)
+        yield _result(batch[number], lost[number], complaints, server, settled)
 
 
-def _outcome(one: Lacking, lost: Sequence[str], complaints: Sequence[str], server: Server, settled: float) -> Outcome:
-    stored = server.has(one.run)
-    while (lacks := difference(one.run, stored)) is not None and not complaints and time.monotonic() < settled:
+def _result(
+    one: IncompleteRun, lost: Sequence[str], complaints: Sequence[str], server: Server, settled: float
+) -> SyncResult:
+    stored = server.fetch(one.history)
+    while (lacks := difference(one.history, stored)) is not None and not complaints and time.monotonic() < settled:
         time.sleep(BETWEEN_S)
-        stored = server.has(one.run)
+        stored = server.fetch(one.history)
     if lacks is not None:
         words = "".join(f"\n  W&B: {complaint}" for complaint in dict.fromkeys(complaints))
-        return Outcome(one.name, "not all there", f"not all there: {lacks}{words}")
+        return SyncResult(one.name, "not all there", f"not all there: {lacks}{words}")
     if lost:
-        return Outcome(one.name, "not all there", "not all there: " + "; ".join(map(printable, lost)))
-    _mark(one.run)
-    return Outcome(one.name, "sent", f"sent {stored.rows - one.stored.rows} rows; W&B has all: {_all(stored)}")
+        return SyncResult(one.name, "not all there", "not all there: " + "; ".join(map(printable, lost)))
+    _mark_synced(one.history)
+    return SyncResult(one.name, "sent", f"sent {stored.rows - one.stored.rows} rows; W&B has all: {_all(stored)}")
 
 
 def _all(stored: Stored) -> str:
     return f"{stored.rows} rows, {printable(stored.state)}"
 
 
-def _mark(run: Joined) -> None:
-    """Says so in W&B's own way: a later `wandb sync` by hand would send all rows a second time."""
-    for fragment in run.fragments:
-        mark = fragment.log.with_name(f"{fragment.log.name}.synced")
+def _mark_synced(history: MergedHistory) -> None:
+    """Marks the logs as W&B does, so that a later `wandb sync` by hand does not send all rows again."""
+    for session in history.sessions:
+        mark = session.log.with_name(f"{session.log.name}{SYNCED}")
         with suppress(OSError, UserError):  # a folder that may be read only
-            check_inside(mark, run.folder.path)
+            check_inside(mark, history.folder.path)
             mark.touch()

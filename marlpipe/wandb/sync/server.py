@@ -1,4 +1,4 @@
-"""What W&B has of a run."""
+"""What the W&B server has stored of a run."""
 
 import math
 from collections.abc import Mapping
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import wandb
-from wandb.apis.public.runs import RunNotFoundError
 from wandb.errors import AuthenticationError, CommError
 
 from marlpipe.errors import UserError
 from marlpipe.runs.text import printable
+from marlpipe.wandb.private_api import is_run_not_found
 from marlpipe.wandb.run import logged_in
-from marlpipe.wandb.sync.merged_history import Joined
+from marlpipe.wandb.sync.merged_history import MergedHistory
 
-ANSWER_S = 30  # within which W&B has to answer a question
+ANSWER_S = 30  # timeout of a request
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """A run as W&B has it."""
+    """A run as stored by W&B."""
 
     rows: int = 0
     last_step: int = -1
@@ -29,13 +29,13 @@ class Stored:
 
 
 class Server:
-    """W&B, asked by whoever is logged in.
+    """The W&B server, with the login of this user.
 
     Args:
-        project, entity: where to look for runs, if not where they say.
+        project, entity: where to look for runs, if not in the project that they name.
 
     Raises:
-        UserError: nobody is logged in, the login is refused, or W&B does not answer.
+        UserError: there is no login, the login is refused, or W&B does not answer.
     """
 
     def __init__(self, *, project: str | None, entity: str | None) -> None:
@@ -50,14 +50,14 @@ class Server:
             self._api = wandb.Api(timeout=ANSWER_S)
             self._me = self._api.default_entity
         except (AuthenticationError, CommError) as error:
-            raise self._silent(error) from error
+            raise self._user_error(error) from error
 
-    def has(self, run: Joined) -> Stored:
-        """All that is compared. UserError if W&B does not answer."""
-        entity = self._entity or run.main.entity or self._me
-        self._api.flush()  # type: ignore[no-untyped-call]  # it would tell again what it told before
+    def fetch(self, history: MergedHistory) -> Stored:
+        """What W&B has of a run. UserError if W&B does not answer."""
+        entity = self._entity or history.main.entity or self._me
+        self._api.flush()  # type: ignore[no-untyped-call]  # its cache would return the previous answer
         try:
-            found = self._api.run(f"{entity}/{self._project or run.main.project}/{run.main.run_id}")
+            found = self._api.run(f"{entity}/{self._project or history.main.project}/{history.main.run_id}")
             return Stored(
                 rows=found.historyLineCount or 0,
                 last_step=found.lastHistoryStep,
@@ -66,35 +66,35 @@ class Server:
                 url=found.url,
             )
         except (CommError, ValueError) as error:
-            if isinstance(error, RunNotFoundError) or isinstance(getattr(error, "exc", None), RunNotFoundError):
+            if is_run_not_found(error):
                 return Stored(summary={})
-            raise self._silent(error) from error
+            raise self._user_error(error) from error
 
-    def _silent(self, error: Exception) -> UserError:
+    def _user_error(self, error: Exception) -> UserError:
         refused = "verify credentials" in str(error) and "did not respond" not in str(error)
         step = "wandb login --relogin, or another WANDB_API_KEY" if refused else "check the network and WANDB_BASE_URL"
         what = "does not know this login" if refused else "does not answer"
         return UserError(f"W&B at {self.address} {what}: {printable(str(error))}\n  next: {step}, then try again")
 
 
-def difference(run: Joined, stored: Stored) -> str | None:
-    """What W&B has other than the run, in words; None if it has all of it."""
-    steps = run.steps
+def difference(history: MergedHistory, stored: Stored) -> str | None:
+    """The first difference between the stored and the local run, in words; None if there is none."""
+    steps = history.steps
     last = steps[-1] if steps else -1
-    if stored.rows == stored.last_step + 1 > len(steps) == last + 1:  # the run has gone back to a checkpoint since
+    if stored.rows == stored.last_step + 1 > len(steps) == last + 1:  # resumed from a checkpoint before its last rows
         return None
     if (stored.rows, stored.last_step) != (len(steps), last):
         return f"W&B has {stored.rows} rows up to step {stored.last_step}, the run {len(steps)} up to {last}"
-    if stored.state not in run.states:
-        return f"W&B says that it is {printable(stored.state) or 'unknown'}, not {run.states[0]}"
-    for name, value in run.summary.items():
+    if stored.state not in history.states:
+        return f"W&B says that it is {printable(stored.state) or 'unknown'}, not {history.states[0]}"
+    for name, value in history.summary.items():
         if not _equal(stored.summary.get(name), value):
             return f"W&B's summary has another {printable(name)}"
     return None
 
 
 def _equal(stored: Any, value: Any) -> bool:
-    """W&B tells NaN and infinities as texts."""
+    """Equality of summary values; W&B stores NaN and infinities as texts."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(stored).lower().startswith(str(value)[:3])
     if isinstance(value, int | float) and isinstance(stored, int | float):

@@ -1,7 +1,6 @@
-"""What the sessions of a run have left for W&B: one folder each, with a log that may be cut off anywhere."""
+"""The W&B sessions of a run: a folder per process that trained it, with a log that may be cut off or damaged."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,40 +9,42 @@ from typing import Any
 from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.links import check_inside
-from marlpipe.wandb.log import read_log, row
-
-SESSION = re.compile(r"(?:offline-)?run-(\d{8}_\d{6}-.+)")
+from marlpipe.runs.text import printable
+from marlpipe.wandb.log import LogReader, row
+from marlpipe.wandb.private_api import SESSION
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fragment:
-    """One session that got as far as telling W&B which run it is."""
+class Session:
+    """A session whose log says which W&B run it belongs to."""
 
     path: Path
     log: Path
     run_id: str
     project: str
-    entity: str  # empty: whoever is logged in
-    steps: frozenset[int]  # of its rows
-    summary: dict[str, Any]  # what it came to, without what is nested
-    exit_code: int | None  # None of a session that was killed
+    entity: str  # empty: that of the login
+    steps: frozenset[int]  # the `_step` of each of its rows
+    summary: dict[str, Any]  # without nested values
+    exit_code: int | None  # None of a killed session
+    damaged: int  # blocks and records that could not be read
 
 
 @dataclass(kw_only=True)
-class Fragments:
-    """All sessions, in the order of their time."""
+class Sessions:
+    """All sessions of a run folder, in the order of their time."""
 
-    whole: list[Fragment] = field(default_factory=list)
-    empty: list[Path] = field(default_factory=list)
+    readable: list[Session] = field(default_factory=list)
+    empty: list[Path] = field(default_factory=list)  # killed before W&B had written anything
+    unreadable: list[str] = field(default_factory=list)  # the reason for each
 
 
-def find_fragments(folder: RunFolder) -> Fragments:
-    """Reads every log of a run, offline or online.
+def find_sessions(folder: RunFolder) -> Sessions:
+    """Reads the log of every session, offline or online.
 
     Raises:
         UserError: a link leads out of the run folder, or a log cannot be read.
     """
-    found = Fragments()
+    found = Sessions()
     if not folder.wandb.is_dir():
         return found
     with os_errors_as_user_errors("look into", folder.wandb):
@@ -52,15 +53,19 @@ def find_fragments(folder: RunFolder) -> Fragments:
         logs = [log for log in path.glob("*.wandb") if log.is_file()] if path.is_dir() else []
         for each in (path, *logs):
             check_inside(each, folder.path)
-        fragment = next(filter(None, map(_read, logs)), None)
-        if fragment:
-            found.whole.append(fragment)
+        results = [_read(log) for log in logs]
+        session = next((result for result in results if isinstance(result, Session)), None)
+        reasons = [result for result in results if isinstance(result, str)]
+        if session:
+            found.readable.append(session)
+        elif reasons:
+            found.unreadable.extend(reasons)
         else:
             found.empty.append(path)
     return found
 
 
-def put_aside(folder: RunFolder, empty: Sequence[Path]) -> None:
+def move_empty_sessions(folder: RunFolder, empty: Sequence[Path]) -> None:
     """Moves sessions into `wandb/empty`, where W&B's own tools do not find them. UserError where the disk refuses."""
     aside = folder.wandb / "empty"
     check_inside(aside, folder.path)
@@ -73,27 +78,28 @@ def put_aside(folder: RunFolder, empty: Sequence[Path]) -> None:
             path.rename(target)
 
 
-def _read(log: Path) -> Fragment | None:
-    """None for a log that does not say which run it is, or holds what W&B does not write."""
+def _read(log: Path) -> Session | str | None:
+    """None for an empty log; the reason for one that cannot be read."""
+    reader = LogReader(log)
     run, steps, exit_code = None, set(), None
     summary: dict[str, Any] = {}
     try:
         with os_errors_as_user_errors("read", log):
-            for record in read_log(log):
+            for record in reader:
                 kind = record.WhichOneof("record_type")
                 if kind == "run":
                     run = run or record.run
                 elif kind == "history":
                     steps.add(int(row(record)["_step"]))
                 elif kind == "summary":
-                    summary.update(_told(record.summary.update))
+                    summary.update(_flat_values(record.summary.update))
                 elif kind == "exit":
                     exit_code = record.exit.exit_code
-    except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
-        return None
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        return f"{log} has a record that is not W&B's: {type(error).__name__}: {printable(str(error), keep='')}"
     if run is None:
-        return None
-    return Fragment(
+        return f"{log} is damaged where it names its run" if reader.damaged else None
+    return Session(
         path=log.parent,
         log=log,
         run_id=run.run_id,
@@ -102,10 +108,11 @@ def _read(log: Path) -> Fragment | None:
         steps=frozenset(steps),
         summary=summary,
         exit_code=exit_code,
+        damaged=reader.damaged,
     )
 
 
-def _told(items: Any) -> dict[str, Any]:
-    """What a record adds to the summary, without W&B's own and without what is nested, such as a picture."""
+def _flat_values(items: Any) -> dict[str, Any]:
+    """The values that a record adds to the summary, without W&B's own and nested ones, such as pictures."""
     named = {item.key or item.nested_key[0]: item for item in items if len(item.nested_key) <= 1}
     return {name: json.loads(item.value_json) for name, item in named.items() if not name.startswith("_")}

@@ -1,7 +1,6 @@
-"""Hands sessions to `wandb sync`, in a process of its own."""
+"""Uploads sessions with `wandb sync` in a subprocess."""
 
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,25 +9,27 @@ from subprocess import PIPE, STDOUT, Popen
 from threading import Thread
 
 from marlpipe.runs.text import printable
+from marlpipe.wandb.private_api import COMPLAINT, DONE, SERVICE
 
-SILENCE_S = 300.0  # without a word, it is taken to wait for a server that is gone
-DONE = re.compile(r"Finished syncing |ERROR ")
+SILENCE_S = 300.0  # without output, after which `wandb sync` is taken to wait for an unreachable server
+LINGER_S = 20.0  # for W&B's service process to end after `wandb sync` was stopped
 
 
 def upload(logs: Sequence[Path], scratch: Path, done: Callable[[], None]) -> list[str]:
-    """Returns when W&B has taken the sessions, or has not.
+    """Uploads the sessions, and returns when `wandb sync` has ended or is silent for too long.
 
     Args:
         logs: of sessions, each of another run.
-        scratch: a folder for what W&B notes down.
-        done: called once for each that has been dealt with.
+        scratch: a folder for W&B's own files.
+        done: called once after each session.
 
     Returns:
-        What W&B complains of. None is no proof that it has all of it.
+        The error messages of `wandb sync`. That there is none does not prove that the server has stored all rows.
     """
-    if not logs:  # it would look for some by itself
+    if not logs:  # `wandb sync` would search for logs itself
         return []
     environment = {**os.environ, "WANDB_DIR": str(scratch)}
+    environment.pop(SERVICE, None)  # in our service process the upload would go on after `wandb sync` is stopped
     command = [sys.executable, "-m", "wandb", "sync", *map(str, logs)]
     lines: SimpleQueue[str | None] = SimpleQueue()
     complaints = []
@@ -39,13 +40,14 @@ def upload(logs: Sequence[Path], scratch: Path, done: Callable[[], None]) -> lis
             while (line := lines.get(timeout=SILENCE_S)) is not None:
                 if DONE.search(line):
                     done()
-                if (at := line.find("ERROR ")) >= 0:
-                    complaints.append(printable(line[at + len("ERROR ") :].strip(), keep=""))
+                if (at := line.find(COMPLAINT)) >= 0:
+                    complaints.append(printable(line[at + len(COMPLAINT) :].strip(), keep=""))
         except Empty:
-            complaints.append(f"it has said nothing for {SILENCE_S:.0f} s and was stopped")
+            complaints.append(f"`wandb sync` was silent for {SILENCE_S:.0f} s and was stopped")
         finally:
             process.kill()
-            reader.join(timeout=1.0)  # W&B's own process, which notices later, may still hold the pipe
+            # its service process, which ends later, holds the pipe: until then it could repeat rows of the next upload
+            reader.join(timeout=LINGER_S)
     return complaints
 
 

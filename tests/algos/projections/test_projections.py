@@ -48,7 +48,7 @@ def context(
     return ProjectionContext(
         values=column(values),
         targets=column(targets),
-        valid=torch.tensor([valid or [True] * steps]),
+        mask=torch.tensor([valid or [True] * steps]),
         is_greedy=known.pop("is_greedy", torch.zeros(1, steps, 1, dtype=torch.bool)),
         utilities=torch.tensor([utilities or [[[0.0, 0.0], [0.0, 0.0]]] * steps]),
         avail_actions=known.pop("avail_actions", torch.ones(1, steps, 2, 2, dtype=torch.bool)),
@@ -71,7 +71,8 @@ EXAMPLE = {
 
 
 def weights(projection: Any, **example: Any) -> list[float]:
-    found: list[float] = projection(context(**example)).flatten().tolist()
+    given = context(**example)
+    found: list[float] = projection(given.values, lambda: given).flatten().tolist()
     return found
 
 
@@ -131,7 +132,8 @@ def test_negative_brackets(rule: Any, g: list[float]) -> None:
 
 def test_a_slope_that_the_block_does_not_read_does_not_count() -> None:
     given = context(values=[0.0, 0.0], targets=[1.0, 1.0], slopes=[[0.1, 0.0], [0.2, 0.0]])
-    found = QPRO(replace(given, reads=torch.tensor([[True, False]]))).flatten().tolist()
+    reading_one = replace(given, reads=torch.tensor([[True, False]]))
+    found = QPRO(given.values, lambda: reading_one).flatten().tolist()
     assert found == pytest.approx(ranged([5.0 - 1, 2.5 - 1], 4.0), abs=1e-6)
 
 
@@ -191,7 +193,7 @@ def random_context(scale: float, seed: int = 0) -> ProjectionContext:
     return ProjectionContext(
         values=values,
         targets=targets,
-        valid=torch.rand(4, 6, generator=draw) < 0.8,
+        mask=torch.rand(4, 6, generator=draw) < 0.8,
         is_greedy=torch.rand(4, 6, 2, generator=draw) < 0.5,
         utilities=numbers(4, 6, 3, 5),
         avail_actions=torch.ones(4, 6, 3, 5, dtype=torch.bool),
@@ -207,13 +209,13 @@ def random_context(scale: float, seed: int = 0) -> ProjectionContext:
 @pytest.mark.parametrize("normalisation", ["max", "quantile"])
 def test_weights_lie_in_their_range(scale: float, normalisation: Any) -> None:
     given = random_context(scale)
-    found = replace(QPRO, normalisation=normalisation)(given)
+    found = replace(QPRO, normalisation=normalisation)(given.values, lambda: given)
     assert found.isfinite().all()
     assert (found >= 0.1).all()
     assert (found <= 1).all()
     assert ((found[given.targets < given.values] - 0.1).abs() < 1e-6).all()
     if normalisation == "max":
-        assert found[given.valid].max().item() == pytest.approx(1.0)
+        assert found[given.mask].max().item() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("optimal", [-1e4, 1e4])
@@ -271,8 +273,8 @@ def test_the_weight_falls_with_the_slopes() -> None:
 def test_constant_factors_make_it_optimistic_weighting() -> None:
     binary = replace(QPRO, use_bellman_error=False, use_underestimation=False, use_gradient=False)
     given = random_context(1.0)
-    expected = Optimistic(alpha=0.1)(given)
-    assert torch.equal(binary(given)[given.valid], expected[given.valid])
+    expected = Optimistic(alpha=0.1)(given.values, lambda: given)
+    assert torch.equal(binary(given.values, lambda: given)[given.mask], expected[given.mask])
 
 
 def test_optimistic_weights_are_one_exactly_where_the_value_is_too_low() -> None:
@@ -287,10 +289,10 @@ def test_central_weights_are_one_for_greedy_actions_and_for_better_ones() -> Non
         is_greedy=torch.tensor([True, False, False, False]).view(1, 4, 1),
         greedy_optimal_values=torch.full((1, 4, 1), 2.0),
     )
-    assert Central(alpha=0.3)(given).flatten().tolist() == pytest.approx([1.0, 0.3, 1.0, 0.3])
+    assert Central(alpha=0.3)(given.values, lambda: given).flatten().tolist() == pytest.approx([1.0, 0.3, 1.0, 0.3])
 
 
 def test_alpha_of_one_is_no_weighting() -> None:
     given = random_context(1.0)
     for projection in (Optimistic(alpha=1.0), Central(alpha=1.0), Uniform()):
-        assert torch.equal(projection(given), torch.ones(4, 6, 2))
+        assert torch.equal(projection(given.values, lambda: given), torch.ones(4, 6, 2))

@@ -15,7 +15,7 @@ from marlpipe.algos.rewards.reward import BlockRewards
 from marlpipe.envs import graphs
 from marlpipe.errors import UserError
 from marlpipe.types import EpisodeBatch, RunProgress, TrainingBatch
-from tests.support.composition import GradientSteps, build, compose
+from tests.support.composition import GradientSteps, build, compose, draws
 from tests.support.synthetic import episode, make_spec, ragged_batch, with_padding
 
 SPEC = make_spec(n_agents=4, graph=graphs.line(4))
@@ -115,7 +115,7 @@ def test_blocks_are_paid_their_agents_shares_which_add_up_to_the_prediction(part
                     expected[b, t, block] += of_set / len(members)
     torch.testing.assert_close(paid.rewards, expected)
     torch.testing.assert_close(paid.rewards.sum(-1), predicted)
-    assert torch.equal(paid.trusted, batch.valid)
+    assert torch.equal(paid.learn_mask, batch.valid)
     assert not paid.rewards.requires_grad
 
 
@@ -130,12 +130,12 @@ def test_exactly_the_steps_that_are_off_by_delta_are_not_learned_from() -> None:
     off = torch.tensor([0.0, 0.999, -0.999, 1.0, -1.0, 7.0], dtype=torch.float64)
     batch = batch._replace(rewards=off.expand(5, 6).unsqueeze(-1) * torch.tensor([1.0, 0.0, 0.0, 0.0]))
     expected = torch.tensor([True, True, True, False, False, False]).expand(5, 6) & batch.valid
-    assert torch.equal(reward(batch).trusted, expected)
+    assert torch.equal(reward(batch).learn_mask, expected)
     share = float(expected.sum() / batch.valid.sum())
     closed = algorithm("reward.tolerance_per_agent=0.25", f"reward.accurate_share={share + 1e-3}").reward
     closed.load_state_dict(reward.state_dict())
-    assert not closed(batch).trusted.any()
-    [update] = closed.updates(training_batch(batch))
+    assert not closed(batch).learn_mask.any()
+    [update] = closed.updates(training_batch(batch), draws())
     assert float(update.metrics["rejected_share"]) == 1.0
     assert float(update.metrics["decomposition_accuracy"]) == pytest.approx(share)
 
@@ -149,7 +149,7 @@ def test_only_the_sum_over_agents_is_seen() -> None:
     torch.testing.assert_close(reward.loss(batch)[0], reward.loss(moved)[0])
     torch.testing.assert_close(reward(batch).rewards, reward(moved).rewards)
     team_world = make_spec(n_agents=4, graph=graphs.line(4), local_rewards=False)
-    update = next(algorithm(*PAIRS, spec=team_world).reward.updates(training_batch(moved)))
+    update = next(algorithm(*PAIRS, spec=team_world).reward.updates(training_batch(moved), draws()))
     assert "local_reward_error" not in update.metrics
 
 
@@ -176,8 +176,7 @@ def test_padding_never_matters(parts: list[str]) -> None:
     garbage = with_padding(batch, batch.filled, math.nan, avail=True, action=SPEC.n_actions - 1, terminated=True)
     results = []
     for given in (batch, garbage):
-        torch.manual_seed(3)
-        [update] = reward.updates(training_batch(given))
+        [update] = reward.updates(training_batch(given), draws())
         gradients = torch.autograd.grad(update.loss, list(reward.parameters()))
         results.append((update, gradients, reward(given)))
     (clean, expected, paid), (dirty, found, paid_too) = results
@@ -186,7 +185,7 @@ def test_padding_never_matters(parts: list[str]) -> None:
     assert all(torch.equal(one, other) for one, other in zip(expected, found, strict=True))
     assert all(torch.equal(value, dirty.metrics[name]) for name, value in clean.metrics.items())
     assert torch.equal(paid.rewards, paid_too.rewards)
-    assert torch.equal(paid.trusted, paid_too.trusted)
+    assert torch.equal(paid.learn_mask, paid_too.learn_mask)
 
 
 def test_episodes_add_up_to_the_batch() -> None:
@@ -204,29 +203,31 @@ def test_the_decomposition_learns_first_and_alone() -> None:
     assert list(trained) == ["decomposition", "values"]
     assert {id(parameter) for parameter in trained["decomposition"].parameters} == own
     assert not own & {id(parameter) for parameter in trained["values"].parameters}
-    told = []
-    for update in learner.updates(training_batch(batch)):
+    updated = []
+    for update in learner.updates(training_batch(batch), draws()):
         learner.zero_grad()
         update.loss.backward()
         moved = {id(parameter) for parameter in learner.parameters() if parameter.grad is not None}
         assert moved <= {id(parameter) for parameter in trained[update.of].parameters}
         assert moved
-        told.append(update.of)
-    assert told == ["decomposition"] * 3 + ["values"]
+        updated.append(update.of)
+    assert updated == ["decomposition"] * 3 + ["values"]
 
 
 def test_the_values_learn_from_the_rewards_after_their_gradient_steps() -> None:
     learner, batch = algorithm(*ALL_STEPS), ragged()
     seen = []
 
-    def loss(episodes: EpisodeBatch, paid: BlockRewards) -> tuple[Tensor, dict[str, Tensor]]:
-        del episodes
-        seen.append(paid)
-        return paid.rewards.sum(), {}
+    def loss(
+        episodes: EpisodeBatch, block_rewards: BlockRewards, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        del episodes, generator
+        seen.append(block_rewards)
+        return block_rewards.rewards.sum(), {}
 
     learner.loss = loss
     before = learner.reward(batch).rewards
-    updates = learner.updates(training_batch(batch))
+    updates = learner.updates(training_batch(batch), draws())
     next(updates)
     with torch.no_grad():
         for parameter in learner.reward.parameters():
@@ -236,7 +237,7 @@ def test_the_values_learn_from_the_rewards_after_their_gradient_steps() -> None:
     assert not torch.allclose(seen[0].rewards, before)
 
 
-def test_nothing_trusted_leaves_the_values_alone_but_tells_of_the_decomposition() -> None:
+def test_an_empty_mask_leaves_the_values_alone_but_records_the_decomposition() -> None:
     overrides = ["reward.tolerance_per_agent=1e-9"]
     learner = algorithm(*overrides)
     before = [parameter.clone() for parameter in learner.trained()["values"].parameters]
@@ -262,7 +263,7 @@ def test_the_whole_batch_is_measured_before_the_gradient_steps() -> None:
             errors.append(abs(float(torch.stack(rewards).sum()) - paid))
     accurate = sum(error < 1.2 for error in errors) / 20
     assert 0.1 < accurate < 1
-    [update] = reward.updates(training_batch(batch))
+    [update] = reward.updates(training_batch(batch), draws())
     assert float(update.metrics["decomposition_accuracy"]) == pytest.approx(accurate)
     assert float(update.metrics["rejected_share"]) == pytest.approx(1 - accurate)
     assert float(update.metrics["decomposition_error_abs"]) == pytest.approx(sum(errors) / 20)
@@ -287,9 +288,8 @@ def test_each_gradient_step_draws_its_own_distinct_episodes() -> None:
 
     reward.loss = loss
     for _ in range(2):
-        torch.manual_seed(5)
-        assert len(list(reward.updates(training_batch(tagged)))) == 8
-    assert drawn[:8] == drawn[8:]  # torch's global generator decides
+        assert len(list(reward.updates(training_batch(tagged), draws()))) == 8
+    assert drawn[:8] == drawn[8:]  # the generator decides
     assert all(len(set(rows)) == 3 for rows in drawn)
     assert len({tuple(sorted(rows)) for rows in drawn}) > 3
     assert {row for rows in drawn for row in rows} == set(range(5))
@@ -297,7 +297,7 @@ def test_each_gradient_step_draws_its_own_distinct_episodes() -> None:
 
 def test_a_batch_of_fewer_episodes_is_drawn_whole() -> None:
     reward, batch = algorithm("reward.batch_episodes=50").reward, ragged()
-    [update] = reward.updates(training_batch(batch))
+    [update] = reward.updates(training_batch(batch), draws())
     torch.testing.assert_close(update.loss, reward.loss(batch)[0])
 
 
@@ -310,7 +310,7 @@ def test_optimiser_and_clip_are_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "updated"),
     [
         ("reward.penalty=-1.0", r"reward\.penalty=-1\.0(.|\n)*at least 0"),
         ("reward.tolerance_per_agent=0.0", r"tolerance_per_agent=0\.0(.|\n)*above 0"),
@@ -324,8 +324,8 @@ def test_optimiser_and_clip_are_its_own() -> None:
         ("reward.model.features=[]", r"features=\[\]"),
     ],
 )
-def test_bad_numbers_are_told(override: str, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_bad_numbers_are_told(override: str, updated: str) -> None:
+    with pytest.raises(UserError, match=updated):
         algorithm(override)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from marlpipe.algos.rewards.learned import trusted_steps
+from marlpipe.algos.rewards.learned import steps_to_learn_from
 from marlpipe.algos.rewards.losses import log_cosh, mean_over_records, mean_over_steps, squared_error
 
 
@@ -43,7 +43,7 @@ def test_lambda_of_the_two_reductions_for_figure_6() -> None:
 
 
 def trust(errors: Tensor, valid: Tensor, share: float) -> list[list[bool]]:
-    return trusted_steps(errors, valid, tolerance=0.5, accurate_share=share).tolist()
+    return steps_to_learn_from(errors, valid, tolerance=0.5, accurate_share=share).tolist()
 
 
 def test_exactly_the_errors_of_delta_and_more_are_dropped() -> None:

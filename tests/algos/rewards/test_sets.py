@@ -80,10 +80,10 @@ def test_more_sets_than_the_limit_are_refused_before_they_are_built(rule: object
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [({"largest": 0}, r"sets\.largest=0"), ({"reach": 0}, r"reach=0"), ({"limit": 0}, r"limit=0")]
+    ("given", "message"), [({"largest": 0}, r"sets\.largest=0"), ({"reach": 0}, r"reach=0"), ({"limit": 0}, r"limit=0")]
 )
-def test_numbers_that_give_no_sets_are_refused(given: dict[str, int], told: str) -> None:
-    with pytest.raises(UserError, match=told + r"(.|\n)*at least 1"):
+def test_numbers_that_give_no_sets_are_refused(given: dict[str, int], message: str) -> None:
+    with pytest.raises(UserError, match=message + r"(.|\n)*at least 1"):
         connected_sets(graphs.line(3), **{"largest": 1, "reach": 1, "limit": 9, **given})
 
 

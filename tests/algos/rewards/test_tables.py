@@ -29,6 +29,7 @@ def written(tmp_path: Path, *overrides: str, spec: Any = SPEC) -> tuple[Any, lis
         gradient_clip=0.0,
         target_update_episodes=1,
         team_table=None,
+        generator=torch.Generator(),
     )
     callback.on_validation_end(Trainer(accelerator="cpu", logger=False, enable_checkpointing=False), learner)
     return algorithm, folder.read_tables()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from marlpipe.envs import graphs
-from marlpipe.models.mixers.reading import private_groups, reading, scatter_read, translation_groups
+from marlpipe.models.mixers.reading import private_groups, read_set, scatter_read, translation_groups
 from marlpipe.models.monotonicity.jacobian import jacobian, violation_rate
 from tests.support import reference
 from tests.support.composition import build
@@ -191,7 +191,7 @@ def test_shared_networks_do_not_see_where_they_are() -> None:
 
 
 def test_private_networks_share_nothing() -> None:
-    read = reading(torch.eye(5), graphs.line(5), 1)
+    read = read_set(torch.eye(5), graphs.line(5), 1)
     assert private_groups(read, torch.eye(5)).tolist() == [0, 1, 2, 3, 4]
     assert translation_groups(read, torch.eye(5)).tolist() == [0, 1, 1, 1, 2]
 
@@ -201,15 +201,15 @@ def test_blocks_of_different_sizes_share_nothing() -> None:
     graph = torch.zeros(4, 4, dtype=torch.bool)
     graph[0, 1] = graph[1, 0] = graph[2, 3] = graph[3, 2] = True
     partition = torch.tensor([[1.0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
-    assert translation_groups(reading(partition, graph, 1), partition).tolist() == [0, 1, 2]
+    assert translation_groups(read_set(partition, graph, 1), partition).tolist() == [0, 1, 2]
 
 
 def test_reading_is_ascending_and_padded() -> None:
-    read = reading(torch.eye(4), graphs.line(4), 1)
-    agents = [places[present].tolist() for places, present in zip(read.places, read.present, strict=True)]
+    read = read_set(torch.eye(4), graphs.line(4), 1)
+    agents = [places[present].tolist() for places, present in zip(read.agents, read.present, strict=True)]
     assert agents == [[0, 1], [0, 1, 2], [1, 2, 3], [2, 3]]
-    scattered = scatter_read(torch.ones(1, 1, 4, 3), read.places, read.present, 4)
-    assert torch.equal(scattered[0, 0] == 1, read.matrix)
+    scattered = scatter_read(torch.ones(1, 1, 4, 3), read.agents, read.present, 4)
+    assert torch.equal(scattered[0, 0] == 1, read.read_mask)
 
 
 @pytest.mark.parametrize("hops", [0, 1, 2])

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from marlpipe.errors import UserError
 from marlpipe.models import partitions
-from marlpipe.models.monotonicity.penalties import GradientPenalty, NoPenalty, coarsening, drawn_from_box
-from tests.support.composition import build
+from marlpipe.models.monotonicity.penalties import GradientPenalty, NoPenalty, coarsening, sample_box
+from tests.support.composition import build, draws
 from tests.support.synthetic import make_spec
 
 SPEC = make_spec(n_agents=4)
@@ -29,7 +29,7 @@ def linear(matrix: Tensor, enforced: Any = None, valid: Tensor = VALID) -> float
     def mix(u: Tensor) -> Tensor:
         return u @ matrix.T
 
-    return float(penalty(enforced=enforced)(mix(utilities), utilities, valid, mix).detach())
+    return float(penalty(enforced=enforced)(mix(utilities), utilities, valid, mix, draws()).detach())
 
 
 def pairs(spec: Any) -> Tensor:
@@ -75,7 +75,7 @@ def test_the_penalty_is_over_the_steps_that_exist() -> None:
         return u**3 / 3 - u
 
     # slope −1 for all four agents at the valid (0, 0) and (1, 0); 3 at (0, 1), (0, 2); of four valid steps
-    assert penalty()(mix(utilities), utilities, VALID, mix).item() == pytest.approx((1.0 + 1.0) / 4)
+    assert penalty()(mix(utilities), utilities, VALID, mix, draws()).item() == pytest.approx((1.0 + 1.0) / 4)
 
 
 def test_the_penalty_can_be_learned_from() -> None:
@@ -87,7 +87,7 @@ def test_the_penalty_can_be_learned_from() -> None:
     for _ in range(60):
         optimizer.zero_grad()
         values = algorithm.mixer(utilities, state)
-        cost = algorithm.monotonicity.penalty(values, utilities, valid, lambda u: algorithm.mixer(u, state))
+        cost = algorithm.monotonicity.penalty(values, utilities, valid, lambda u: algorithm.mixer(u, state), draws())
         cost.backward()
         optimizer.step()
         costs.append(float(cost.detach()))
@@ -100,7 +100,7 @@ def test_convex_and_additive_forms(form: Any, share: float) -> None:
     method = penalty(coefficient=0.25, form=form)
     utilities = torch.randn(2, 3, 4, requires_grad=True)
     assert method.loss_share == share
-    assert method(-utilities, utilities, VALID, torch.neg).item() == pytest.approx(0.25)
+    assert method(-utilities, utilities, VALID, torch.neg, draws()).item() == pytest.approx(0.25)
 
 
 def test_a_convex_coefficient_is_a_share() -> None:
@@ -113,7 +113,7 @@ def test_no_penalty() -> None:
     method = NoPenalty(SPEC, SINGLETONS)
     utilities = torch.randn(2, 3, 4)
     assert method.loss_share == 1.0
-    assert method(-utilities, utilities, VALID, torch.neg).item() == 0.0
+    assert method(-utilities, utilities, VALID, torch.neg, draws()).item() == 0.0
 
 
 def test_a_coarsening_names_the_parts_of_each_block() -> None:
@@ -194,7 +194,7 @@ def test_the_others_leave_parameters_alone_after_a_step(method: str) -> None:
 
 @pytest.mark.parametrize("method", ["hard", "abs", "softplus", "soft", "projected"])
 def test_a_sum_has_no_weights_to_act_on(method: str) -> None:
-    with pytest.raises(UserError, match=r"SumMixer has none.*\n.*monotonicity=none"):
+    with pytest.raises(UserError, match=r"SumMixer leaves it none.*\n.*monotonicity=none"):
         build("algo=vdn", f"monotonicity={method}", spec=SPEC)
 
 
@@ -207,8 +207,7 @@ def test_draws_fill_the_box_of_the_steps_that_exist() -> None:
     utilities = torch.randn(40, 50, 4) * torch.tensor([1.0, 2.0, 0.0, 0.5]) + torch.tensor([0.0, 5.0, 3.0, -2.0])
     valid = torch.rand(40, 50) < 0.5
     utilities[~valid] = 1e6
-    torch.manual_seed(0)
-    drawn = drawn_from_box(utilities, valid)
+    drawn = sample_box(utilities, valid, draws())
     assert (drawn[~valid] == 0).all()
     reached, inside = utilities[valid], drawn[valid]
     low, high = reached.min(0).values, reached.max(0).values
@@ -224,12 +223,9 @@ def test_draws_fill_the_box_of_the_steps_that_exist() -> None:
 
 def test_draws_do_not_depend_on_how_much_is_padded() -> None:
     utilities, valid = torch.randn(2, 3, 4), VALID
-    torch.manual_seed(3)
-    short = drawn_from_box(utilities, valid)
-    torch.manual_seed(3)
-    longer = drawn_from_box(
-        torch.cat([utilities, utilities], dim=1), torch.cat([valid, torch.zeros_like(valid)], dim=1)
-    )
+    short = sample_box(utilities, valid, draws(3))
+    padded = torch.cat([valid, torch.zeros_like(valid)], dim=1)
+    longer = sample_box(torch.cat([utilities, utilities], dim=1), padded, draws(3))
     assert torch.equal(longer[:, :3], short)
 
 
@@ -245,16 +241,15 @@ def test_a_sampled_penalty_sees_what_lies_between_the_utilities() -> None:
         return -torch.cos(torch.pi * u)
 
     chosen = utilities.clone().requires_grad_()
-    torch.manual_seed(0)
-    assert penalty(sampled=True)(mix(chosen), chosen, valid, mix).item() == pytest.approx(1.0, abs=0.03)
-    assert penalty(sampled=False)(mix(chosen), chosen, valid, mix).item() < 0.01
+    assert penalty(sampled=True)(mix(chosen), chosen, valid, mix, draws()).item() == pytest.approx(1.0, abs=0.03)
+    assert penalty(sampled=False)(mix(chosen), chosen, valid, mix, draws()).item() < 0.01
 
 
 def test_a_sampled_penalty_teaches_the_mixer_alone() -> None:
     """F = s·e^U with s = −1: the penalty is −s times a mean of e^U, whose points are constants."""
     scale = torch.tensor(-1.0, requires_grad=True)
     utilities = torch.randn(2, 3, 4, requires_grad=True)
-    cost = penalty(sampled=True)(scale * utilities.exp(), utilities, VALID, lambda u: scale * u.exp())
+    cost = penalty(sampled=True)(scale * utilities.exp(), utilities, VALID, lambda u: scale * u.exp(), draws())
     cost.backward()
     assert cost.item() > 0
     assert float(scale.grad) == pytest.approx(-cost.item())

@@ -2,25 +2,28 @@
 
 import math
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import pytest
 import wandb
 from PIL import Image
-from wandb.proto.wandb_internal_pb2 import FilesItem, Record
+from wandb.proto.wandb_internal_pb2 import FilesItem
 
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import FolderLock
 from marlpipe.wandb import run as wandb_run
-from marlpipe.wandb.log import read_log, row, write_log
+from marlpipe.wandb.log import BLOCK, LogReader, row, write_log
+from marlpipe.wandb.private_api import Record
 from marlpipe.wandb.run import open_run
 from marlpipe.wandb.sink import WandbSink
 from marlpipe.wandb.sync import sending, upload
-from marlpipe.wandb.sync.merged_history import joined
-from marlpipe.wandb.sync.sessions import find_fragments
+from marlpipe.wandb.sync.merged_history import merge_sessions
+from marlpipe.wandb.sync.sessions import find_sessions
 from tests.support.command import verb
 from tests.support.waiting import wait_until
 from tests.wandb.wandb_server import WandbServer, no_wandb, wandb_at
@@ -97,13 +100,13 @@ def trains(
     left.rename(session)  # W&B names them by the second
     if cut:
         log = session / log.name
-        write_log(log, [record for record in read_log(log) if record.WhichOneof("record_type") != "exit"])
+        write_log(log, [record for record in LogReader(log) if record.WhichOneof("record_type") != "exit"])
         log.write_bytes(log.read_bytes()[:-cut])
     return session
 
 
 def kinds(log: Path) -> set[str]:
-    return {record.WhichOneof("record_type") for record in read_log(log)}
+    return {record.WhichOneof("record_type") for record in LogReader(log)}
 
 
 def drawn(folder: RunFolder) -> Path:
@@ -234,25 +237,78 @@ def test_rows_are_in_order_whichever_session_told_them(folder: RunFolder) -> Non
             items = [{"key": "_step", "value_json": str(step)}, {"key": "env_steps", "value_json": str(10 * step)}]
             records.append(Record(history={"item": items, "step": {"num": step}}))
         write_log(session / "run-a.wandb", records)
-    run = joined(folder, find_fragments(folder).whole)
+    run = merge_sessions(folder, find_sessions(folder).readable)
     for first in (0, 2, 4, 6):
         into = folder.path / f"from-{first}"
         run.write(into, first=first, project=None, entity=None)
-        told = [record for record in read_log(into / "run.wandb") if record.WhichOneof("record_type") == "history"]
-        assert [row(record)["_step"] for record in told] == list(range(first, 6))
-        assert [row(record)["env_steps"] for record in told] == [10 * step for step in range(first, 6)]
+        sent = [record for record in LogReader(into / "run.wandb") if record.WhichOneof("record_type") == "history"]
+        assert [row(record)["_step"] for record in sent] == list(range(first, 6))
+        assert [row(record)["env_steps"] for record in sent] == [10 * step for step in range(first, 6)]
+
+
+def test_damage_is_shown_and_costs_no_row(
+    server: WandbServer, folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A damaged block in the middle of a log: rows come from metrics.jsonl, and the damage is counted."""
+    session = trains(folder, 5)
+    folder.update_status(state="finished")
+    [log] = session.glob("*.wandb")
+    records = list(LogReader(log))
+    at = next(number for number, one in enumerate(records) if one.WhichOneof("record_type") == "history")
+    padding = [Record(output_raw={"line": "x" * BLOCK}) for _ in range(3)]
+    write_log(log, [*records[:at], *padding, *records[at:]])
+    content = bytearray(log.read_bytes())
+    content[2 * BLOCK + 500] ^= 1
+    log.write_bytes(content)
+    assert sync([str(folder.path), "--dry-run"]) == 0
+    assert f"{log.name}: 1 damaged blocks or records were skipped" in capsys.readouterr().out
+    assert sync([str(folder.path)]) == 0
+    there(server, folder)
+    assert "1 damaged blocks or records were skipped; their rows are sent from metrics.jsonl" in capsys.readouterr().out
+
+
+def test_a_log_that_cannot_be_read_is_no_empty_one(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    """It stays where it is, and the reason is shown."""
+    folder.wandb_id.write_text("a\n")
+    session = folder.wandb / "run-20260101_000000-a"
+    session.mkdir(parents=True)
+    items = [{"key": "env_steps", "value_json": "1"}]
+    write_log(session / "run-a.wandb", [Record(run={"run_id": "a", "project": "p"}), Record(history={"item": items})])
+    assert sync([str(folder.path)]) == 1
+    printed = capsys.readouterr().out
+    assert "run-a.wandb has a record that is not W&B's: KeyError: '_step'" in printed
+    assert "not sent: no session can be read" in printed
+    assert session.is_dir()
+
+
+def silent_once_broken(server: WandbServer) -> type[SimpleQueue[Any]]:
+    """Lines of `wandb sync`, whose silence counts once the server has broken down: the upload may start slowly."""
+
+    class Lines(SimpleQueue[Any]):
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+            deadline = time.monotonic() + (timeout or 0.0)
+            while True:
+                broken = server.failing
+                try:
+                    return super().get(block, 0.5)
+                except Empty:
+                    if broken or time.monotonic() > deadline:
+                        raise
+
+    return Lines
 
 
 def test_what_a_server_broke_off_is_completed(
     server: WandbServer, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(upload, "SILENCE_S", 2.0)
-    monkeypatch.setattr("marlpipe.wandb.sync.server.ANSWER_S", 1)
     trains(folder, 8)
     folder.update_status(state="finished")
     server.breaks_at = 5
-    with pytest.raises(UserError, match="does not answer"):
-        sync([str(folder.path)])
+    with monkeypatch.context() as impatient:
+        impatient.setattr(upload, "SimpleQueue", silent_once_broken(server))
+        impatient.setattr("marlpipe.wandb.sync.server.ANSWER_S", 1)
+        with pytest.raises(UserError, match="does not answer"):
+            sync([str(folder.path)])
     server.breaks_at, server.failing = None, False
     [run] = server.runs.values()
     assert (len(run.history), run.state) == (5, "running")
@@ -290,7 +346,7 @@ def test_a_server_that_loses_rows_is_found_out(
     del server.runs[folder.wandb_id.read_text().strip()].history[2]
     server.requests.clear()
     assert sync([str(folder.path)]) == 1
-    assert "W&B takes rows in their order only\n  next: send it whole to another" in capsys.readouterr().out
+    assert "W&B accepts rows in their order only\n  next: send it whole to another" in capsys.readouterr().out
     assert "file_stream" not in server.requests
 
 
@@ -314,10 +370,10 @@ def test_many_runs_are_told_one_by_one(
     failed = there(server, other)
     assert (failed.state, failed.exit_code) == ("failed", 1)
     assert len(server.runs) == 2
-    told = capsys.readouterr().out
-    assert "seed=3: not sent: it was killed before W&B had written anything" in told
-    assert "seed=4: left alone: process" in told
-    assert "5 runs: 2 not sent, 2 sent, 1 not meant for W&B" in told
+    printed = capsys.readouterr().out
+    assert "seed=3: not sent: it was killed before W&B had written anything" in printed
+    assert "seed=4: left alone: process" in printed
+    assert "5 runs: 2 not sent, 2 sent, 1 not meant for W&B" in printed
 
 
 def test_a_dry_run_changes_nothing_and_asks_nobody(
@@ -331,7 +387,7 @@ def test_a_dry_run_changes_nothing_and_asks_nobody(
     assert "would send what W&B lacks of 3 rows to study as" in capsys.readouterr().out
     folder.wandb_id.write_text("anew\n")
     assert sync([str(folder.path), "--dry-run"]) == 0
-    assert "refused: what is kept for W&B there is of the run cartpole" in capsys.readouterr().out
+    assert "refused: its W&B sessions are of the run cartpole" in capsys.readouterr().out
 
 
 def test_the_project_can_be_chosen(server: WandbServer, folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -382,7 +438,7 @@ def test_files_of_strangers_stay_at_home(
     staging = folder.wandb / "data" / "artifacts" / "staging"
     shutil.rmtree(staging)
     staging.symlink_to(secrets)
-    records = list(read_log(log))
+    records = list(LogReader(log))
     for record in records:
         if record.WhichOneof("record_type") == "files":
             record.files.files.extend(FilesItem(path=path) for path in paths)
