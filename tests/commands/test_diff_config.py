@@ -14,7 +14,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 from rich.console import Console
 
-from marlpipe.commands.diff_config.command import HELP, run
 from marlpipe.commands.diff_config.comparison import comparison
 from marlpipe.commands.diff_config.sides import Side, resolved
 from marlpipe.config.differences import differences, is_not_hashed
@@ -22,7 +21,7 @@ from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import arm_hash, run_path
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training.session import RunRequest, train, write_identity
-from tests.support.command import exit_status
+from tests.support.command import exit_status, verb
 from tests.support.composition import compose
 from tests.training.test_resume import SHORT, task
 
@@ -66,7 +65,7 @@ def lines(out: str) -> list[list[str]]:
 
 def told(capsys: Capture, *sides: object) -> str:
     """What is printed of two sides."""
-    assert run([str(side) for side in sides]) == 0
+    assert verb("diff_config")(sides) == 0
     return capsys.readouterr().out
 
 
@@ -350,7 +349,7 @@ def test_a_config_whose_recorded_name_is_another(folder: Path, trained: Path, ca
         (["qpr", ""], ["'qpr' is neither", "valid: algo=qpro, "]),
         (["lomaq/fig5_cartpole", ""], ["valid: +experiment=lomaq/fig5_cartpole\n"]),
         (["algo=qpro payoff", ""], ["'payoff' is neither", "valid: env=payoff\n"]),
-        (["-m", ""], ["'-m' is neither", "valid: the folder of a run"]),
+        (["-m", ""], ["the option '-m' does not exist.", "valid: --help"]),
         (["algo=qpro,vdn seed=3,4", ""], ["is a grid.", "pick one of its runs, as in 'algo=qpro seed=3'"]),
         (["a='b", ""], ["a='b cannot be read: No closing quotation", "close the quotes"]),
         (["profile.discount=${nope}", ""], ["comes to no run: Interpolation key 'nope' not found"]),
@@ -383,7 +382,3 @@ def test_the_exit_status_is_the_same_whether_or_not_they_differ(
 ) -> None:
     assert ended(monkeypatch, "algo=vdn", b) == 0
     assert ("env.team_payoffs" in table(capsys.readouterr().out)) == ("payoff" in b)
-
-
-def test_the_help(capsys: Capture) -> None:
-    assert told(capsys, "--help", "qpro") == told(capsys, "-h") == HELP
