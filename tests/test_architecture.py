@@ -176,7 +176,7 @@ def test_documented_verbs_are_parsed(command: str, tmp_path: Path, monkeypatch: 
     parser = command_line.get_command(Context(command_line), name)
     assert parser is not None
     given = parser.make_context(name, words).params
-    written_by_the_reader = "env=rendezvous" in words  # tests/envs/test_environment_example.py has it
+    written_by_the_reader = "env=rendezvous" in command  # tests/envs/test_environment_example.py has it
     if name != "bandit" and given.get("overrides") and not written_by_the_reader:
         register_resolvers()
         planned_folders(given["overrides"], config_folder(), sweep=False)
