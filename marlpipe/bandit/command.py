@@ -96,8 +96,8 @@ def write_arm(arm: Arm, outcome: Outcome, source: dict[str, Any]) -> None:
 def title(envs: Sequence[LinearBandit]) -> str:
     """The sizes of the worlds."""
     sizes = {"n": "n_agents", "K": "n_actions", "d": "context_dim", "σ": "noise"}
-    told = (
+    named = (
         f"{letter} = {', '.join(dict.fromkeys(f'{getattr(env, key):g}' for env in envs))}"
         for letter, key in sizes.items()
     )
-    return f"Multi-OFUL on linear bandits with {'; '.join(told)}"
+    return f"Multi-OFUL on linear bandits with {'; '.join(named)}"

@@ -67,8 +67,8 @@ def _arm(overrides: tuple[str, ...], seeds: list[str], swept: set[str], folder: 
     values: list[Any] = [override.value() for override in parse_overrides(seeds)] or [config.seed]
     for value in values:
         check_number("seed", value, OF_RUNS["seed"])
-    told = [override for override in parse_overrides(overrides) if override.key_or_group in swept - {"partition"}]
-    label = " ".join([config.hydra.runtime.choices.partition, *(str(override.input_line) for override in told)])
+    varied = [override for override in parse_overrides(overrides) if override.key_or_group in swept - {"partition"}]
+    label = " ".join([config.hydra.runtime.choices.partition, *(str(override.input_line) for override in varied)])
     return Arm(label=label, config=config, seeds=tuple(dict.fromkeys(values)))
 
 

@@ -20,7 +20,7 @@ BY_PLAYING = (calls.RETURN, calls.SHAPES, calls.ARGUMENTS, calls.GLOBAL, recordi
 class Promise(NamedTuple):
     """What is judged when random episodes have been played."""
 
-    told: str
+    text: str
     failures: Callable[[Trial], Iterator[Failure]]
     of_values: bool = False  # not for worlds that only go forward
 
@@ -38,7 +38,7 @@ PROMISES = (
     Promise("copies do not affect each other", replays.copies_unaffected),
     Promise("ended copies may be left out", cutting.running_copies_go_on, of_values=True),
 )
-NAMES = (SPEC, *BY_PLAYING, *(promise.told for promise in PROMISES))
+NAMES = (SPEC, *BY_PLAYING, *(promise.text for promise in PROMISES))
 
 
 class Verdict(NamedTuple):
@@ -78,7 +78,7 @@ def check(env: Any, *, copies: int, episodes: int, seed: int, device: torch.devi
 def judged(promise: Promise, trial: Trial) -> Verdict:
     """The first failure of each field in time."""
     if promise.of_values and trial.forward_only:
-        return Verdict(promise.told, skipped=trial.forward_only)
+        return Verdict(promise.text, skipped=trial.forward_only)
     failures: list[Failure] = []
     try:
         failures.extend(promise.failures(trial))
@@ -87,4 +87,4 @@ def judged(promise: Promise, trial: Trial) -> Verdict:
     by_field: dict[str, Failure] = {}
     for failure in sorted(failures, key=lambda failure: failure.env_step or 0):
         by_field.setdefault(failure.field, failure)
-    return Verdict(promise.told, list(by_field.values()))
+    return Verdict(promise.text, list(by_field.values()))

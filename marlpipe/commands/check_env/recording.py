@@ -99,8 +99,8 @@ def unlike(
         (came.timesteps, expected.timesteps, expected.running & copies, length, 1),
     ]
     for ours, theirs, read, end, env_step in accounts:
-        played, told = indexed(ours, slice(end)), indexed(theirs, slice(end))
-        yield from differences(played, told, read[:end], env_step=env_step, same_as=same_as, rounding=rounding)
+        one, other = indexed(ours, slice(end)), indexed(theirs, slice(end))
+        yield from differences(one, other, read[:end], env_step=env_step, same_as=same_as, rounding=rounding)
 
 
 def at_random(seed: int, device: torch.device) -> Policy:

@@ -15,7 +15,7 @@ from marlpipe.commands.check_env.values import copied, indexed, mixed
 
 
 def available_actions_can_be_taken(trial: Trial) -> Iterator[Failure]:
-    """At each moment of an episode, every action can be taken by all agents for whom it is available."""
+    """At each time step of an episode, every action can be taken by all agents that have it available."""
     calls, recording = trial.calls, trial.recordings[0]
     for t, taken in enumerate(recording.actions):
         available = recording.seen.avail_actions[t] & recording.running[t].view(-1, 1, 1)

@@ -60,7 +60,13 @@ def folders() -> Decorator:
 
 
 def _folders(context: click.Context, _: click.Parameter, given: Iterable[str]) -> tuple[Path, ...]:
-    return tuple(map(Path, given)) or (runs_here(context),)
+    paths = tuple(map(Path, given)) or (runs_here(context),)
+    for path in paths:
+        if not path.is_dir():
+            raise UserError(
+                f"there is no folder {path}\n  valid: the folder of a run, or one above it, such as {RUNS}/"
+            )
+    return paths
 
 
 def runs_here(context: click.Context) -> Path:

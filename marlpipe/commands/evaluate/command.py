@@ -8,6 +8,7 @@ from marlpipe.commands.command_line.completion import complete_folders
 from marlpipe.commands.command_line.parameters import Number, OneOf, device, runs_here
 from marlpipe.commands.command_line.verb import verb
 from marlpipe.errors import Bound, UserError
+from marlpipe.runs.find import run_at
 from marlpipe.runs.folder import RunFolder
 
 OF_ONE_RUN = ("epsilon", "video", "form", "film", "fps")
@@ -60,6 +61,7 @@ def command(
                 f"{path} is not the folder of one run, which {names} needs.\n  valid: --episodes, --seed, --device"
             )
         return _measure_all(path, episodes, seed, device)
+    run_at(path)  # before torch is loaded, which takes seconds
     from marlpipe.commands.evaluate.play_again import Playing, play_again
 
     filmed = (film or 1) if video or form or film or fps else 0

@@ -8,6 +8,7 @@ from marlpipe.commands.command_line.completion import complete_folders
 from marlpipe.commands.command_line.parameters import Number, out
 from marlpipe.commands.command_line.verb import verb
 from marlpipe.errors import Bound
+from marlpipe.runs.find import run_at
 
 
 @verb(stopped="The same command goes on where it left off.")
@@ -32,6 +33,7 @@ def command(folder: str, out: Path | None, env_steps: int | None, dry_run: bool)
     Exit status: 0 if all is equal to the last bit, 1 if not, and 2 for what has
     to be mended first.
     """
+    run_at(Path(folder))  # before torch is loaded, which takes seconds
     from marlpipe.commands.reproduce.train_again import train_again
 
     return train_again(Path(folder), out=out, env_steps=env_steps, dry_run=dry_run)

@@ -1,1 +1,1 @@
-"""How the runs of a grid stand, for whoever submitted it, left, and looks again."""
+"""Shows how the runs of a grid stand, also long after it was submitted."""

@@ -89,7 +89,7 @@ def _reason(state: str, reason: str, looks: Sequence[RunStanding]) -> list[Text]
 
 
 def _log(look: RunStanding) -> str | None:
-    """Where more is told of a run that failed, or was lost in the hands of a cluster."""
+    """The log of a run that failed, or that a cluster lost."""
     folder, submitted = look.records.folder, look.records.submitted
     if look.state == "lost":
         return submitted.log if submitted else None
