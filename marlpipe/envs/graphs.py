@@ -1,4 +1,4 @@
-"""marlpipe/envs/graphs.py"""
+"""Coupling graphs of agents as symmetric adjacency matrices without self-loops."""
 
 import torch
 from jaxtyping import Bool
@@ -12,5 +12,5 @@ def line(n_agents: int) -> Bool[Tensor, "N N"]:
 
 
 def complete(n_agents: int) -> Bool[Tensor, "N N"]:
-    """Everyone is coupled with everyone else."""
+    """Every pair of agents is coupled."""
     return ~torch.eye(n_agents, dtype=torch.bool)

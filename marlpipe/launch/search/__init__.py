@@ -1,1 +1,1 @@
-"""The search for hyper-parameters: Optuna proposes, a grid's launcher trains, run folders tell what came of it."""
+"""Search for hyperparameters: Optuna proposes, a launcher trains, scores are read from run folders."""
