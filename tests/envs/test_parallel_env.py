@@ -139,7 +139,7 @@ def test_pictures() -> None:
     assert blind.render() is None
     with pytest.raises(UserError, match=r"(?s)render_mode 'human' does not exist.*rgb_array"):
         parallel_env(["env=payoff"], render_mode="human")
-    with pytest.raises(UserError, match="RaggedWorld cannot be looked at"):
+    with pytest.raises(UserError, match="RaggedWorld cannot be rendered"):
         ParallelWorld(RaggedWorld(), render_mode="rgb_array")
 
 
