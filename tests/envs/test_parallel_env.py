@@ -147,7 +147,7 @@ def test_there_and_back() -> None:
     """Carts, seen through PettingZoo's eyes, through ours: the same episode as without."""
     settings = ["env=cartpole", "env.n_agents=2", "env.time_limit=5", "env.time_limit_is_terminal=false"]
     around = PettingZooWorld(
-        name="marlpipe.envs.parallel_world",
+        name="marlpipe.config.parallel_env",
         arguments={"overrides": settings},
         horizon=5,
         local_rewards=True,
