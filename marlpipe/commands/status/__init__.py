@@ -1,1 +1,1 @@
-"""How the runs of a grid stand, for whoever submitted it, left, and looks again."""
+"""Shows the state and progress of the runs below some folders."""
