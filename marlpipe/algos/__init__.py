@@ -1,1 +1,1 @@
-"""Algorithms: each a loss, whose parts and hyperparameters are its fields."""
+"""Algorithms: losses whose parts and hyperparameters are constructor arguments; targets, projections, rewards."""

@@ -1,4 +1,4 @@
-"""What Theorem 1 of LOMAQ says of Multi-OFUL: the confidence radius of a block, and how high the regret can be."""
+"""Theorem 1 of LOMAQ on Multi-OFUL: the confidence radius of a block, and the bound on the regret."""
 
 from dataclasses import dataclass
 from math import log, sqrt
@@ -15,7 +15,7 @@ Noise = Literal["independent", "sum"]
 
 @dataclass(frozen=True, kw_only=True)
 class Constants:
-    """What the theorem is stated in. UserError where its confidence radius is not a real number."""
+    """The constants of the theorem. UserError where its confidence radius is not a real number."""
 
     sizes: tuple[int, ...]  # |J| of the blocks of P
     n_actions: int  # K
@@ -24,7 +24,7 @@ class Constants:
     parameter_radius: float  # S_θ
     noise: float  # R_max, the largest R_J
     ridge: float  # λ
-    delta: float  # δ: all of it holds with probability 1 − δ
+    delta: float  # δ: the bound holds with probability 1 − δ
 
     def __post_init__(self) -> None:
         most = len(self.sizes) * self.n_actions ** min(self.sizes) * (1 + self.context_radius)
@@ -35,15 +35,15 @@ class Constants:
             )
 
     @property
-    def n_arms(self) -> int:
+    def n_block_actions(self) -> int:
         """K_P = Σ_J K^|J|."""
         return sum(self.n_actions**size for size in self.sizes)
 
 
 def block_noise(size: int, noise: float, rule: Noise) -> float:
-    """R_J of a block of |J| = `size` agents, each with noise of the deviation σ = `noise`.
+    """R_J of a block of |J| = `size` agents, each with noise of standard deviation σ = `noise`.
 
-    `independent`: σ √|J|. `sum`: σ |J|, which holds for any noises; for P = {V} it is the paper's R_tot = Σ R_i.
+    `independent`: σ √|J|. `sum`: σ |J|, also for dependent noise; for P = {V} it is the paper's R_tot = Σ R_i.
     """
     return noise * (sqrt(size) if rule == "independent" else size)
 
@@ -61,14 +61,14 @@ def printed_bound(constants: Constants, rounds: Float[Tensor, " T"]) -> Float[Te
 
     2 √T · √(d K_P log(λ + T S_x² / (K d))) · (√λ n S_θ + R_max √(d log(|P| Kⁿ (1 + T S_x) / (λδ)))).
 
-    NaN where the first logarithm is negative, which only few rounds with λ < 1 make it.
+    NaN where the first logarithm is negative, which is possible for few rounds with λ < 1.
     """
     c, n_agents = constants, sum(constants.sizes)
     volume = torch.log(c.ridge + rounds * c.context_radius**2 / (c.n_actions * c.context_dim))
     odds = torch.log1p(rounds * c.context_radius) + n_agents * log(c.n_actions)
     odds = odds + log(len(c.sizes)) - log(c.ridge * c.delta)
     radius = sqrt(c.ridge) * n_agents * c.parameter_radius + c.noise * (c.context_dim * odds).sqrt()
-    return 2 * rounds.sqrt() * (c.context_dim * c.n_arms * volume).sqrt() * radius
+    return 2 * rounds.sqrt() * (c.context_dim * c.n_block_actions * volume).sqrt() * radius
 
 
 def corrected_bound(constants: Constants, rounds: Float[Tensor, " T"]) -> Float[Tensor, " T"]:

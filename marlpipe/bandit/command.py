@@ -9,11 +9,11 @@ from jaxtyping import Float
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from marlpipe.bandit.arms import check_sizes
+from marlpipe.bandit.arm_regret import ArmRegret, logged_rounds, regret_csv, table, table_csv
+from marlpipe.bandit.block_actions import check_sizes
 from marlpipe.bandit.bounds import Constants, block_noise, corrected_bound, printed_bound
 from marlpipe.bandit.figure import draw
 from marlpipe.bandit.options import ROOT, Arm, asked
-from marlpipe.bandit.outcome import Outcome, logged_rounds, regret_csv, table, table_csv
 from marlpipe.bandit.play import play
 from marlpipe.config.build import build_env, build_part
 from marlpipe.config.folder import config_folder
@@ -69,15 +69,15 @@ def built(config: DictConfig) -> Game:
     return env, partition, constants
 
 
-def played(arm: Arm, game: Game, track: Callable[[range], Iterable[int]]) -> Outcome:
+def played(arm: Arm, game: Game, track: Callable[[range], Iterable[int]]) -> ArmRegret:
     """The arm's regret with its bounds."""
     env, partition, constants = game
     regret = play(env, partition, constants, float(arm.config.exploration_factor), arm.seeds, track).regret
     rounds = logged_rounds(env.horizon)
-    return Outcome(
+    return ArmRegret(
         label=arm.label,
         seeds=arm.seeds,
-        n_arms=constants.n_arms,
+        n_block_actions=constants.n_block_actions,
         rounds=rounds,
         regret=regret[rounds - 1],
         printed_bound=printed_bound(constants, rounds.double()),
@@ -85,7 +85,7 @@ def played(arm: Arm, game: Game, track: Callable[[range], Iterable[int]]) -> Out
     )
 
 
-def write_arm(arm: Arm, outcome: Outcome, source: dict[str, Any]) -> None:
+def write_arm(arm: Arm, outcome: ArmRegret, source: dict[str, Any]) -> None:
     """Into the arm's folder: its config, where its numbers come from, the numbers. UserError where the disk refuses."""
     config = OmegaConf.create({**defining_config(arm.config), "seeds": list(arm.seeds)})
     write_text(arm.folder / "config.yaml", OmegaConf.to_yaml(config))

@@ -1,1 +1,1 @@
-""""""
+"""The commands of `python -m marlpipe COMMAND`: one module or folder per command, with a function `run`."""

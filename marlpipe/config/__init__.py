@@ -1,1 +1,1 @@
-""""""
+"""From a command line to checked configs and the objects that they describe."""

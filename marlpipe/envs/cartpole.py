@@ -1,6 +1,6 @@
 """Coupled-Multi-Cart-Pole: carts on one track, each balancing a pole, neighbours joined by springs (LOMAQ §5.1).
 
-The paper prints no constants: these are those of the authors' code, which pushes with 10 N where §5.1 says ±1.
+The paper gives no constants; these are from the authors' code, which pushes with 10 N where §5.1 says ±1.
 """
 
 from collections.abc import Callable
@@ -31,8 +31,8 @@ FALLEN_ANGLE = radians(12)
 CART = 0.4, 0.24  # width and height as drawn, in m
 UPRIGHT, FALLEN, SPRING, GROUND = "#2f5d8a", "#d03030", "#8a8a8a", "#404040"
 
-# Is the episode over, given who had fallen before the step? As in the authors' code, asked before the carts move: one
-# more step, which pays 0, follows the last fall.
+# Whether the episode terminates, given the carts that had fallen before the step. As in the authors' code this is
+# evaluated before the carts move: one more step, with reward 0, follows the last fall.
 TERMINATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "all": lambda fallen: fallen.all(1),
     "any": lambda fallen: fallen.any(1),
@@ -51,7 +51,7 @@ class CartPoleState(NamedTuple):
 
 
 def has_fallen(x: Float[Tensor, "B N"], angle: Float[Tensor, "B N"], distance: float) -> Bool[Tensor, "B N"]:
-    """Whose cart has left the track, which is [−distance, N·distance], or whose pole leans by more than 12°."""
+    """Whether a cart has left the track [−distance, N·distance], or its pole leans by more than 12°."""
     return (x.clamp(-distance, x.shape[1] * distance) != x) | (angle.clamp(-FALLEN_ANGLE, FALLEN_ANGLE) != angle)
 
 
@@ -66,7 +66,7 @@ def stretch(
     n, carts = x.shape
     if edge_springs:
         left_end, right_end = x.new_full((n, 1), -distance), x.new_full((n, 1), carts * distance)
-    else:  # a spring at its rest length pulls nobody
+    else:  # a spring at its rest length exerts no force
         left_end, right_end = x[:, :1] - distance, x[:, -1:] + distance
     ends = torch.cat((left_end, moved, x, right_end), dim=1)
     return torch.sub(ends[:, :carts] + ends[:, carts + 2 :], x, alpha=2)
@@ -109,7 +109,7 @@ def push(x: float, way: int) -> Line:
 
 
 class Constants(NamedTuple):
-    """What never changes, made once for a device."""
+    """Constant tensors, made once per device."""
 
     homes: Float[Tensor, " N"]  # where each cart's springs are at rest, in m
     pushes: Float[Tensor, "2"]  # by each action, in m/s²
@@ -140,11 +140,11 @@ BOUNDS = {
 
 @dataclass(kw_only=True, eq=False)
 class CartPole:
-    """n carts, each pushed left (action 0) or right (1), and a reward of 1 for each that stood before the step.
+    """n carts, each pushed left (action 0) or right (1), with a reward of 1 for each that stood before the step.
 
-    Fallen carts stay where they are for good, and their neighbours' springs stay tied to them. An agent observes
-    (x − home, ẋ, θ, θ̇) of itself and of `observation_radius` neighbours to each side, from left to right, zeros where
-    there is none. The world's state is these four of every cart, x relative to home there as well.
+    Fallen carts never move again, and their neighbours' springs stay tied to them. An agent observes
+    (x − home, ẋ, θ, θ̇) of itself and of `observation_radius` neighbours to each side, from left to right, zeros for
+    missing neighbours. The world's state is these four of every cart, x relative to home there as well.
     """
 
     n_agents: int
@@ -204,7 +204,7 @@ class CartPole:
         standing = (~fallen).to(x.dtype)
 
         def advance(value: Tensor, rate: Tensor) -> Tensor:
-            """One explicit Euler step, for those who stand: no time passes for the fallen."""
+            """One explicit Euler step of the carts that stand; fallen carts keep their values."""
             return torch.addcmul(value, standing, rate, value=TIME_STEP)
 
         moved = advance(x, velocity)
@@ -230,12 +230,12 @@ class CartPole:
         left, right = -self.cart_distance, len(x) * self.cart_distance
         ends = [left, *x, right] if self.edge_springs else x
         colours = [FALLEN if down else UPRIGHT for down in fallen]
-        told = f"{len(x) - sum(fallen)} of {len(x)} stand, env step {int(state.elapsed[copy])}"
+        caption = f"{len(x) - sum(fallen)} of {len(x)} stand, env step {int(state.elapsed[copy])}"
         shapes: list[Shape] = [Line(((left, 0), (right, 0)), GROUND, 2)]
         shapes += [Line(((end, 0), (end, 2 * CART[1])), GROUND, 4) for end in (left, right)]
         shapes += [spring(*pair) for pair in pairwise(ends) if self.spring]
         shapes += [Box((at - CART[0] / 2, 0), *CART, colour) for at, colour in zip(x, colours, strict=True)]
         shapes += [pole(*one) for one in zip(x, angle, colours, strict=True)]
         shapes += [push(at, way) for at, way, down in zip(x, pushes, fallen, strict=True) if way and not down]
-        shapes += [Label(((left + right) / 2, 1.5), told)]
+        shapes += [Label(((left + right) / 2, 1.5), caption)]
         return Scene((left - 0.3, right + 0.3), (-0.1, 1.7), shapes)

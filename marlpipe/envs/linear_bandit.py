@@ -1,6 +1,6 @@
-"""A contextual linear bandit for several agents: who does k at the context x is paid ⟨x, θ*_ik⟩ and noise (LOMAQ §3.2).
+"""A contextual linear bandit for several agents: action k of agent i pays ⟨x, θ*_ik⟩ plus noise (LOMAQ §3.2).
 
-LOMAQ prints no experiment with it, so its sizes are ours. Blocks of agents J are paid r_J = Σ_{i∈J} r_i, and the bound
+LOMAQ reports no experiment with it; the default sizes are ours. A block J of agents gets r_J = Σ_{i∈J} r_i; the bound
 S_θ = 1/n on the norm of the parameters keeps E[r_J] within [−1, 1], as Theorem 1 assumes.
 """
 
@@ -44,7 +44,7 @@ def expected_rewards(contexts: Float[Tensor, "*B D"], parameters: Float[Tensor, 
 def regret(
     contexts: Float[Tensor, "*B D"], actions: Int[Tensor, "*B N"], parameters: Float[Tensor, "N K D"]
 ) -> Float[Tensor, "*B"]:
-    """What the team loses in a round, in expectation: Σ_i [max_k ⟨x, θ*_ik⟩ − ⟨x, θ*_{i,a_i}⟩] (LOMAQ §3.2)."""
+    """Expected regret of the team in a round: Σ_i [max_k ⟨x, θ*_ik⟩ − ⟨x, θ*_{i,a_i}⟩] (LOMAQ §3.2)."""
     means = expected_rewards(contexts, parameters)
     return (means.amax(-1) - means.gather(-1, actions.unsqueeze(-1)).squeeze(-1)).sum(-1)
 
@@ -62,12 +62,12 @@ BOUNDS = {
 
 @dataclass(kw_only=True, eq=False)
 class LinearBandit:
-    """`horizon` rounds with a new context in each, then a true terminal. Contexts are seen by all, and are the state.
+    """`horizon` rounds with a new context in each, then termination. All agents observe the context, the state.
 
     They are uniform on the sphere of radius S_x = `context_radius`, or the rows of `contexts`, the same in every copy.
     `parameters` holds θ*, drawn with `instance_seed` uniformly from the ball of radius S_θ = 1/n. Each agent's reward
-    has independent Gaussian noise, so that of a block's reward has the standard deviation R_J = noise · √|J|. Nothing
-    couples the agents: the graph has no edges.
+    has independent Gaussian noise; the noise of a block's reward has the standard deviation R_J = noise · √|J|. The
+    coupling graph has no edges.
     """
 
     n_agents: int
@@ -105,7 +105,7 @@ class LinearBandit:
     def _checked(self, contexts: Sequence[Any] | Tensor) -> Float[Tensor, "T D"]:
         """UserError unless there is a context within the sphere for each round."""
         valid = f"env.horizon={self.horizon} rows of env.context_dim={self.context_dim} numbers each"
-        following = "  next: mend the rows, or set env.contexts=null for random ones"
+        following = "  next: correct the rows, or set env.contexts=null for random ones"
         try:
             rows = torch.as_tensor(contexts, dtype=self.parameters.dtype)
         except (TypeError, ValueError) as error:  # ragged, or not numbers
@@ -121,14 +121,14 @@ class LinearBandit:
         return rows
 
     def _contexts(self, elapsed: Int[Tensor, " B"], generator: torch.Generator) -> Float[Tensor, "B D"]:
-        """What is seen after so many rounds; after the last one of those given it stays."""
+        """The context after `elapsed` rounds; the last given one is repeated."""
         if self._given is None:
             return on_sphere((len(elapsed), self.context_dim), self.context_radius, generator)
         self._given = self._given.to(elapsed.device)  # copied once, when the world moves to another device
         return self._given[elapsed.clamp(max=self.horizon - 1)]
 
     def draws(self, generator: torch.Generator) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T N"]]:
-        """Contexts and noises of all T = `horizon` rounds of one copy: the randomness of a seed, whatever is played."""
+        """Contexts and noise of all T = `horizon` rounds of one copy: all randomness of a seed."""
         contexts = self._contexts(torch.arange(self.horizon, device=generator.device), generator)
         noises = torch.randn((self.horizon, self.n_agents), generator=generator, device=generator.device)
         return contexts, self.noise * noises
@@ -157,7 +157,7 @@ class LinearBandit:
         return after, Timestep(means + self.noise * noise, terminated, torch.zeros_like(terminated))
 
     def scene(self, state: BanditState, copy: int, actions: Int[Tensor, " N"] | None = None) -> Scene:
-        """A bar for what each agent expects of each action, the full height being S_x · S_θ; those taken are orange."""
+        """A bar per agent and action for its expected reward, scaled by S_x · S_θ; actions taken are orange."""
         parameters = self.parameters.to(state.context.device)
         highest = self.context_radius * self.parameter_radius
         heights = (expected_rewards(state.context[copy], parameters) / highest).tolist()

@@ -1,6 +1,6 @@
 """Bounded-Cooperative-Navigation: particles, each in a region of its own, cover landmarks together (LOMAQ §5.1).
 
-The paper prints no constants: these are those of the authors' code, which also pays a little for being near landmarks.
+The paper gives no constants; these are from the authors' code, which also rewards being near landmarks a little.
 """
 
 from collections.abc import Sequence
@@ -84,17 +84,17 @@ BOUNDS = {
 
 @dataclass(kw_only=True, eq=False)
 class Navigation:
-    """n agents, each pushed along −x (action 1), +x (2), −y (3), +y (4) or not at all (0), paid for covering landmarks.
+    """n agents, each pushed along −x (action 1), +x (2), −y (3), +y (4) or not at all (0). Landmarks give rewards.
 
     Rewards are those of the state before the step, as in the authors' code. An agent observes its velocity and
-    position, where `observed_landmarks` landmarks are relative to it, their distances, and how many agents are where
-    it is (see `coverage.seen_landmarks` and `coverage.occupancy`), and nothing else of others. The world's state is
-    velocity and position of every agent, then the landmarks' positions.
+    position, the relative positions of `observed_landmarks` landmarks, their distances, and the number of agents on its
+    landmarks (see `seen_landmarks` and `occupancy` in navigation_coverage.py), and nothing else of other agents. The
+    world's state is velocity and position of every agent, then the landmarks' positions.
 
-    agent_centres: of the agents' regions, None for those of the `grid`. landmark_centres: around which landmarks
-    appear, None for the agents'.
-    n_landmarks: None for one at each of these centres, which else take turns.
-    observed_landmarks: None for one more than an agent has neighbours at most.
+    agent_centres: centres of the agents' regions; None: those of the `grid`.
+    landmark_centres: centres around which landmarks are placed; None: those of the agents.
+    n_landmarks: assigned to the centres in turn; None: one per centre.
+    observed_landmarks: None: one more than the largest number of neighbours of an agent.
     """
 
     columns: int
@@ -191,13 +191,13 @@ class Navigation:
         )
 
     def rewards(self, state: NavigationState) -> Float[Tensor, "B N"]:
-        """What every agent is paid for being where it is."""
+        """The reward of each agent in a state."""
         distance = distances(state.position, state.landmarks)
-        paid = SHARINGS[self.sharing](distance, self._reach, self.landmark_radius)
-        paid = torch.add(paid, nearness(distance, self.landmark_radius), alpha=self.nearness_reward)
+        rewards = SHARINGS[self.sharing](distance, self._reach, self.landmark_radius)
+        rewards = torch.add(rewards, nearness(distance, self.landmark_radius), alpha=self.nearness_reward)
         if self.collision_penalty:  # half of it to each of the two
-            paid = paid - self.collision_penalty / 2 * contacts(state.position, 2 * self.agent_radius)
-        return paid
+            rewards = rewards - self.collision_penalty / 2 * contacts(state.position, 2 * self.agent_radius)
+        return rewards
 
     def step(
         self,

@@ -1,7 +1,7 @@
 """Particles in the plane: how they push each other apart and move, and the regions that hold them.
 
-The physics is that of the multi-agent particle environment (Lowe et al. 2017), with particles of 1 kg; regions are an
-addition of LOMAQ's code. Lengths are in m, forces in N.
+The physics follows the multi-agent particle environment (Lowe et al. 2017), with particles of 1 kg; regions follow
+LOMAQ's code. Lengths are in m, forces in N.
 """
 
 from collections.abc import Callable
@@ -89,6 +89,6 @@ REGIONS = {"square": Region(inf, confine_to_square, square), "circle": Region(2.
 
 
 def overlapping(centres: Float[Tensor, "N 2"], region: Region, radius: float) -> Bool[Tensor, "N N"]:
-    """Whose regions share more than their rims: symmetric, no self-loops (LOMAQ §5.1)."""
+    """Pairs of agents whose regions share more than their rims: symmetric, no self-loops (LOMAQ §5.1)."""
     depth = 2 * radius - distances(centres, centres, region.norm)
     return (depth > 1e-9) & ~torch.eye(len(centres), dtype=torch.bool)

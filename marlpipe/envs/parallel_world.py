@@ -1,4 +1,4 @@
-"""Our worlds for everybody else's algorithms: one copy as an environment of PettingZoo's parallel API."""
+"""Exports a world for other libraries: one copy as an environment of PettingZoo's parallel API."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,17 +23,17 @@ Seen = dict[str, dict[str, ndarray]]
 
 
 class ParallelWorld(ParallelEnv):  # type: ignore[misc]
-    """One copy of a world. Its agents are agent_0, agent_1, …, and all of them stay until the episode ends.
+    """One copy of a world. Its agents are agent_0, agent_1, …, all of which act until the episode ends.
 
-    What an agent sees is a dict: its `observation` (O), and the `action_mask` (A) that is 1 where an action is
-    available. What an action does that is not available is up to the world. Where the world pays the team, each agent
-    gets an equal share, so that in all worlds the sum over agents is the team reward.
+    An agent's observation is a dict: `observation` (O), and `action_mask` (A), which is 1 for available actions. The
+    effect of an unavailable action is up to the world. Of a team reward each agent gets an equal share, so that in all
+    worlds the sum over agents is the team reward.
 
     Args:
-        render_mode: "rgb_array", for worlds that can be looked at, makes `render` return a picture; None nothing.
+        render_mode: "rgb_array" makes `render` return a picture, of worlds with a scene; None disables it.
 
     Raises:
-        UserError: another render mode, a world that cannot be looked at, or actions that are not one for each agent.
+        UserError: an unknown render mode, a world without a scene, or invalid joint actions.
     """
 
     metadata = {"name": "marlpipe", "render_modes": RENDER_MODES, "render_fps": 10, "is_parallelizable": True}  # noqa: RUF012
@@ -44,7 +44,7 @@ class ParallelWorld(ParallelEnv):  # type: ignore[misc]
                 raise unknown("render_mode", render_mode, RENDER_MODES)
             if not isinstance(env, Scenic):
                 raise UserError(
-                    f"{type(env).__name__} cannot be looked at, as it has no scene.\n  valid: no render_mode"
+                    f"{type(env).__name__} cannot be rendered, as it has no scene.\n  valid: no render_mode"
                 )
         self.env, self.spec, self.render_mode = env, env.spec, render_mode
         self.possible_agents = [f"agent_{i}" for i in range(self.spec.n_agents)]
@@ -72,7 +72,7 @@ class ParallelWorld(ParallelEnv):  # type: ignore[misc]
         seed: int | None = None,
         options: Mapping[str, Any] | None = None,  # noqa: ARG002 PettingZoo's, and we have none
     ) -> tuple[Seen, dict[str, dict[str, Any]]]:
-        """A new episode. Without a seed the random numbers go on from the last one."""
+        """Begins an episode. Without a seed the generator continues from the last episode."""
         if seed is not None:
             self._generator.manual_seed(seed)
         self.agents = list(self.possible_agents)

@@ -1,7 +1,7 @@
-"""Matrix games: what the agents get is read off a table, and nothing they do changes the world.
+"""Matrix games: rewards are entries of a payoff table, and the state never changes.
 
 LOMAQ uses one to show what a partition can represent (appendix, "Limitations of Monotonic Utilities" and Figure 7),
-QTRAN, WQMIX and QPLEX use others to show what a monotone mixer cannot.
+QTRAN, WQMIX and QPLEX use others to show what a monotonic mixer cannot represent.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ TAKEN, OPTIMAL = "#d55e00", "#b8860b"
 
 
 class PayoffState(NamedTuple):
-    """A matrix game has a single state: only time passes."""
+    """The only state of a matrix game, with the elapsed time."""
 
     elapsed: Int[Tensor, " B"]  # env steps since the reset
 
@@ -60,7 +60,7 @@ def _not_a_table(name: str, reason: str) -> UserError:
     }[name]
     return UserError(
         f"{name} is not a table of payoffs: {reason}.\n"
-        f"  valid: {shape}, with the same number A of actions for everyone\n"
+        f"  valid: {shape}, with the same number A of actions for every agent\n"
         f"  next: give every row of env.{name} the same length, as in env.{name}="
         + ("[[1,0],[0,1]]" if name == "team_payoffs" else "[[[1,0],[0,1]],[[0,1],[1,0]]]")
     )
@@ -78,10 +78,10 @@ def frame(x: int, y: int) -> Line:
 
 
 class PayoffGame:
-    """Any number of agents and actions, the same table in each of `horizon` env steps, then a true terminal.
+    """Any number of agents and actions, the same table in each of `horizon` env steps, then termination.
 
-    Observations and state are vectors of ones of length `obs_dim`. With `local_payoffs` agent i is paid by table i;
-    with `team_payoffs` only the sum over agents has a meaning.
+    Observations and state are vectors of ones of length `obs_dim`. With `local_payoffs` the reward of agent i is
+    from table i; with `team_payoffs` only the sum over agents is meaningful.
 
     `team_table` holds the team's payoff for each joint action (A × … × A), `optimum` the highest of them for one env
     step, `optimal_actions` (K × N) every joint action that earns it.
@@ -158,8 +158,8 @@ class PayoffGame:
             shapes += [Label((column + 0.5, rows + 0.15 * margin), str(column), size=size) for column in range(columns)]
             shapes += [Label((columns / 2, rows + 0.45 * margin), "agent 1")]
         others = "".join(f", agent {agent} takes {joint[agent]}" for agent in range(2, spec.n_agents))
-        told = f"env step {int(state.elapsed[copy])} of {spec.horizon}{others}"
-        shapes += [Label((columns / 2, -0.2 * margin), told)]
+        caption = f"env step {int(state.elapsed[copy])} of {spec.horizon}{others}"
+        shapes += [Label((columns / 2, -0.2 * margin), caption)]
         return Scene((-margin, columns + 0.4 * margin), (-0.4 * margin, rows + 0.65 * margin), shapes)
 
     def _cell(self, joint_action: list[int], x: int, y: int, size: float) -> list[Shape]:

@@ -1,4 +1,4 @@
-"""Copies of a world of PettingZoo, stepped one after the other, between arrays of shapes common to all agents."""
+"""Copies of a PettingZoo world, stepped one after the other, as arrays padded to shapes common to all agents."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,12 +13,12 @@ from numpy import ndarray
 from marlpipe.envs.pettingzoo_import import Source
 from marlpipe.errors import UserError
 
-MASK = "action_mask"  # where worlds say which actions are available: beside the observation, or in the infos
+MASK = "action_mask"  # key of the available actions, in the observation or in the infos
 TIMED_STEPS = 10
 
 
-class Moment(NamedTuple):
-    """What is seen of B copies (of one, without the B), and what the step that led there brought."""
+class CopiesStep(NamedTuple):
+    """Observations of B copies after a reset or step (of one copy, without B), and the rewards and end of the step."""
 
     obs: Float32[ndarray, "*B N O"]
     state: Float32[ndarray, "*B S"]
@@ -29,14 +29,14 @@ class Moment(NamedTuple):
 
 
 def without_mask(space: Space[Any]) -> Space[Any]:
-    """What an agent sees, of a space that may hold the mask of its actions as well."""
+    """The observation space of an agent, without the mask of its actions."""
     if isinstance(space, Dict) and MASK in space.spaces:
         return Dict({name: part for name, part in space.spaces.items() if name != MASK})
     return space
 
 
 def scales(space: Space[Any]) -> Float32[ndarray, " O"]:
-    """What each number of a flattened observation is multiplied by: 8-bit pixels become 0 to 1, all else stays."""
+    """The factor of each number of a flattened observation: 1/255 for 8-bit pixels, 1 for all others."""
     if isinstance(space, Dict | Tuple):
         parts = space.spaces.values() if isinstance(space, Dict) else space.spaces
         return np.concatenate([scales(part) for part in parts])
@@ -45,18 +45,18 @@ def scales(space: Space[Any]) -> Float32[ndarray, " O"]:
 
 
 class Layout:
-    """How agents whose observations and actions differ fit into common shapes. UserError for a world that does not.
+    """Common shapes for agents with different observations and actions. UserError for a world without such.
 
-    Agents are in the order of `possible_agents`. After what is an agent's own come zeros and unavailable actions. The
-    state is the world's `state()`, or all observations where that does not work.
+    Agents are in the order of `possible_agents`. Observations are padded with zeros, actions with unavailable ones. The
+    state is the world's `state()`, or all observations where that fails.
     """
 
     def __init__(self, source: Source) -> None:
         world = source.make()
-        with source.explained("could not be looked at"):
-            self._look(source, world)
+        with source.errors_as_user_errors("could not be inspected"):
+            self._inspect(source, world)
 
-    def _look(self, source: Source, world: Any) -> None:
+    def _inspect(self, source: Source, world: Any) -> None:
         self.agents = list(world.possible_agents)
         self.actions = [discrete(source.name, agent, world.action_space(agent)) for agent in self.agents]
         spaces = [without_mask(world.observation_space(agent)) for agent in self.agents]
@@ -81,7 +81,7 @@ class Layout:
     def see(
         self, world: Any, observations: Mapping[str, Any], infos: Mapping[str, Any], present: Iterable[str]
     ) -> tuple[Float32[ndarray, "N O"], Float32[ndarray, " S"], Bool[ndarray, "N A"]]:
-        """Observations, state and available actions. Who is not `present` sees zeros and has action 0 only."""
+        """Observations, state and available actions. Absent agents observe zeros and have action 0 only."""
         obs = np.zeros((len(self.agents), self.obs_dim), dtype=np.float32)
         avail_actions = np.zeros((len(self.agents), self.n_actions), dtype=bool)
         there = set(present)
@@ -99,18 +99,18 @@ class Layout:
         return obs, state.ravel().astype(np.float32) / (255 if state.dtype == np.uint8 else 1), avail_actions
 
     def joint_action(self, actions: Int[ndarray, " N"], acting: Iterable[str]) -> dict[str, int]:
-        """What the world is told, for those who act."""
+        """The actions of the acting agents, in the form that the world expects."""
         chosen = zip(self.agents, self.actions, actions.tolist(), strict=True)
-        who = set(acting)
-        return {agent: int(space.start) + action for agent, space, action in chosen if agent in who}
+        active = set(acting)
+        return {agent: int(space.start) + action for agent, space, action in chosen if agent in active}
 
 
 def discrete(name: str, agent: str, space: Space[Any]) -> Discrete:
-    """The space, if value factorisation can handle it."""
+    """The space, if it is discrete; UserError otherwise."""
     if not isinstance(space, Discrete):
         raise UserError(
             f"{name}: {agent} acts in {space}.\n"
-            "  valid: Discrete actions, which a value can be learned for one by one\n"
+            "  valid: Discrete actions, each of which gets a value\n"
             "  next: choose them in env.arguments if the world has them, as in 'env.arguments={continuous: false}', or "
             "another env.name"
         )
@@ -124,40 +124,40 @@ class Copy:
         self.source, self.layout, self.horizon, self.rebuild = source, layout, horizon, rebuild
         self.world = source.make()
 
-    def reset(self, seed: int) -> Moment:
+    def reset(self, seed: int) -> CopiesStep:
         if self.rebuild:
             self.world = self.source.make()
         self.seed, self.history = seed, list[dict[str, int]]()
         self.cut = self.over = False
         observations, infos = self.world.reset(seed=seed)
-        return self._moment(observations, infos, self.world.agents, {})
+        return self._observed(observations, infos, self.world.agents, {})
 
-    def step(self, actions: Int[ndarray, " N"]) -> Moment:
-        """All zeros once the episode is over: when nobody is left, or at the horizon.
+    def step(self, actions: Int[ndarray, " N"]) -> CopiesStep:
+        """One time step; all zeros after the episode has ended, when no agent is left or at the horizon.
 
-        It was terminated if everybody was, and truncated otherwise.
+        The episode is terminated if all agents were, and truncated otherwise.
         """
         if self.over:
-            return self.nothing
+            return self.padding
         acting = list(self.world.agents)
-        told = self.layout.joint_action(actions, acting)
-        observations, rewards, terminations, truncations, infos = self.world.step(told)
-        self.history.append(told)
+        joint_action = self.layout.joint_action(actions, acting)
+        observations, rewards, terminations, truncations, infos = self.world.step(joint_action)
+        self.history.append(joint_action)
         cut = [agent for agent in acting if truncations[agent] and not terminations[agent]]
         self.cut |= bool(cut)
-        nobody_left = not self.world.agents
-        self.over = nobody_left or len(self.history) >= self.horizon
-        terminated = nobody_left and not self.cut
-        return self._moment(
+        none_left = not self.world.agents
+        self.over = none_left or len(self.history) >= self.horizon
+        terminated = none_left and not self.cut
+        return self._observed(
             observations,
             infos,
-            [*self.world.agents, *cut],  # what a truncated agent saw last is bootstrapped from
+            [*self.world.agents, *cut],  # the last observation of a truncated agent is needed for bootstrapping
             {agent: rewards[agent] for agent in acting},
             terminated=terminated,
             truncated=self.over and not terminated,
         )
 
-    def _moment(
+    def _observed(
         self,
         observations: Mapping[str, Any],
         infos: Mapping[str, Any],
@@ -166,8 +166,8 @@ class Copy:
         *,
         terminated: bool = False,
         truncated: bool = False,
-    ) -> Moment:
-        return Moment(
+    ) -> CopiesStep:
+        return CopiesStep(
             *self.layout.see(self.world, observations, infos, present),
             rewards=np.array([rewards.get(agent, 0) for agent in self.layout.agents], dtype=np.float32),
             terminated=np.array(terminated),
@@ -175,10 +175,10 @@ class Copy:
         )
 
     @property
-    def nothing(self) -> Moment:
-        """What is seen of an episode that is over."""
+    def padding(self) -> CopiesStep:
+        """The padding after the end of an episode."""
         n, layout = len(self.layout.agents), self.layout
-        return Moment(
+        return CopiesStep(
             obs=np.zeros((n, layout.obs_dim), dtype=np.float32),
             state=np.zeros(layout.state_dim, dtype=np.float32),
             avail_actions=np.arange(layout.n_actions) == np.zeros((n, 1)),
@@ -188,42 +188,42 @@ class Copy:
         )
 
     def picture(self) -> UInt8[ndarray, "H W 3"]:
-        """What the world draws of itself.
+        """The world's own picture of its current state.
 
-        A world that was not made to draw is replaced by one that is, led to the same moment by its seed and actions.
+        A world without rendering is replaced by one with it, which repeats the seed and the actions of the episode.
         """
         if getattr(self.world, "render_mode", None) != "rgb_array":
             self.world = self.source.make(render_mode="rgb_array")
             self.world.reset(seed=self.seed)
-            for told in self.history:
-                self.world.step(told)
+            for joint_action in self.history:
+                self.world.step(joint_action)
         return np.asarray(self.world.render(), dtype=np.uint8)
 
 
 class Copies:
-    """Copies number `first`, `first + stride`, … of a world. There are as many as were ever asked for at once."""
+    """Copies number `first`, `first + stride`, … of a world. Their number is the largest that was reset at once."""
 
     def __init__(self, source: Source, *, horizon: int, rebuild: bool, first: int = 0, stride: int = 1) -> None:
         self.source, self.layout = source, Layout(source)
         self.horizon, self.rebuild, self.first, self.stride = horizon, rebuild, first, stride
         self.copies: list[Copy] = []
 
-    def reset(self, seeds: Sequence[int]) -> Moment:
-        """The first moment of a new episode in as many copies as there are seeds."""
+    def reset(self, seeds: Sequence[int]) -> CopiesStep:
+        """Begins an episode in as many copies as there are seeds."""
         while len(self.copies) < len(seeds):
             self.copies.append(Copy(self.source, self.layout, horizon=self.horizon, rebuild=self.rebuild))
-        moments = []
+        steps = []
         for i, seed in enumerate(seeds):
             with self._copy(i) as copy:
-                moments.append(copy.reset(seed))
-        return stacked(moments)
+                steps.append(copy.reset(seed))
+        return stacked(steps)
 
-    def step(self, actions: Int[ndarray, "B N"]) -> Moment:
-        moments = []
+    def step(self, actions: Int[ndarray, "B N"]) -> CopiesStep:
+        steps = []
         for i, chosen in enumerate(actions):
             with self._copy(i) as copy:
-                moments.append(copy.step(chosen))
-        return stacked(moments)
+                steps.append(copy.step(chosen))
+        return stacked(steps)
 
     def picture(self, i: int) -> UInt8[ndarray, "H W 3"]:
         with self._copy(i) as copy:
@@ -231,17 +231,17 @@ class Copies:
 
     @contextmanager
     def _copy(self, i: int) -> Iterator[Copy]:
-        with self.source.explained(f"failed in copy {self.first + self.stride * i}"):
+        with self.source.errors_as_user_errors(f"failed in copy {self.first + self.stride * i}"):
             yield self.copies[i]
 
     def seconds_per_step(self) -> float:
-        """Of one copy, on average over the first steps of an episode."""
-        moment = self.reset([0])
+        """Mean over the first steps of an episode of one copy."""
+        seen = self.reset([0])
         start = time.perf_counter()
         for _ in range(TIMED_STEPS):
-            moment = self.step(moment.avail_actions.argmax(-1))
+            seen = self.step(seen.avail_actions.argmax(-1))
         return (time.perf_counter() - start) / TIMED_STEPS
 
 
-def stacked(moments: Sequence[Moment]) -> Moment:
-    return Moment(*(np.stack(field) for field in zip(*moments, strict=True)))
+def stacked(steps: Sequence[CopiesStep]) -> CopiesStep:
+    return CopiesStep(*(np.stack(field) for field in zip(*steps, strict=True)))

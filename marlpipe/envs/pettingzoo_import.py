@@ -1,6 +1,6 @@
-"""From a name to a world of PettingZoo's parallel API (Terry et al. 2021), or to the reason why there is none.
+"""Makes a world of PettingZoo's parallel API (Terry et al. 2021) from its name, or says why that is not possible.
 
-Only what is called here needs the package, so that everything else works without it.
+PettingZoo is imported inside the functions, so that everything else works without the package.
 """
 
 import importlib
@@ -22,31 +22,31 @@ NAMES = (
 
 
 class Source(NamedTuple):
-    """Where copies of a world come from."""
+    """The name and arguments from which copies of a world are made."""
 
     name: str  # PettingZoo's own, as sisl/pursuit-v5, a module with a parallel_env, or module:function
-    arguments: Mapping[str, Any]  # what it is called with
+    arguments: Mapping[str, Any]  # keyword arguments of the world
 
     def make(self, **more: Any) -> Any:
-        """A new world with the methods of a ParallelEnv. UserError if it cannot be made, or is none."""
+        """A new ParallelEnv. UserError if it cannot be made, or has another interface."""
         called = creator(self.name)
         from pettingzoo import AECEnv  # type: ignore[import-untyped]
 
-        with self.explained("could not be made"):
+        with self.errors_as_user_errors("could not be made"):
             world = called(**{**self.arguments, **more})
         if isinstance(world, AECEnv) or not hasattr(world, "step"):
             raise not_parallel(self.name)
         if not getattr(world, "possible_agents", None):
             raise UserError(
-                f"{self.name} does not say who may take part in it: it has no possible_agents.\n"
-                "  valid: a world whose agents are known beforehand\n"
+                f"{self.name} does not name its agents: it has no possible_agents.\n"
+                "  valid: a world whose agents are known before an episode\n"
                 "  next: set possible_agents in its __init__"
             )
         return world
 
     @contextmanager
-    def explained(self, what: str) -> Iterator[None]:
-        """UserError for whatever a world raises: it is not ours, and whoever chose it can mend it."""
+    def errors_as_user_errors(self, what: str) -> Iterator[None]:
+        """UserError for any error of a world, which the user has chosen and can correct."""
         try:
             yield
         except UserError:
@@ -57,12 +57,12 @@ class Source(NamedTuple):
                 f"{self.name} {what}: {type(error).__name__}: {error}\n"
                 f"  where: {place.filename}:{place.lineno}\n"
                 f"  given: env.arguments={dict(self.arguments)}\n"
-                "  next: give it the arguments that it takes, install what it needs, or mend it"
+                "  next: give it the arguments that it takes, install what it needs, or correct it"
             ) from error
 
 
 def creator(name: str) -> Callable[..., Any]:
-    """What makes the world of that name. UserError if there is nothing."""
+    """The function that makes the world of that name. UserError if there is none."""
     if importlib.util.find_spec("pettingzoo") is None:
         raise UserError("worlds of PettingZoo need the package.\n  next: pip install 'marlpipe[pettingzoo]'")
     if "/" in name:
@@ -95,7 +95,7 @@ def registered(name: str) -> Callable[..., Any]:
 
 
 def imported(name: str) -> ModuleType:
-    """The module of that name. UserError that tells a wrong name from a package that is not installed."""
+    """The module of that name. The UserError distinguishes a wrong name from a missing package."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -109,12 +109,12 @@ def imported(name: str) -> ModuleType:
             raise unknown("env.name: the module", f"{package}.{last}", siblings(package)) from error
         raise UserError(
             f"env.name: there is no module {name}.\n{NAMES}"
-            f"  next: install the package that has it, as in pip install {missing}, or mend the name"
+            f"  next: install the package that has it, as in pip install {missing}, or correct the name"
         ) from error
     except Exception as error:
         raise UserError(
             f"env.name: {name or 'an empty name'} cannot be imported: {type(error).__name__}: {error}\n{NAMES}"
-            "  next: mend the name or the module"
+            "  next: correct the name or the module"
         ) from error
 
 

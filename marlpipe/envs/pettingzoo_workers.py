@@ -1,4 +1,4 @@
-"""Copies of a world of PettingZoo in processes of their own, each of which has a share of them."""
+"""Copies of a PettingZoo world in worker processes, each with a share of them."""
 
 import os
 import signal
@@ -14,26 +14,26 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from numpy import ndarray
 
-from marlpipe.envs.pettingzoo_copies import Copies, Moment
+from marlpipe.envs.pettingzoo_copies import Copies, CopiesStep
 from marlpipe.envs.pettingzoo_import import Source
 from marlpipe.errors import UserError
 
-PATIENCE_S = 5.0  # for a worker that has nothing more to do
-MESSAGE_S = 1.5e-4  # to a worker and its answer back, measured between two cores
+PATIENCE_S = 5.0  # for a worker to end before it is killed
+MESSAGE_S = 1.5e-4  # round trip to a worker, measured between two cores
 
 
 def workers_that_pay(*, n: int, threads: int, step_s: float) -> int:
-    """As many workers as threads, if n copies whose steps take `step_s` each are stepped sooner so; 0 otherwise."""
+    """As many workers as threads, if that steps n copies of `step_s` seconds per step faster; 0 otherwise."""
     count = min(n, threads)
     longest_share = -(-n // count)
     return count if step_s * (n - longest_share) > MESSAGE_S * count else 0
 
 
 class Workers:
-    """Does what `Copies` does: copy i lives in worker i modulo `count`, and nothing depends on how many there are.
+    """Does what `Copies` does: copy i lives in worker i modulo `count`, and results do not depend on their number.
 
-    Workers end with us, however we end, because their pipe does. They have a session of their own: a Ctrl-C in our
-    terminal does not reach them.
+    Workers end when this process ends in any way, since their pipe closes. They have a session of their own, so that
+    Ctrl-C in the terminal does not reach them.
     """
 
     def __init__(self, count: int, source: Source, *, horizon: int, rebuild: bool) -> None:
@@ -47,11 +47,11 @@ class Workers:
             self.pipes.append(pipe)
             pipe.send((source, {"horizon": horizon, "rebuild": rebuild, "first": worker, "stride": count}))
 
-    def reset(self, seeds: Sequence[int]) -> Moment:
+    def reset(self, seeds: Sequence[int]) -> CopiesStep:
         self.n = len(seeds)
         return self._together("reset", seeds)
 
-    def step(self, actions: Int[ndarray, "B N"]) -> Moment:
+    def step(self, actions: Int[ndarray, "B N"]) -> CopiesStep:
         return self._together("step", actions)
 
     def picture(self, copy: int) -> UInt8[ndarray, "H W 3"]:
@@ -60,7 +60,7 @@ class Workers:
         picture: UInt8[ndarray, "H W 3"] = _raised(self._receive(worker))
         return picture
 
-    def _together(self, method: str, given: Any) -> Moment:
+    def _together(self, method: str, given: Any) -> CopiesStep:
         """One message to each worker that has copies, then one answer from each."""
         busy = range(min(self.count, len(given)))
         for worker in busy:
@@ -69,7 +69,7 @@ class Workers:
         return interleaved([_raised(answer) for answer in answers])
 
     def _send(self, worker: int, method: str, given: Any) -> None:
-        with suppress(BrokenPipeError):  # told when its answer is missing
+        with suppress(BrokenPipeError):  # reported by `_receive`
             self.pipes[worker].send((method, given))
 
     def _receive(self, worker: int) -> Any:
@@ -84,7 +84,7 @@ class Workers:
             ) from error
 
 
-def interleaved(shares: Sequence[Moment]) -> Moment:
+def interleaved(shares: Sequence[CopiesStep]) -> CopiesStep:
     """The copies of all workers in their order: copy i is one of worker i modulo their number."""
     n, count = sum(len(share.terminated) for share in shares), len(shares)
 
@@ -94,7 +94,7 @@ def interleaved(shares: Sequence[Moment]) -> Moment:
             merged[worker::count] = part
         return merged
 
-    return Moment(*map(whole, zip(*shares, strict=True)))
+    return CopiesStep(*map(whole, zip(*shares, strict=True)))
 
 
 def _raised(answer: Any) -> Any:
@@ -104,7 +104,7 @@ def _raised(answer: Any) -> Any:
 
 
 def _start(descriptor: int) -> "subprocess.Popen[bytes]":
-    """A process that serves at the other end of a pipe, with one thread, and imports from where we import."""
+    """A process that serves the other end of a pipe, with one thread and the same import path."""
     return subprocess.Popen(
         [sys.executable, "-c", f"from {__name__} import serve; serve({descriptor})"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
@@ -125,7 +125,7 @@ def _end(pipes: Sequence[Connection], processes: "Sequence[subprocess.Popen[byte
 
 
 def serve(descriptor: int) -> None:
-    """A worker's life: copies, and what they answer until the pipe closes. Signals are for its owner to heed."""
+    """The main function of a worker: answers calls of `Copies` until the pipe closes. It ignores signals."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     copies: Copies | None = None

@@ -16,24 +16,24 @@ from marlpipe.envs.scene import Pixels, Scene
 from marlpipe.errors import Bound, UserError, refused
 from marlpipe.types import EnvSpec, Observation, Timestep
 
-if TYPE_CHECKING:  # what follows needs the package
-    from marlpipe.envs.pettingzoo_copies import Copies, Moment
+if TYPE_CHECKING:  # these need the package
+    from marlpipe.envs.pettingzoo_copies import Copies, CopiesStep
     from marlpipe.envs.pettingzoo_workers import Workers
 
 
 @dataclass(frozen=True, eq=False)
 class PettingZooState:
-    """What is seen of worlds that live outside. It is no value: they cannot go back, so only the latest one steps."""
+    """Observations of external worlds. It is no value: the worlds cannot go back, so only the latest state can step."""
 
     elapsed: Int[Tensor, " B"]  # env steps since the reset
     obs: Float[Tensor, "B N O"]
     state: Float[Tensor, "B S"]
     avail_actions: Bool[Tensor, "B N A"]
-    moment: int  # how many moments the world has shown by then
+    version: int  # number of resets and steps of the world so far
 
 
 def coupling(n_agents: int, edges: Sequence[Sequence[int]] | None) -> Bool[Tensor, "N N"]:
-    """Everyone with everyone else, or the given pairs of agents only. UserError if one is no pair of two agents."""
+    """All pairs of agents, or the given ones only. UserError for an edge that is no pair of two agents."""
     if edges is None:
         return graphs.complete(n_agents)
     graph = torch.zeros(n_agents, n_agents, dtype=torch.bool)
@@ -41,7 +41,7 @@ def coupling(n_agents: int, edges: Sequence[Sequence[int]] | None) -> Bool[Tenso
         if len(edge) != 2 or edge[0] == edge[1] or not all(0 <= agent < n_agents for agent in edge):
             raise UserError(
                 f"edges: {list(edge)} does not couple two agents.\n"
-                f"  valid: pairs of different agents from 0 to {n_agents - 1}, or null: everyone with everyone else\n"
+                f"  valid: pairs of different agents from 0 to {n_agents - 1}, or null for all pairs\n"
                 "  next: set it, as in env.edges=[[0,1]]"
             )
         graph[edge[0], edge[1]] = graph[edge[1], edge[0]] = True
@@ -52,28 +52,28 @@ def coupling(n_agents: int, edges: Sequence[Sequence[int]] | None) -> Bool[Tenso
 class PettingZooWorld:
     """Copies of one world, in this process or in workers, with the same results.
 
-    Observations, of any space that flattens, and actions of agents that differ are padded to a common length, and what
-    is padded is never available. Masks are read from the observation or the info, under `action_mask`. Agents are in
-    the order of `possible_agents`. Who has died, or is not there yet, observes zeros, can only take action 0, which
-    nobody is told, and is paid 0. The state is the world's `state()`, or all observations where that does not work.
-    Numbers are taken as they are, except 8-bit pixels, which become 0 to 1.
+    Observations of any flattenable space, and actions, are padded to a common length; padded actions are never
+    available. Masks are read from the observation or the info, under `action_mask`. Agents are in the order of
+    `possible_agents`. An agent that has died or not yet appeared observes zeros, can only take action 0, which is not
+    passed to the world, and gets reward 0. The state is the world's `state()`, or all observations where that fails.
+    8-bit pixels are scaled to 0 to 1; other numbers are unchanged.
 
     An episode is terminated if every agent was; otherwise, and at the horizon, it is truncated. A copy is seeded from
-    the generator at each reset, kept for later episodes, and left alone when its episode is over.
+    the generator at each reset, reused for later episodes, and not stepped after its episode has ended.
     """
 
     name: str  # PettingZoo's own, as sisl/pursuit-v5, a module with a parallel_env, or module:function
-    arguments: Mapping[str, Any] | None  # handed to it
+    arguments: Mapping[str, Any] | None  # keyword arguments of the world
     horizon: int | None  # env steps; None: the world's own max_cycles
     local_rewards: bool
     edges: Sequence[Sequence[int]] | None  # pairs of coupled agents; None: all
-    rebuild: bool  # make a copy anew for each episode
-    workers: int | str  # processes; 0: none but this one, "auto": as many as there are threads, if they pay
+    rebuild: bool  # whether to make a new world for each episode
+    workers: int | str  # processes; 0: this process only, "auto": as many as threads, if that is faster
     spec: EnvSpec = field(init=False)
 
     @staticmethod
     def packages(config: Mapping[str, Any]) -> list[str]:
-        """Where a world of this config comes from, beside marlpipe."""
+        """The packages that a world of this config needs, in addition to marlpipe."""
         name = str(config["name"])
         return ["pettingzoo"] if "/" in name else ["pettingzoo", re.split("[.:]", name)[0]]
 
@@ -82,7 +82,7 @@ class PettingZooWorld:
             valid = "auto, or a number of processes from 0, which is this one alone"
             raise refused("workers", self.workers, valid, "auto")
         source = Source(self.name, self.arguments or {})
-        creator(self.name)  # the package may be missing, and with it what is imported next
+        creator(self.name)  # UserError where the package that the next import needs is missing
         from marlpipe.envs.pettingzoo_copies import Layout
 
         layout = Layout(source)
@@ -106,7 +106,7 @@ class PettingZooWorld:
         )
         self._source = source
         self._copies: Copies | Workers | None = None
-        self._moment = 0
+        self._version = 0
 
     def _start(self, n: int) -> "Copies | Workers":
         from marlpipe.envs.pettingzoo_copies import Copies
@@ -125,26 +125,26 @@ class PettingZooWorld:
 
     @contextmanager
     def _used(self, copies: "Copies | Workers") -> Iterator[None]:
-        """They are given up if what is done meanwhile fails or is interrupted: who knows where they are then."""
-        self._copies, self._moment = None, self._moment + 1
+        """Discards the copies if the body fails or is interrupted, since their state is then unknown."""
+        self._copies, self._version = None, self._version + 1
         yield
         self._copies = copies
 
     def reset(self, n: int, generator: torch.Generator) -> PettingZooState:
-        """The copies' seeds are drawn one after the other: n at once are as n times one."""
+        """Draws one seed per copy in order, so that n copies at once equal n resets of one."""
         copies, device = self._copies or self._start(n), generator.device
         seeds = torch.randint(2**31 - 1, (n,), generator=generator, device=device)
         with self._used(copies):
             seen = copies.reset(seeds.tolist())
         return self._state(seen, torch.zeros(n, dtype=torch.long, device=device))
 
-    def _state(self, seen: "Moment", elapsed: Int[Tensor, " B"]) -> PettingZooState:
+    def _state(self, seen: "CopiesStep", elapsed: Int[Tensor, " B"]) -> PettingZooState:
         obs, state, avail_actions = (torch.from_numpy(part).to(elapsed.device) for part in seen[:3])
-        return PettingZooState(elapsed, obs, state, avail_actions, self._moment)
+        return PettingZooState(elapsed, obs, state, avail_actions, self._version)
 
     def _at(self, state: PettingZooState) -> "Copies | Workers":
-        """The copies, if they are where the state says."""
-        if self._copies is None or state.moment != self._moment:
+        """The copies, if the state is their latest one; UserError otherwise."""
+        if self._copies is None or state.version != self._version:
             raise UserError(
                 f"{self.name} has gone on since this state, and cannot go back.\n"
                 "  valid: the state that the world's last reset or step returned\n"

@@ -1,7 +1,7 @@
-"""Predator-Prey with punishment: two predators at once catch a prey and are paid, one alone is punished (QPro §5.1).
+"""Predator-Prey with punishment: two predators together catch a prey for a reward, one alone is punished (QPro §5.1).
 
-Where the paper is silent the world is that of the public code of DCG, WQMIX and PyMARL2, and twice where it is not: a
-prey is worth 10, as QPro's appendix says too, not 1, and a move into an occupied cell may be tried, and fails.
+Where the paper gives no details, the world follows the public code of DCG, WQMIX and PyMARL2; so it does in two further
+points: a prey is worth 10, as in QPro's appendix, not 1, and a move into an occupied cell is available but fails.
 """
 
 from dataclasses import dataclass, field
@@ -20,12 +20,12 @@ from marlpipe.envs.scene import Box, Disc, Line, Point, Scene, Shape
 from marlpipe.errors import Bound, UserError, check_numbers, refused
 from marlpipe.types import EnvSpec, Observation, Timestep
 
-STAY, CATCH = 4, 5  # after the four moves, which are in the order of walled_grid.DIRECTIONS
-PREDATORS, PREY = 0, 1  # channels of what is seen
+STAY, CATCH = 4, 5  # after the four moves, which are in the order of DIRECTIONS
+PREDATORS, PREY = 0, 1  # channels of the observation
 
 
 class PredatorPreyState(NamedTuple):
-    """Everything that the next step depends on, and where those who are out of the game were last. M prey."""
+    """Everything that the next step depends on, and the last cells of removed predators and caught prey. M prey."""
 
     predators: Int[Tensor, "B N"]  # cells of the walled grid
     prey: Int[Tensor, "B M"]
@@ -46,14 +46,14 @@ class PredatorPrey:
     """n predators and `n_prey` prey, no two on the same cell of a grid.
 
     Actions: 0 right, 1 down, 2 left, 3 up, 4 stay, 5 catch. First the predators act one by one in random order, then
-    the prey does, see `chase_prey`. A prey that is caught pays `capture_reward`, one that escapes from at least one
-    catcher `punishment`, both to the team, in agent 0's place. No return exceeds capture_reward · min(n_prey,
+    the prey does, see `chase_prey`. A caught prey gives `capture_reward`, one that escapes from at least one catcher
+    `punishment`, both as team reward in agent 0's place. No return exceeds capture_reward · min(n_prey,
     n_agents // catch_threshold). The episode ends when no prey or no predator is left, or at the time limit.
 
-    Moves are available if they stay on the grid, catching if a prey is beside the predator; the removed can only stay.
+    Moves are available if they stay on the grid, catching if a prey is adjacent; removed predators can only stay.
     An agent observes the `view` × `view` cells around it, row by row, and in each whether there is a predator (itself
-    in the middle), a prey, and a hare (there are none). Nothing is seen beyond the grid, nor anything by the removed.
-    The world's state is the whole grid, seen in the same way.
+    in the middle), a prey, and a hare (there are none). Cells beyond the grid and observations of removed predators are
+    zero. The world's state is the whole grid in the same encoding.
     """
 
     n_agents: int  # predators
@@ -95,7 +95,7 @@ class PredatorPrey:
         return walled(self.rows, self.columns, self._border, device)
 
     def reset(self, n: int, generator: torch.Generator) -> PredatorPreyState:
-        """n copies with everyone on distinct cells, uniformly."""
+        """n copies with predators and prey on distinct cells, drawn uniformly."""
         floor = self._grid(generator.device).floor
         cells = floor[torch.rand((n, len(floor)), generator=generator, device=generator.device).argsort(1)]
         predators, prey = cells[:, : self.n_agents], cells[:, self.n_agents : self.n_agents + self.n_prey]
@@ -128,7 +128,7 @@ class PredatorPrey:
     def transition(
         self, state: PredatorPreyState, actions: Int[Tensor, "B N"], draws: Draws
     ) -> tuple[PredatorPreyState, Timestep]:
-        """A step once all that is random in it is known."""
+        """One time step, given its random draws."""
         grid = self._grid(actions.device)
         move = F.pad(grid.neighbours, (0, 2))[actions]  # to stay and to catch is to move by 0
         predators = state.predators.where(state.hunting, NOWHERE)
@@ -156,7 +156,7 @@ class PredatorPrey:
         return after, Timestep(rewards=rewards, terminated=terminated, truncated=late & ~terminated)
 
     def scene(self, state: PredatorPreyState, copy: int, actions: Int[Tensor, " N"] | None = None) -> Scene:
-        """Predators are blue, prey orange. Who tries to catch is ringed, the removed fade, the caught are crosses."""
+        """Predators are blue, prey orange; catching predators are ringed, removed ones faded, caught prey crosses."""
         right, top = float(self.columns), float(self.rows)
         shapes: list[Shape] = [Box((0.0, 0.0), right, top, "white", "black")]
         shapes += [Line([(float(x), 0.0), (float(x), top)], "lightgrey", 0.5) for x in range(1, self.columns)]

@@ -1,4 +1,4 @@
-"""A bounded grid, stored flat with a wall around it: whatever can be reached or seen from the floor has an index.
+"""A bounded grid, stored flat with a wall around it, so that all cells that can be reached or observed have an index.
 
 A cell is a whole number: rows from top to bottom, in each of them columns from left to right, the wall included.
 """
@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 DIRECTIONS = ((0, 1), (1, 0), (0, -1), (-1, 0))  # (rows, columns) to the right, down, left and up
-NOWHERE = 0  # a corner of the wall: no floor is beside it, so that who is there is beside nobody
+NOWHERE = 0  # a corner of the wall, which is adjacent to no floor cell
 
 
 class Grid(NamedTuple):
@@ -20,12 +20,12 @@ class Grid(NamedTuple):
     width: int  # cells in a row, the wall included
     floor: Int[Tensor, " F"]
     walls: Bool[Tensor, " K"]
-    neighbours: Int[Tensor, "4"]  # what to add to a cell for those beside it, in the order of DIRECTIONS
+    neighbours: Int[Tensor, "4"]  # offsets of the adjacent cells, in the order of DIRECTIONS
 
 
 @cache
 def walled(rows: int, columns: int, border: int, device: torch.device) -> Grid:
-    """rows × columns of floor in a wall `border` ≥ 1 thick: whoever sees that far sees cells that exist."""
+    """rows × columns of floor in a wall `border` ≥ 1 thick: observations up to that radius stay inside the array."""
     width = columns + 2 * border
     cells = torch.arange((rows + 2 * border) * width, device=device)
     floor = cells.view(-1, width)[border:-border, border:-border].flatten()

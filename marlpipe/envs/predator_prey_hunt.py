@@ -1,7 +1,7 @@
 """Predators and prey on a grid take their turns, in the order of the public code of DCG, WQMIX and PyMARL2.
 
 `occupied` marks the wall, the predators and the prey of each copy, and is kept up to date in place from turn to turn.
-Those who are out of the game are NOWHERE. B copies, N predators, M prey, K cells.
+Removed predators and caught prey are NOWHERE. B copies, N predators, M prey, K cells.
 """
 
 from typing import NamedTuple
@@ -14,11 +14,11 @@ from marlpipe.envs.predator_prey_grid import NOWHERE, Grid, beside
 
 
 class Draws(NamedTuple):
-    """All that is random in one step, whatever happens in it."""
+    """All random draws of one time step, independent of its course."""
 
     predator_order: Int[Tensor, "B N"]  # whose turn comes first, second, …
     prey_order: Int[Tensor, "B M"]
-    directions: Int[Tensor, "B M 4"]  # turn by turn, where the prey would rather go, the most preferred first
+    directions: Int[Tensor, "B M 4"]  # by turn, the order of preference of the prey's directions
 
 
 def draw(n: int, n_predators: int, n_prey: int, generator: torch.Generator) -> Draws:
@@ -29,7 +29,7 @@ def draw(n: int, n_predators: int, n_prey: int, generator: torch.Generator) -> D
 
 
 def in_turn(values: Int[Tensor, "B X"], order: Int[Tensor, "B X"]) -> tuple[Int[Tensor, "B 1"], ...]:
-    """What belongs to whoever comes first, second, …"""
+    """The values in the order of turns: first, second, …"""
     return values.gather(1, order).unsqueeze(2).unbind(1)
 
 
@@ -44,7 +44,7 @@ def move_predators(
     targets: Int[Tensor, "B N"],
     order: Int[Tensor, "B N"],
 ) -> Int[Tensor, "B N"]:
-    """Where the predators are after each, in its turn, moved to its target, or stayed if that was occupied by then."""
+    """The cells after each predator, in its turn, has moved to its target, or stayed if that was occupied."""
     moved = []
     for cell, target in zip(in_turn(predators, order), in_turn(targets, order), strict=True):
         after = torch.where(occupied.gather(1, target), cell, target)
@@ -54,10 +54,10 @@ def move_predators(
 
 
 class Chase(NamedTuple):
-    """What came of the prey's turns."""
+    """The result of the prey's turns."""
 
-    prey: Int[Tensor, "B M"]  # where it is; for those caught now, where that was
-    catchers: Int[Tensor, "B M"]  # how many tried to catch it in its turn
+    prey: Int[Tensor, "B M"]  # its cell; the last one if it is caught now
+    catchers: Int[Tensor, "B M"]  # number of predators that tried to catch it in its turn
     removed: Bool[Tensor, "B N"]  # predators that caught something
 
 
@@ -69,10 +69,11 @@ def chase_prey(
     threshold: int,
     grid: Grid,
 ) -> Chase:
-    """Each prey, in its turn, is caught if at least `threshold` catchers are beside it, and they are removed with it.
+    """Each prey, in its turn, is caught if at least `threshold` catchers are adjacent, which are removed with it.
 
-    Otherwise it moves to the free cell beside it that it prefers, or stays if there is none. `catchers` are the cells
-    of the predators that try to catch, NOWHERE for the others. Who is caught or removed leaves a free cell at once.
+    Otherwise it moves to its preferred free adjacent cell, or stays if there is none. `catchers` are the cells
+    of the predators that try to catch, NOWHERE for the others. Cells of caught prey and removed predators are free at
+    once.
     """
     here = prey.gather(1, draws.prey_order).unsqueeze(2)
     in_reach = beside(here.squeeze(2), catchers, grid)

@@ -1,4 +1,4 @@
-"""What a world looks like at one moment, as plain shapes: worlds say what is to be seen, `pictures` draws it."""
+"""The picture of a world at one time step as plain shapes: worlds return scenes, envs/rendering draws them."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -47,7 +47,7 @@ class Label(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """A finished picture of a world that draws itself: it fills the frame."""
+    """A picture drawn by the world itself, which fills the frame."""
 
     rgb: UInt8[ndarray, "H W 3"]
 
@@ -56,7 +56,7 @@ Shape = Disc | Box | Line | Label | Pixels
 
 
 class Scene(NamedTuple):
-    """A frame: what is seen of the plane, and the shapes in it, later ones above earlier ones."""
+    """A frame: the visible part of the plane, and its shapes, later ones above earlier ones."""
 
     x_range: tuple[float, float]
     y_range: tuple[float, float]
@@ -65,8 +65,8 @@ class Scene(NamedTuple):
 
 @runtime_checkable
 class Scenic(Protocol):
-    """A world that can be looked at."""
+    """A world that can be drawn."""
 
     def scene(self, state: Any, copy: int, actions: Int[Tensor, " N"] | None = None) -> Scene:
-        """One copy at one moment, with the actions that its agents take now (None after the last step)."""
+        """One copy at one time step, with the actions that its agents take there (None after the last step)."""
         ...

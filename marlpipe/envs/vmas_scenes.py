@@ -1,4 +1,4 @@
-"""What a VMAS world looks like: its entities as plain shapes, which takes no OpenGL as VMAS's own pictures do."""
+"""Scenes of VMAS worlds: entities as plain shapes, without the OpenGL that VMAS's own pictures need."""
 
 from collections.abc import Sequence
 from math import cos, sin
@@ -26,7 +26,7 @@ def paint(colour: Any, copy: int) -> str:
 
 
 def window(scenario: Any, agents: Sequence[Point], margin: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The ranges of x and y in m: what the scenario asks for, widened in proportion until it shows all agents."""
+    """The ranges of x and y in m: the scenario's view, widened in proportion until it shows all agents."""
     across, up = scenario.viewer_size
     (x, y), zoom = scenario.render_origin, scenario.viewer_zoom
     half_width, half_height = zoom * max(1, across / up), zoom * max(1, up / across)
@@ -43,7 +43,7 @@ def scene(
     visible: Sequence[bool],
     actions: Sequence[int],
 ) -> Scene:
-    """Spheres as discs, which are edged in black for agents, boxes as outlines, lines, all in VMAS's colours.
+    """Spheres as discs, with a black edge for agents, boxes as outlines, lines, all in VMAS's colours.
 
     places: x and y in m, angles in rad and visibility of each entity. actions: of each agent that is not scripted, or
     none; they are written above it. Nothing else is drawn, such as the map of road_traffic or the rays of a lidar.

@@ -1,6 +1,6 @@
 """The scenarios of VMAS, a vectorised simulator of robots in the plane (Bettini et al. 2022, arXiv 2207.03530).
 
-VMAS is an optional extra under the GPL-3: it is imported, as it is, when the first world of it is built.
+VMAS is an optional extra under the GPL-3: it is imported unchanged, when its first world is built.
 """
 
 import importlib
@@ -26,7 +26,7 @@ from marlpipe.types import EnvSpec, Observation, Timestep
 
 
 class VmasState(NamedTuple):
-    """What is seen at one moment. All else is in the simulator, which goes on in place: only the newest state steps."""
+    """Observations of one time step. The simulator advances in place: only the latest state can step."""
 
     simulator: Any  # vmas.simulator.environment.Environment: one for each reset
     elapsed: Int[Tensor, " B"]  # env steps since the reset
@@ -37,7 +37,7 @@ class VmasState(NamedTuple):
 
 
 def import_vmas() -> Any:
-    """The package, without the notice that the gym beneath it prints about itself. UserError where it is missing."""
+    """The package, without the notice that its dependency gym prints. UserError where it is missing."""
     with suppress(ImportError):
         importlib.import_module("gym_notices.notices").notices.clear()
     try:
@@ -50,10 +50,10 @@ def import_vmas() -> Any:
 
 @contextmanager
 def drawing_from(generator: torch.Generator) -> Iterator[None]:
-    """All that VMAS draws inside follows from one seed of the generator; nobody else's randomness is touched.
+    """Makes all random draws of VMAS depend on one seed of the generator; no other random state changes.
 
-    VMAS uses the process-wide generators of torch, numpy and Python. During each call it swaps their states for its own
-    `vmas_random_state`, but not those of GPUs, and if the call fails it does not swap back.
+    VMAS uses the process-wide generators of torch, numpy and Python. During each call it replaces their states by its
+    own `vmas_random_state`, except those of GPUs, and does not restore them if the call fails.
     """
     device = generator.device
     of_numpy, of_python = numpy.random.get_state(), random.getstate()
@@ -76,12 +76,12 @@ def drawing_from(generator: torch.Generator) -> Iterator[None]:
 
 
 def flat(seen: Any) -> Float[Tensor, "B O"]:
-    """An agent's observation as one vector: some scenarios give it in named parts."""
+    """An agent's observation as one vector; some scenarios return it in named parts."""
     return torch.cat([flat(part) for part in seen.values()], dim=1) if isinstance(seen, Mapping) else seen.flatten(1)
 
 
-def checked(scenario: str, arguments: Any, takes: Sequence[str]) -> dict[str, Any]:
-    """The arguments of a scenario. UserError for one that it does not take."""
+def check_arguments(scenario: str, arguments: Any, takes: Sequence[str]) -> dict[str, Any]:
+    """The arguments of a scenario. UserError for an unknown one."""
     if not isinstance(arguments, Mapping):
         raise UserError(
             f"arguments cannot be {arguments!r}.\n  valid: null, or values by name of {', '.join(takes)}\n"
@@ -95,25 +95,25 @@ def checked(scenario: str, arguments: Any, takes: Sequence[str]) -> dict[str, An
 
 @dataclass(kw_only=True, eq=False)
 class VmasWorld:
-    """A scenario with discrete actions: of each thing that an agent controls none, least or most, and all combinations.
+    """A scenario with discrete actions: zero, minimum or maximum of each control of an agent, in all combinations.
 
-    A scenario with communication has a factor more, for the word that is said. Where agents have fewer actions or
-    observe less than others, actions are not available and observations end in zeros. The world's state is all that
-    the agents observe. Agent i is paid r_i / N, so that the team's reward is the mean over agents: as in BenchMARL's
-    figures, also where the scenario pays all agents the same. An episode ends when the scenario says so, or after
-    `horizon` env steps.
+    A scenario with communication has a further factor, for the message. Where agents have fewer actions or shorter
+    observations than others, padded actions are unavailable and observations are padded with zeros. The world's state
+    is all observations. Agent i gets the reward r_i / N, so that the team reward is the mean over agents, as in
+    BenchMARL's figures, also where the scenario rewards all agents equally. An episode ends when the scenario is done,
+    or after `horizon` env steps.
     """
 
     scenario: str  # its name, as in vmas.scenarios, vmas.mpe_scenarios and vmas.debug_scenarios
     arguments: Mapping[str, Any] | None  # of the scenario
     horizon: int  # env steps
-    local_rewards: bool  # may the agents learn from what they are paid themselves?
+    local_rewards: bool  # whether agents may learn from their own rewards
     time_limit_is_terminal: bool
     spec: EnvSpec = field(init=False)
 
     @staticmethod
     def packages(config: Mapping[str, Any]) -> list[str]:  # noqa: ARG004 whatever the scenario
-        """Where a world of this config comes from, beside marlpipe."""
+        """The packages that a world of this config needs, in addition to marlpipe."""
         return ["vmas"]
 
     def __post_init__(self) -> None:
@@ -124,20 +124,20 @@ class VmasWorld:
             raise unknown("env.scenario: the scenario", self.scenario, scenarios)
         module = importlib.import_module("vmas.scenarios").load(f"{self.scenario}.py")
         self._scenario = module.Scenario
-        # All scenarios take their arguments one by one off `kwargs`; nothing else lists them.
+        # All scenarios pop their arguments from `kwargs`, which is the only list of them.
         takes = re.findall(r'kwargs\.pop\(\s*"(\w+)"', Path(module.__file__).read_text(encoding="utf-8"))
-        self._arguments = checked(self.scenario, self.arguments or {}, takes)
+        self._arguments = check_arguments(self.scenario, self.arguments or {}, takes)
         with drawing_from(torch.Generator().manual_seed(0)):
             try:
                 simulator = self._simulator(1, torch.device("cpu"))
                 widths = [flat(seen).shape[1] for seen in simulator.reset()]
                 if not widths:
-                    raise ValueError("nobody is left to act")
-            except Exception as error:  # whatever is raised, the arguments are the cause
+                    raise ValueError("it has no agent")
+            except Exception as error:  # the arguments are the cause of any error here
                 raise UserError(
                     f"the scenario {self.scenario} cannot be built with {self._arguments}: {error!r}\n"
-                    f"  valid: values that it can work with of {', '.join(takes)}\n"
-                    "  next: mend env.arguments, or leave one out for its default"
+                    f"  valid: suitable values of {', '.join(takes)}\n"
+                    "  next: correct env.arguments, or leave one out for its default"
                 ) from error
         self._n_actions = torch.tensor([space.n for space in simulator.action_space])
         self.spec = EnvSpec(
@@ -155,7 +155,7 @@ class VmasWorld:
             self._scenario(), num_envs=n, device=device, continuous_actions=False, **self._arguments
         )
 
-    def _moment(self, simulator: Any, observations: list[Any], elapsed: Int[Tensor, " B"]) -> VmasState:
+    def _observed(self, simulator: Any, observations: list[Any], elapsed: Int[Tensor, " B"]) -> VmasState:
         seen = [flat(observation) for observation in observations]
         entities = simulator.world.entities
         return VmasState(
@@ -168,11 +168,11 @@ class VmasWorld:
         )
 
     def reset(self, n: int, generator: torch.Generator) -> VmasState:
-        """A new simulator: it mostly costs about one env step, and nothing of earlier episodes can be left in it."""
+        """A new simulator, which costs about one env step and keeps nothing of earlier episodes."""
         with drawing_from(generator):
             simulator = self._simulator(n, generator.device)
             observations = simulator.reset()
-        return self._moment(simulator, observations, torch.zeros(n, dtype=torch.long, device=generator.device))
+        return self._observed(simulator, observations, torch.zeros(n, dtype=torch.long, device=generator.device))
 
     def observe(self, state: VmasState) -> Observation:
         n, device = len(state.elapsed), state.elapsed.device
@@ -183,7 +183,7 @@ class VmasWorld:
     def step(
         self, state: VmasState, actions: Int[Tensor, "B N"], generator: torch.Generator
     ) -> tuple[VmasState, Timestep]:
-        """UserError for a state that was stepped on before."""
+        """UserError for a state that is not the latest one."""
         simulator = state.simulator
         if (simulator.steps != state.elapsed).any():
             raise UserError(
@@ -193,7 +193,7 @@ class VmasWorld:
             )
         with drawing_from(generator):
             observations, rewards, done, _ = simulator.step(list(actions.unsqueeze(2).unbind(1)))
-        after = self._moment(simulator, observations, state.elapsed + 1)
+        after = self._observed(simulator, observations, state.elapsed + 1)
         over, late = done.flatten().bool(), after.elapsed >= self.horizon
         terminated = over | late if self.time_limit_is_terminal else over
         shares = torch.stack([reward.flatten() for reward in rewards], dim=1) / len(rewards)

@@ -1,1 +1,1 @@
-""""""
+"""Training of one run: rollout, replay, learner, checkpoints, resume."""

@@ -58,7 +58,7 @@ def test_the_printed_bound() -> None:
     """T = 3: 2√3 · √(3 · 6 · log(4 + 0.75/6)) · (√4 · 3/3 + 0.2 √(3 log(2 · 2³ · 2.5 / 0.4)))."""
     by_hand = 2 * sqrt(3) * sqrt(18 * log(4.125)) * (2 + 0.2 * sqrt(3 * log(100)))
     assert by_hand == pytest.approx(47.9963916303)
-    assert constants().n_arms == 6
+    assert constants().n_block_actions == 6
     assert printed_bound(constants(), at(3)).item() == pytest.approx(by_hand)
     assert corrected_bound(constants(), at(3)).item() == pytest.approx(67.8771479, rel=1e-8)
 

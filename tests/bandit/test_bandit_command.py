@@ -41,11 +41,11 @@ def test_a_study_of_partitions(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command) == 0
     said = capsys.readouterr().out
     [report] = folders("reports/*")
-    for partition, n_arms, n_blocks in (("singletons", 12, 4), ("pairs", 18, 2), ("full", 81, 1)):
+    for partition, n_actions, n_blocks in (("singletons", 12, 4), ("pairs", 18, 2), ("full", 81, 1)):
         [folder] = folders(f"{partition}-*")
         [arm] = asked([f"partition={partition}", "rounds=40"], config_folder())
         env, matrix, constants = built(arm.config)
-        assert constants.n_arms == n_arms
+        assert constants.n_block_actions == n_actions
         assert matrix.shape == (n_blocks, 4)
         expected = play(env, matrix, constants, 1.0, [0, 1, 2]).regret
         rows = read(folder / "regret.csv")
@@ -59,7 +59,9 @@ def test_a_study_of_partitions(capsys: pytest.CaptureFixture[str]) -> None:
         assert (config.seeds, config.env.horizon, config.rounds) == ([0, 1, 2], 40, 40)
         assert "git" in (folder / "provenance.json").read_text()
         last, fifth = expected[-1], expected[7]
-        cells = f"{partition} +{n_arms} +{fifth.mean():.1f} ± {fifth.std():.1f} +{last.mean():.1f} ± {last.std():.1f}"
+        cells = (
+            f"{partition} +{n_actions} +{fifth.mean():.1f} ± {fifth.std():.1f} +{last.mean():.1f} ± {last.std():.1f}"
+        )
         assert re.search(cells, said)
         assert str(folder) in said
     assert [row["arm"] for row in read(report / "table.csv")] == ["singletons", "pairs", "full"]

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from marlpipe.bandit import oful
-from marlpipe.bandit.arms import arms_at, best_of_each_block, numbered
-from marlpipe.bandit.oful import Estimates, prior, sherman_morrison, updated, upper_confidence
+from marlpipe.bandit.block_actions import best_of_each_block, block_actions_at, number_block_actions
+from marlpipe.bandit.oful import Estimates, prior, sherman_morrison, update, upper_confidence
 from marlpipe.envs.linear_bandit import on_sphere
 from tests.bandit.plain_oful import PlainOful
 
@@ -45,7 +45,7 @@ def test_an_update_by_hand() -> None:
     """Two seeds, two blocks with the arms {0, 1} and {2}: only what was played changes, each by its own reward."""
     before = prior(2, 3, 2, ridge=1.0)
     contexts, rewards = tensor([1, 0], [0, 2]), tensor([0.5, -1], [3, 0.25])
-    after = updated(before, torch.tensor([[1, 2], [0, 2]]), contexts, rewards)
+    after = update(before, torch.tensor([[1, 2], [0, 2]]), contexts, rewards)
     assert after.plays.tolist() == [[0, 1, 1], [1, 0, 1]]
     assert after.response.tolist() == [[[0, 0], [0.5, 0], [-1, 0]], [[0, 6], [0, 0], [0, 0.5]]]
     first, second, untouched = torch.diag(tensor(2, 1)), torch.diag(tensor(1, 5)), torch.eye(2, dtype=F64)
@@ -60,7 +60,7 @@ def test_one_block_is_oful_to_the_bit() -> None:
     n_agents, n_actions, dim, rounds = 3, 3, 4, 400
     random = torch.Generator().manual_seed(3)
     contexts = on_sphere((rounds, dim), 1.0, random).double()
-    arms = numbered(torch.ones(1, n_agents), n_actions)
+    arms = number_block_actions(torch.ones(1, n_agents), n_actions)
     theta = torch.randn(27, dim, generator=random, dtype=F64) / 6
     paid = contexts @ theta.T + 0.1 * torch.randn(rounds, 27, generator=random, dtype=F64)
     plain = PlainOful(n_agents, n_actions, dim, noise=0.2, parameter_radius=1 / 3)
@@ -73,7 +73,7 @@ def test_one_block_is_oful_to_the_bit() -> None:
         expected = plain.choice(t + 1, x.numpy(), delta=0.05)
         assert number.item() == expected, f"round {t}"
         plain.learn(expected, x.numpy(), paid[t, expected].item())
-        estimates = updated(estimates, arms_at(number, arms), x.unsqueeze(0), paid[t, number])
+        estimates = update(estimates, block_actions_at(number, arms), x.unsqueeze(0), paid[t, number])
         played.add(expected)
     assert len(played) == 27
     assert np.array_equal(estimates.gram[0].numpy(), np.stack(plain.gram))
@@ -94,7 +94,7 @@ def test_the_inverse_after_ten_thousand_rounds(monkeypatch: pytest.MonkeyPatch) 
     contexts = on_sphere((10_000, 2, 5), 1.0, random).double() * tensor(1, 1, 1, 1e-2, 1e-3)
     estimates, arms = prior(2, 1, 5, ridge=1.0), torch.zeros(2, 1, dtype=torch.long)
     for x in contexts:
-        estimates = updated(estimates, arms, x, torch.ones(2, 1, dtype=F64))
+        estimates = update(estimates, arms, x, torch.ones(2, 1, dtype=F64))
     direct = torch.linalg.inv(torch.eye(5, dtype=F64) + torch.einsum("tbd,tbe->bde", contexts, contexts))
     assert estimates.plays.tolist() == [[10_000], [10_000]]
     assert (estimates.inverse.squeeze(1) - direct).abs().max() < 1e-8
@@ -107,7 +107,7 @@ def test_the_refresh_forgets_what_went_wrong(monkeypatch: pytest.MonkeyPatch) ->
     spoilt = spoilt._replace(inverse=spoilt.inverse * 1.01, plays=torch.tensor([[2, 1]]))
     wrong = []
     for x in on_sphere((2, 1, 3), 1.0, torch.Generator().manual_seed(0)).double():
-        spoilt = updated(spoilt, torch.tensor([[0, 1]]), x, torch.zeros(1, 2, dtype=F64))
+        spoilt = update(spoilt, torch.tensor([[0, 1]]), x, torch.zeros(1, 2, dtype=F64))
         wrong.append((spoilt.inverse - torch.linalg.inv(spoilt.gram)).abs().amax((2, 3))[0].tolist())
     (before, other_before), (after, other_after) = wrong
     assert min(before, other_before, other_after) > 1e-3

@@ -139,7 +139,7 @@ def test_pictures() -> None:
     assert blind.render() is None
     with pytest.raises(UserError, match=r"(?s)render_mode 'human' does not exist.*rgb_array"):
         parallel_env(["env=payoff"], render_mode="human")
-    with pytest.raises(UserError, match="RaggedWorld cannot be looked at"):
+    with pytest.raises(UserError, match="RaggedWorld cannot be rendered"):
         ParallelWorld(RaggedWorld(), render_mode="rgb_array")
 
 
@@ -147,7 +147,7 @@ def test_there_and_back() -> None:
     """Carts, seen through PettingZoo's eyes, through ours: the same episode as without."""
     settings = ["env=cartpole", "env.n_agents=2", "env.time_limit=5", "env.time_limit_is_terminal=false"]
     around = PettingZooWorld(
-        name="marlpipe.envs.parallel_world",
+        name="marlpipe.config.parallel_env",
         arguments={"overrides": settings},
         horizon=5,
         local_rewards=True,

@@ -157,7 +157,7 @@ def test_knights_archers_and_zombies_die_and_repeat_exactly() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_picture_of_this_very_moment(workers: int) -> None:
+def test_a_picture_of_the_current_time_step(workers: int) -> None:
     """Copies draw only once they are asked to: the picture shows the sum of what was told in this episode so far."""
     env = world(workers=workers)
     state, actions = env.reset(3, generator()), torch.tensor([[1, 1, 2], [0, 0, 1], [1, 2, 3]])
@@ -220,7 +220,7 @@ def test_edges() -> None:
         ),
         (
             {"name": "tests.envs.company:Nameless"},
-            "tests.envs.company:Nameless does not say who may take part.*possible_agents",
+            "tests.envs.company:Nameless does not name its agents.*possible_agents",
         ),
         ({"name": "mpe2.simple_spread_v3:env"}, "not a world of PettingZoo's parallel API.*aec_to_parallel"),
         ({"name": "sisl/pursit-v5"}, "'sisl/pursit-v5' does not exist. Did you mean 'sisl/pursuit-v5'"),

@@ -17,7 +17,7 @@ from torch import Tensor
 from marlpipe.envs import graphs
 from marlpipe.envs.scene import Disc, Label, Line, Scenic
 from marlpipe.envs.vmas_scenes import outline, paint, window
-from marlpipe.envs.vmas_worlds import VmasState, VmasWorld, checked, drawing_from, flat
+from marlpipe.envs.vmas_worlds import VmasState, VmasWorld, check_arguments, drawing_from, flat
 from marlpipe.errors import UserError
 from marlpipe.types import Env, Timestep
 from tests.support.repository import CONF
@@ -242,7 +242,7 @@ def test_the_config_is_a_world() -> None:
             {"arguments": {"n_agents": "two"}},
             r"cannot be built with \{'n_agents': 'two'\}: TypeError\(.*valid: .*n_agents.*next: ",
         ),
-        ({"arguments": {"n_agents": 0}}, "cannot be built with .*nobody is left"),
+        ({"arguments": {"n_agents": 0}}, "cannot be built with .*it has no agent"),
         ({"horizon": 0}, r"horizon=0 is not possible.*at least 1.*env\.horizon=1"),
     ],
 )
@@ -253,7 +253,7 @@ def test_bad_input_is_named(changes: dict[str, Any], told: str) -> None:
 
 def test_arguments_have_names() -> None:
     with pytest.raises(UserError, match=r"(?s)arguments cannot be 3.*obs_agents.*'env\.arguments=\{n_agents: 2\}'"):
-        checked("simple_spread", 3, ["n_agents", "obs_agents"])
+        check_arguments("simple_spread", 3, ["n_agents", "obs_agents"])
 
 
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,1 @@
-"""Local rewards that are learned from the team's alone: LOMAQ+RD (Zohar et al. 2022, §4.2, §4.3 and Appendix B)."""
+"""Rewards of blocks: given by the world, or learned from the team reward (LOMAQ+RD, Zohar et al. 2022)."""

@@ -1,1 +1,1 @@
-"""What every world promises, and whether it keeps it: it is played at random, by nothing but its calls."""
+"""Checks a world against the interface of all worlds, by random play."""

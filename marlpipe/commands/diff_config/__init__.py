@@ -1,1 +1,1 @@
-"""What differs between two runs, or between what two commands come to."""
+"""Compares the configs of two runs, or of two lists of overrides."""

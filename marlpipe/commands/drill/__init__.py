@@ -1,1 +1,1 @@
-"""Proof, on the user's own machine, that a run survives what kills it: interrupted and whole, equal to the last bit."""
+"""Kills and resumes a run, and checks that it equals the uninterrupted run bit for bit."""

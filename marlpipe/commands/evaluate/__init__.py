@@ -1,1 +1,1 @@
-"""A trained policy plays again: how good it is, and what it looks like."""
+"""Evaluates the trained policy of a run, with pictures and films of its episodes."""

@@ -1,1 +1,1 @@
-"""A run again, from what its folder says, and whether it comes to the same."""
+"""Trains a run again from its folder, and compares both runs bit for bit."""

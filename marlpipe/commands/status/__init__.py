@@ -1,1 +1,1 @@
-"""Shows how the runs of a grid stand, also long after it was submitted."""
+"""Shows the state and progress of the runs below some folders."""

@@ -1,1 +1,1 @@
-"""Worlds as pictures and films."""
+"""Pictures and films of worlds."""

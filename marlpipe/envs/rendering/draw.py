@@ -1,4 +1,4 @@
-"""From the shapes of a scene to a picture."""
+"""Draws the shapes of a scene as a picture."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -15,14 +15,14 @@ from numpy import ndarray
 
 from marlpipe.envs.scene import Box, Disc, Label, Line, Pixels, Scene
 
-WIDEST = 2.5  # times the height that was asked for: a wider world is drawn less high
-POINTS = 345.6  # typographic points in the height that was asked for: 72 per inch, 100 pixels per inch at 480 pixels
+WIDEST = 2.5  # ratio of width to the requested height; a wider world is drawn less high
+POINTS = 345.6  # typographic points in the requested height: 72 per inch, 100 pixels per inch at 480 pixels
 
 
 def pixels(scene: Scene, height: int = 480) -> UInt8[ndarray, "H W 3"]:
     """The picture of a scene, at most `height` pixels high, and of even height and width, as films need it.
 
-    A unit of the world is as long across as it is up. Text and lines scale with `height`.
+    Units are equal in both directions. Text and lines scale with `height`.
     """
     canvas, axes = _canvas(*frame_size(scene, height), 72 * height / POINTS)
     for artist in (*axes.collections, *axes.texts, *axes.images):
@@ -47,7 +47,7 @@ def _canvas(width: int, height: int, dpi: float) -> tuple[Any, Axes]:
 
 
 def draw(scene: Scene, axes: Axes) -> None:
-    """Adds the shapes of a scene to matplotlib's axes, which become a window on the plane, without ticks."""
+    """Adds the shapes of a scene to matplotlib's axes, and sets their limits, without ticks."""
     axes.set(xlim=scene.x_range, ylim=scene.y_range, aspect="equal")
     axes.set_axis_off()
     for layer, (kind, alike) in enumerate(groupby(scene.shapes, type)):  # one artist for many shapes is far faster

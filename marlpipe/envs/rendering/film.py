@@ -1,4 +1,4 @@
-"""From frames to a file: a film as MP4 or GIF, a single picture as PNG."""
+"""Writes frames to a file: a film as MP4 or GIF, a single picture as PNG."""
 
 import os
 import subprocess
@@ -21,16 +21,16 @@ Frame = UInt8[ndarray, "H W 3"]
 
 
 def write_film(frames: Iterable[Frame], path: Path, fps: float, *, colours: int = 256) -> None:
-    """Writes frames of one size, at least one, as they come; what the file is, its name's ending says.
+    """Writes frames of one size, at least one, as they arrive; the suffix of the path selects the format.
 
-    PNG is for a single picture and keeps the last frame. GIF counts in hundredths of a second, and repeats for ever.
+    PNG keeps the last frame only. GIF rounds durations to hundredths of a second, and loops.
 
     Args:
         fps: frames per second.
         colours: of a frame of a GIF, at most; fewer make a smaller file.
 
     Raises:
-        UserError: the file cannot be written, its ending is none of `WRITERS`, or what writes MP4 is not installed.
+        UserError: the file cannot be written, its suffix is not in `WRITERS`, or ffmpeg, which writes MP4, is missing.
     """
     if path.suffix not in WRITERS:
         raise unknown("the film format", path.suffix, WRITERS)
@@ -43,7 +43,7 @@ def write_film(frames: Iterable[Frame], path: Path, fps: float, *, colours: int 
 
 
 def moving_format() -> str:
-    """The ending of the best kind of film that can be written here."""
+    """The suffix of the best film format that is available."""
     return ".mp4" if find_spec("imageio_ffmpeg") else ".gif"
 
 
@@ -54,12 +54,12 @@ def _write_png(frames: Iterable[Frame], path: Path, fps: float, colours: int) ->
 
 
 def _write_gif(frames: Iterable[Frame], path: Path, fps: float, colours: int) -> None:
-    """Each frame with a palette of its own, so that a colour which comes late is not lost, found in the fast way."""
+    """A palette per frame, computed by the fast octree method, so that colours of late frames are kept."""
     octree = Image.Quantize.FASTOCTREE
     first, *others = (
         Image.fromarray(frame).quantize(colours, method=octree, dither=Image.Dither.NONE) for frame in frames
     )
-    shortest = 20  # ms; browsers slow down what is faster
+    shortest = 20  # ms; browsers slow down shorter frames
     first.save(path, save_all=True, append_images=others, duration=max(shortest, round(100 / fps) * 10), loop=0)
 
 
@@ -70,8 +70,8 @@ def _write_mp4(frames: Iterable[Frame], path: Path, fps: float, colours: int) ->
         ffmpeg = import_module("imageio_ffmpeg").get_ffmpeg_exe()
     except (ImportError, RuntimeError) as error:
         raise UserError(
-            f"{path.suffix[1:]} needs ffmpeg, which is not here: {error}\n"
-            "  next: pip install 'marlpipe[video]', or --format gif, which needs nothing more"
+            f"{path.suffix[1:]} needs ffmpeg, which is not installed: {error}\n"
+            "  next: pip install 'marlpipe[video]', or --format gif, which needs no further package"
         ) from error
     rest = iter(frames)
     first = next(rest)

@@ -1,4 +1,4 @@
-"""A world that is looked at while somebody else plays in it."""
+"""A wrapper of a world that records scenes of its first copies."""
 
 import math
 from typing import Any, NamedTuple, Protocol
@@ -12,24 +12,24 @@ from marlpipe.types import Env, Observation, Timestep
 
 
 class ScenicEnv(Env[Any], Scenic, Protocol):
-    """A world that can be played in and looked at."""
+    """A world with a scene."""
 
 
 class FilmedState(NamedTuple):
-    """A state, and whose it is: copies may be left out on the way."""
+    """A state, with the copy of each row: copies may be dropped during an episode."""
 
     of_world: Any
-    copy: Int[Tensor, " B"]  # their numbers at the reset
+    copy: Int[Tensor, " B"]  # their indices at the reset
 
 
 class Filmed:
-    """The same world, which keeps the scenes of one episode in each of its first `copies`.
+    """The same world, recording the scenes of one episode in each of its first `copies`.
 
-    `scenes[i]` are those of copy i since the last reset: every moment at which its agents act, and the one after the
-    last step. There are none of what an ended copy is stepped on to.
+    `scenes[i]` are those of copy i since the last reset: one per time step, and the one after the last step. Padding
+    steps after the end of an episode have none.
 
-    most: scenes that are kept of an episode, beside the last one. Of a longer one it is every second moment, every
-    fourth, and so on, and never fewer than half as many. All if not given.
+    most: limit of scenes per episode, in addition to the last one. Of a longer episode every second time step is kept,
+    every fourth, and so on, at least half as many as the limit. No limit by default.
     """
 
     def __init__(self, env: ScenicEnv, copies: int, most: int | float = math.inf) -> None:

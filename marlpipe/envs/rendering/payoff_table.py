@@ -1,4 +1,4 @@
-"""What is learned of a matrix game of two agents: a value for each joint action."""
+"""Draws the learned joint action values of a matrix game of two agents."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-LARGEST_SHOWN = 6  # actions of an agent whose values still fit into the cells as numbers
+LARGEST_SHOWN = 6  # actions per agent up to which cells show their values as numbers
 
 Table = Float[np.ndarray, "A A"]
 
 
 def table_pixels(truth: Table, learned: Table) -> UInt8[np.ndarray, "H W 3"]:
-    """The payoffs and the values that were learned of them, side by side in one colour scale."""
+    """The payoffs and the learned values, side by side in one colour scale."""
     figure = Figure(figsize=(5, 2.8), layout="compressed")
     canvas: Any = FigureCanvasAgg(figure)  # which matplotlib gives no types
     panels = {"payoffs": truth, "learned": learned}
@@ -26,7 +26,7 @@ def table_pixels(truth: Table, learned: Table) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def draw_table(axes: Axes, name: str, table: Table, largest: float) -> AxesImage:
-    """Colours from -`largest` to `largest`; the best joint action is framed."""
+    """Draws a table with colours from -`largest` to `largest`; the greedy joint action is framed."""
     image = axes.imshow(table, cmap="PuOr_r", vmin=-largest, vmax=largest)
     axes.set_title(name, fontsize=9, parse_math=False)
     axes.set_xlabel("agent 1", fontsize=8)

@@ -1,1 +1,1 @@
-"""Keeping mixed values monotone in the utilities: by the weights, by projection, or by a penalty."""
+"""Monotonicity of mixers in the utilities: by construction, by projection, or by a penalty."""

@@ -1,1 +1,1 @@
-"""What happens beside learning: when to evaluate, what to write down, what to show."""
+"""Callbacks of the Trainer: evaluation schedule, checkpoints, metrics, pictures, progress."""

@@ -45,7 +45,7 @@ def test_being_filmed_changes_nothing() -> None:
     assert all(equal(left, right) for left, right in zip(alone, filmed, strict=True))
 
 
-def test_of_a_long_episode_moments_at_equal_distances_are_kept() -> None:
+def test_of_a_long_episode_time_steps_at_equal_distances_are_kept() -> None:
     whole, thinned = Filmed(SeenWorld(), copies=COPIES), Filmed(SeenWorld(), copies=COPIES, most=2)
     lengths = played(whole, seed=1).lengths.tolist()
     played(thinned, seed=1)

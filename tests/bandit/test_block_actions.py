@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from marlpipe.bandit.arms import Arms, arms_at, best_of_each_block, check_sizes, joint_actions, numbered
+from marlpipe.bandit.block_actions import (
+    BlockActions,
+    best_of_each_block,
+    block_actions_at,
+    check_sizes,
+    joint_actions,
+    number_block_actions,
+)
 from marlpipe.errors import UserError
 
 BLOCKS = [[1, 4], [2], [0, 3, 5]]  # of six agents with three actions: 9, 3 and 27 arms
@@ -20,18 +27,18 @@ def partition() -> Tensor:
 
 
 @pytest.fixture
-def arms() -> Arms:
-    return numbered(partition(), 3)
+def arms() -> BlockActions:
+    return number_block_actions(partition(), 3)
 
 
-def test_every_arm_is_there_once(arms: Arms) -> None:
+def test_every_arm_is_there_once(arms: BlockActions) -> None:
     assert arms.block.tolist() == [0] * 9 + [1] * 3 + [2] * 27
     assert arms.exists.sum(1).tolist() == [9, 3, 27]
     assert sorted(arms.slots[arms.exists].tolist()) == list(range(39))
-    assert arms_at(torch.tensor([[8, 2, 26], [0, 0, 0]]), arms).tolist() == [[8, 11, 38], [0, 9, 12]]
+    assert block_actions_at(torch.tensor([[8, 2, 26], [0, 0, 0]]), arms).tolist() == [[8, 11, 38], [0, 9, 12]]
 
 
-def test_numbers_are_joint_actions_in_lexicographic_order(arms: Arms) -> None:
+def test_numbers_are_joint_actions_in_lexicographic_order(arms: BlockActions) -> None:
     for block, agents in enumerate(BLOCKS):
         for number, expected in enumerate(product(range(3), repeat=len(agents))):
             numbers = torch.zeros(1, 3, dtype=torch.long)
@@ -41,7 +48,7 @@ def test_numbers_are_joint_actions_in_lexicographic_order(arms: Arms) -> None:
             assert int(actions.sum()) == sum(expected)  # the agents of other blocks are as they were
 
 
-def test_padding_is_never_chosen(arms: Arms) -> None:
+def test_padding_is_never_chosen(arms: BlockActions) -> None:
     """Not even where all scores of a small block are below those that its padding points to."""
     scores = torch.full((2, 39), -5.0, dtype=torch.float64)
     scores[0, :9] = torch.arange(9.0).double()
@@ -50,7 +57,7 @@ def test_padding_is_never_chosen(arms: Arms) -> None:
     assert best_of_each_block(scores, arms).tolist() == [[8, 1, 0], [0, 0, 26]]
 
 
-def test_the_first_of_those_that_tie_is_chosen(arms: Arms) -> None:
+def test_the_first_of_those_that_tie_is_chosen(arms: BlockActions) -> None:
     scores = torch.zeros(1, 39, dtype=torch.float64)
     assert best_of_each_block(scores, arms).tolist() == [[0, 0, 0]]
     scores[0, [4, 7, 11, 12 + 20, 12 + 9]] = 1.0

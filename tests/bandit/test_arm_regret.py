@@ -8,9 +8,9 @@ from math import isnan, nan
 import pytest
 import torch
 
-from marlpipe.bandit.outcome import (
+from marlpipe.bandit.arm_regret import (
     COLUMNS,
-    Outcome,
+    ArmRegret,
     below,
     largest_share,
     logged_rounds,
@@ -21,12 +21,12 @@ from marlpipe.bandit.outcome import (
 )
 
 
-def outcome(rounds: list[int], regret: list[list[float]], bound: list[float]) -> Outcome:
+def outcome(rounds: list[int], regret: list[list[float]], bound: list[float]) -> ArmRegret:
     printed = torch.tensor(bound, dtype=torch.float64)
-    return Outcome(
+    return ArmRegret(
         label="pairs",
         seeds=tuple(range(len(regret[0]))),
-        n_arms=18,
+        n_block_actions=18,
         rounds=torch.tensor(rounds),
         regret=torch.tensor(regret, dtype=torch.float64),
         printed_bound=printed,

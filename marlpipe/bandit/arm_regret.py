@@ -1,4 +1,4 @@
-"""What came of an arm: its regret and its bounds at some of the rounds, and what is told of them."""
+"""The regret of an arm with its bounds, at logarithmically spaced rounds; as CSV and as a table."""
 
 import csv
 import io
@@ -16,20 +16,20 @@ from torch import Tensor
 LOGGED = 200  # rounds at most, evenly spaced in log t
 
 
-class Outcome(NamedTuple):
-    """An arm with B seeds at G of its rounds."""
+class ArmRegret(NamedTuple):
+    """The regret of an arm, a configuration of the grid, with B seeds at G of its rounds."""
 
     label: str
     seeds: tuple[int, ...]
-    n_arms: int  # K_P
+    n_block_actions: int  # K_P
     rounds: Int[Tensor, " G"]
-    regret: Float[Tensor, "G B"]  # summed up to each of these rounds
+    regret: Float[Tensor, "G B"]  # cumulative
     printed_bound: Float[Tensor, " G"]
     corrected_bound: Float[Tensor, " G"]  # times √|P|
 
 
 def logged_rounds(rounds: int) -> Int[Tensor, " G"]:
-    """Rounds from 1 to T, both and T/5 among them, about equally far from each other in log t."""
+    """Rounds from 1 to T, including 1, T/5 and T, about equally spaced in log t."""
     spaced = {round(rounds ** (number / (LOGGED - 1))) for number in range(LOGGED)}
     return torch.tensor(sorted(spaced | {fifth(rounds)}))
 
@@ -39,31 +39,31 @@ def fifth(rounds: int) -> int:
     return -(-rounds // 5)
 
 
-def slope(outcome: Outcome) -> float:
+def slope(arm: ArmRegret) -> float:
     """d log(regret) / d log(t) over the rounds from T/5 to T: least squares on the mean over seeds.
 
-    1 while every arm has yet to be tried, 1/2 as the bound grows, and less where the best arms are found. NaN where
-    there are fewer than two rounds with regret.
+    It is 1 while actions are untried, 1/2 for the growth of the bound, less once the best actions are found. NaN with
+    fewer than two rounds with regret.
     """
-    rounds, mean = outcome.rounds.numpy(), outcome.regret.mean(1).numpy()
+    rounds, mean = arm.rounds.numpy(), arm.regret.mean(1).numpy()
     fitted = (rounds >= fifth(int(rounds[-1]))) & (mean > 0)
     if fitted.sum() < 2:
         return math.nan
     return float(np.polyfit(np.log(rounds[fitted]), np.log(mean[fitted]), 1)[0])
 
 
-def largest_share(outcome: Outcome, bound: Float[Tensor, " G"]) -> float:
-    """The highest regret over bound, of all seeds and logged rounds at which there is a bound; NaN without any."""
-    shares = outcome.regret / bound.unsqueeze(1)
+def largest_share(arm: ArmRegret, bound: Float[Tensor, " G"]) -> float:
+    """The highest ratio of regret to bound over seeds and logged rounds; NaN where no bound is known."""
+    shares = arm.regret / bound.unsqueeze(1)
     return float(shares.masked_fill(shares.isnan(), -torch.inf).max()) if shares.isfinite().any() else math.nan
 
 
-def regret_csv(outcome: Outcome) -> str:
+def regret_csv(arm: ArmRegret) -> str:
     """One row per logged round: the regret of every seed, and both bounds."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["round", *(f"seed={seed}" for seed in outcome.seeds), "printed_bound", "corrected_bound"])
-    columns = (outcome.rounds, outcome.regret, outcome.printed_bound, outcome.corrected_bound)
+    writer.writerow(["round", *(f"seed={seed}" for seed in arm.seeds), "printed_bound", "corrected_bound"])
+    columns = (arm.rounds, arm.regret, arm.printed_bound, arm.corrected_bound)
     for t, each, printed, corrected in zip(*(column.tolist() for column in columns), strict=True):
         writer.writerow([t, *each, printed, corrected])
     return text.getvalue()
@@ -82,26 +82,26 @@ COLUMNS = (
 )
 
 
-def rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
-    """What the table says of each arm, under `COLUMNS`."""
+def rows(regrets: Sequence[ArmRegret]) -> list[list[str]]:
+    """The cells of each arm, in the order of `COLUMNS`."""
     return [
         [
-            outcome.label,
-            str(outcome.n_arms),
-            mean_std(outcome.regret[outcome.rounds == fifth(int(outcome.rounds[-1]))]),
-            mean_std(outcome.regret[-1:]),
-            number(slope(outcome), ".2f"),
-            number(float(outcome.printed_bound[-1]), ".0f"),
-            number(float(outcome.corrected_bound[-1]), ".0f"),
-            number(largest_share(outcome, outcome.printed_bound), ".2g"),
-            below(outcome),
+            arm.label,
+            str(arm.n_block_actions),
+            mean_std(arm.regret[arm.rounds == fifth(int(arm.rounds[-1]))]),
+            mean_std(arm.regret[-1:]),
+            number(slope(arm), ".2f"),
+            number(float(arm.printed_bound[-1]), ".0f"),
+            number(float(arm.corrected_bound[-1]), ".0f"),
+            number(largest_share(arm, arm.printed_bound), ".2g"),
+            below(arm),
         ]
-        for outcome in outcomes
+        for arm in regrets
     ]
 
 
 def number(value: float, digits: str) -> str:
-    """A dash where there is none."""
+    """A dash for NaN."""
     return "–" if math.isnan(value) else format(value, digits)
 
 
@@ -111,26 +111,26 @@ def mean_std(regret: Float[Tensor, "1 B"]) -> str:
     return f"{mean} ± {regret.std():.1f}" if regret.numel() > 1 else mean
 
 
-def below(outcome: Outcome) -> str:
+def below(arm: ArmRegret) -> str:
     """Whether all seeds are below the bounds at all logged rounds."""
-    printed, corrected = (largest_share(outcome, bound) for bound in (outcome.printed_bound, outcome.corrected_bound))
+    printed, corrected = (largest_share(arm, bound) for bound in (arm.printed_bound, arm.corrected_bound))
     if math.isnan(printed):
         return "–"
     return "both" if printed <= 1 else "× √|P| only" if corrected <= 1 else "none"
 
 
-def table(outcomes: Sequence[Outcome]) -> Table:
-    """Arms below each other, for a terminal."""
+def table(regrets: Sequence[ArmRegret]) -> Table:
+    """The table for a terminal, one row per arm."""
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(COLUMNS):
         drawn.add_column(column, justify="right" if number else "left")
-    for row in rows(outcomes):
+    for row in rows(regrets):
         drawn.add_row(*row)
     return drawn
 
 
-def table_csv(outcomes: Sequence[Outcome]) -> str:
-    """The same for a file."""
+def table_csv(regrets: Sequence[ArmRegret]) -> str:
+    """The table as CSV."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([["arm", *COLUMNS[1:]], *rows(outcomes)])
+    csv.writer(text, lineterminator="\n").writerows([["arm", *COLUMNS[1:]], *rows(regrets)])
     return text.getvalue()
