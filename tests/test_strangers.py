@@ -374,7 +374,7 @@ def test_a_link_that_leads_out(
     for module, arguments, status in (
         ("evaluate", [folder.path], 2),
         ("diff_config", [folder.path, "algo=vdn"], 2),
-        ("report", [folder.path, "--out", tmp_path], 1),
+        ("report", [folder.path, "--out", tmp_path], 2),
     ):
         assert command(module, monkeypatch, *arguments) == status
         error = capsys.readouterr().err

@@ -51,11 +51,13 @@ def test_a_read_only_disk_is_named_and_what_is_on_it_stays_readable(small_disk: 
     code, _, err = run(tmp_path, "paths.runs=disk", inside=small_disk.inside)
     assert code == 0, err
     small_disk.make_read_only()
-    for seed in (0, 1):  # a run that is there already, and a new one
-        code, _, err = run(tmp_path, "paths.runs=disk", f"seed={seed}", inside=small_disk.inside)
-        assert code == 2
-        assert "/seed=" in err
-        assert "That file system is read-only: choose another folder" in err
+    code, out, _ = run(tmp_path, "paths.runs=disk", inside=small_disk.inside)
+    assert code == 0  # a finished run is not touched
+    assert "return of the last evaluation" in out
+    code, _, err = run(tmp_path, "paths.runs=disk", "seed=1", inside=small_disk.inside)
+    assert code == 2
+    assert "/seed=" in err
+    assert "That file system is read-only: choose another folder" in err
     (folder,) = (RunFolder(file.parent) for file in small_disk.path.rglob("metrics.jsonl"))
     assert folder.status.state == "finished"
     assert folder.read_metrics()[-1]["env_steps"] >= 300

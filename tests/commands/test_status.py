@@ -467,7 +467,7 @@ def test_a_run_that_was_only_submitted(root: Path, no_cluster: Path, capsys: Cap
         (["--json=1"], "does not take a value"),
         (["x", "--state", "faild"], "Did you mean 'failed'"),
         (["x", "--state"], "requires an argument"),
-        (["x", "--json", "--watch"], "exclude each other"),
+        ([".", "--json", "--watch"], "exclude each other"),
         (["nowhere"], "there is no folder nowhere"),
         ([os.devnull], "there is no folder"),
         (["."], "no run found in"),

@@ -8,8 +8,7 @@ from marlpipe.commands.command_line.completion import complete_folders
 from marlpipe.commands.command_line.parameters import Number, OneOf, device, runs_here
 from marlpipe.commands.command_line.verb import verb
 from marlpipe.errors import Bound, UserError
-from marlpipe.runs.find import run_at
-from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.find import RUN_FILES, run_at
 
 OF_ONE_RUN = ("epsilon", "video", "form", "film", "fps")
 
@@ -54,7 +53,7 @@ def command(
     is no such run, option or device.
     """
     path = Path(folder) if folder else runs_here(context)
-    if path.is_dir() and not RunFolder(path).config.is_file():
+    if path.is_dir() and not any((path / name).exists() for name in (*RUN_FILES, "config.yaml")):
         if given := [name for name in OF_ONE_RUN if context.params[name]]:
             names = ", ".join(f"--{'format' if name == 'form' else name}" for name in given)
             raise UserError(
