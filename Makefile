@@ -7,7 +7,8 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 WORKERS = $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) # many tests wait for other processes
 IN_BROWSER := tests/analysis/page/test_in_browser.py
-TEST_S = 300 # seconds that a test may take on a busy machine; then it fails, and the next one starts
+# Seconds that a test may take on a busy machine; then it fails, and the next one starts
+TEST_S = 300
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --timeout $(TEST_S) --timeout-method signal
 SIDE_BY_SIDE = --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal --ignore=tests/launch/slurm --ignore=$(IN_BROWSER)
 

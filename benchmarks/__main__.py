@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from benchmarks.options import parser
 from benchmarks.suite import SECTIONS, measure
 from benchmarks.tables import on_screen
-from marlpipe.commands.command_line import exit_with
+from marlpipe.commands.command_line.ending import exit_with
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -18,7 +18,6 @@ from omegaconf import OmegaConf
 from marlpipe.analysis.evaluated_runs import load_run
 from marlpipe.analysis.report.report import report
 from marlpipe.commands.diff_config.sides import of_run
-from marlpipe.commands.evaluate.command import run as evaluate
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
@@ -30,11 +29,12 @@ from marlpipe.runs.links import check_enclosed
 from marlpipe.runs.status import Status, status_from
 from marlpipe.runs.text import printable
 from marlpipe.training.session import train
-from tests.support.command import exit_status
+from tests.support.command import exit_status, verb
 from tests.training.test_resume import task
 
 Config = dict[str, Any]
 Capture = pytest.CaptureFixture[str]
+evaluate = verb("evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_a_target_that_would_be_executed(name: str, place: str, folder: RunFolde
     poisoned(folder, lambda config: at(config, place, node))
     key = "_args_" if name == "positional" else "_target_"
     with pytest.raises(UserError, match=rf"(?s)config\.yaml: {place}\.{key} is .*executed.*next: ") as told:
-        evaluate([f"run={folder.path}", "episodes=1"])
+        evaluate([folder.path, "--episodes=1"])
     assert node[key] in str(told.value) if key == "_target_" else str(marker)[:20] in str(told.value)
     assert not marker.exists()
 
@@ -128,7 +128,7 @@ def test_the_command_ends_with_2_and_the_name(
 ) -> None:
     """`os.system`, which Hydra knows too, is refused before Hydra sees it."""
     poisoned(folder, lambda config: at(config, "env", {"_target_": "os.system", "command": f"touch {marker}"}))
-    assert command("evaluate", monkeypatch, f"run={folder.path}") == 2
+    assert command("evaluate", monkeypatch, folder.path) == 2
     out, error = capsys.readouterr()
     assert error.startswith(f"marlpipe: {folder.config}: env._target_ is 'os.system', which may be anyone's code")
     assert "Traceback" not in error
@@ -205,7 +205,7 @@ def test_a_world_in_a_file_outside(folder: RunFolder, tmp_path: Path, marker: Pa
         }
         poisoned(folder, lambda config, world=world: at(config, "env", world))  # type: ignore[misc]
         with pytest.raises(UserError, match=r"the scenario '.*' does not exist|scenario=3 violates"):
-            evaluate([f"run={folder.path}"])
+            evaluate([folder.path])
     assert not marker.exists()
 
 
@@ -216,7 +216,7 @@ def test_no_secret_of_the_environment_is_looked_up(
 ) -> None:
     monkeypatch.setenv("SECRET", "hunter2")
     poisoned(folder, lambda config: at(config, place, "${oc.env:SECRET}"))
-    arguments = [f"run={folder.path}"] if module.endswith("evaluate") else [folder.path, "algo=vdn"]
+    arguments = [folder.path] if module.endswith("evaluate") else [folder.path, "algo=vdn"]
     assert command(module, monkeypatch, *arguments) == 2
     out, error = capsys.readouterr()
     assert f"{folder.config}: {place} refers to another value, '${{oc.env:SECRET}}'" in error
@@ -236,7 +236,7 @@ def test_a_config_that_is_none(
     module: str, text: str, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     folder.config.write_text(text)
-    arguments = [f"run={folder.path}"] if module.endswith("evaluate") else [folder.path, "algo=vdn"]
+    arguments = [folder.path] if module.endswith("evaluate") else [folder.path, "algo=vdn"]
     ends = command(module, monkeypatch, *arguments)
     error = capsys.readouterr().err
     assert "Traceback" not in error
@@ -251,7 +251,7 @@ def test_a_config_that_is_none(
 def test_a_number_of_episodes_that_is_none(episodes: Any, folder: RunFolder) -> None:
     poisoned(folder, lambda config: at(config, "evaluation.episodes", episodes))
     with pytest.raises(UserError, match=r"config\.yaml: evaluation\.episodes cannot be "):
-        evaluate([f"run={folder.path}"])
+        evaluate([folder.path])
 
 
 def test_every_config_of_ours_is_taken(tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_a_pickle_in_place_of_a_policy(
         torch.save({"agent": Bomb(marker), "return_mean": 1.0}, path)
     else:
         path.write_bytes(pickle.dumps(Bomb(marker), protocol=2 if kind == "pickle" else 5))
-    assert command("evaluate", monkeypatch, f"run={folder.path}") == 2
+    assert command("evaluate", monkeypatch, folder.path) == 2
     error = capsys.readouterr().err
     assert f"{path} does not hold the network of config.yaml: it is no whole file of tensors" in error
     assert "nothing of it was executed" in error
@@ -342,14 +342,14 @@ def test_a_pickle_in_place_of_a_policy(
 def test_tensors_of_another_shape(stored: Any, told: str, folder: RunFolder) -> None:
     torch.save(stored, folder.best_policy)
     with pytest.raises(UserError, match=rf"(?s)best\.pt does not hold the network of config\.yaml: .*{told}"):
-        evaluate([f"run={folder.path}"])
+        evaluate([folder.path])
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x02.", b"PK\x03\x04", b"\x80\x02}q\x00.", b"\x80\x04h\x05."])
 def test_bytes_that_are_no_policy(content: bytes, folder: RunFolder) -> None:
     folder.best_policy.write_bytes(content)
     with pytest.raises(UserError, match=r"best\.pt does not hold the network of config\.yaml"):
-        evaluate([f"run={folder.path}"])
+        evaluate([folder.path])
 
 
 LINKED = ["config.yaml", "metrics.jsonl", "status.json", "run.json", "checkpoints", "checkpoints/best.pt"]
@@ -372,7 +372,7 @@ def test_a_link_that_leads_out(
     link.symlink_to(os.path.relpath(outside, link.parent) if there else outside)
     before = sorted(tmp_path.rglob("*"))
     for module, arguments, status in (
-        ("evaluate", [f"run={folder.path}"], 2),
+        ("evaluate", [folder.path], 2),
         ("diff_config", [folder.path, "algo=vdn"], 2),
         ("report", [folder.path, "--out", tmp_path], 1),
     ):
@@ -395,7 +395,7 @@ def test_links_that_stay_inside(folder: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(folder.path)
     check_enclosed(folder.path)
     check_enclosed(tmp_path / "link")
-    assert evaluate([f"run={tmp_path / 'link'}", "episodes=1"]) == 0
+    assert evaluate([tmp_path / "link", "--episodes=1"]) == 0
 
 
 def test_a_report_is_not_written_through_a_link(
@@ -404,12 +404,12 @@ def test_a_report_is_not_written_through_a_link(
     above, outside = folder.path.parents[2], tmp_path / "outside"
     outside.mkdir()
     (above / "report").symlink_to(outside)
-    assert command("report", monkeypatch, above) == 1
+    assert command("report", monkeypatch, above) == 2
     assert "report is a link that leads out" in capsys.readouterr().err
     (above / "report").unlink()
     (above / "report").mkdir()
     (above / "report" / "cartpole.png").symlink_to(outside / "precious.png")
-    assert command("report", monkeypatch, above) == 1
+    assert command("report", monkeypatch, above) == 2
     assert "cartpole.png is a link that leads out" in capsys.readouterr().err
     assert list(outside.iterdir()) == []
 
@@ -498,7 +498,7 @@ def test_metrics_of_wrong_types(line: str, folder: RunFolder, tmp_path: Path) ->
 def test_an_evaluation_on_record_at_no_env_step(folder: RunFolder, capsys: Capture) -> None:
     [best] = {torch.load(folder.best_policy, weights_only=True)["return_mean"]}
     folder.metrics.write_text(f'{{"eval/return_mean": {best}, "env_steps": null}}\n')
-    assert evaluate([f"run={folder.path}", "episodes=1"]) == 0
+    assert evaluate([folder.path, "--episodes=1"]) == 0
     assert "best evaluation, at nan env steps" in capsys.readouterr().out
 
 
@@ -561,7 +561,7 @@ def test_names_that_would_do_something(
     assert [path for path in written if not path.is_relative_to(out)] == [tmp_path / "below"]
     assert len([path for path in written if path.suffix == ".png"]) == 1
     with pytest.raises(UserError):
-        evaluate([f"run={folder.path}", "video=avi"])
+        evaluate([folder.path, "--format=avi"])
 
 
 def test_plain_text() -> None:
@@ -572,6 +572,6 @@ def test_plain_text() -> None:
 def test_a_run_of_ours_is_read_as_ever(folder: RunFolder, trained: Path, tmp_path: Path) -> None:
     before = deepcopy(OmegaConf.load(folder.config))
     assert stored_config(folder) == before
-    assert evaluate([f"run={folder.path}"]) == 0
+    assert evaluate([folder.path]) == 0
     assert [run.identity.algo for run in report([folder.path], tmp_path / "out")] == ["vdn"]
     assert identity(RunFolder(trained)) == identity(folder)

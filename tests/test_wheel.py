@@ -34,7 +34,7 @@ def test_the_wheel_works_from_another_folder(tmp_path: Path) -> None:
             command, cwd=elsewhere, env=environment, check=True, timeout=300, text=True, stdout=subprocess.PIPE
         ).stdout
 
-    assert re.search(r"^algo: .*\bqpro\b", marlpipe("--help"), re.MULTILINE)
+    assert re.search(r"^algo:\n(  .*\n)*  qpro ", marlpipe("--help"), re.MULTILINE)
     marlpipe("algo=qpro", "env=payoff", "env_steps=64", "threads=1", "logger=none")
     [folder] = elsewhere.glob("multirun/payoff/qpro-*/seed=0")
     recorded = {name for row in RunFolder(folder).read_metrics() for name in row}

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.options import positive
-from marlpipe.commands.command_line import exit_with
+from marlpipe.commands.command_line.ending import exit_with
 from marlpipe.runs.files import read_json
 from tests.wandb.wandb_server import KEY, WandbServer
 

@@ -70,6 +70,7 @@ def block_loss(
     return masked_mean(errors.sum(-1) if reduction == "sum" else errors.mean(-1), mask)
 
 
+@torch.enable_grad()
 def gradient_norm(errors: Float[Tensor, "*batch"], utilities: Float[Tensor, "..."]) -> Float[Tensor, " 1"]:
     """‖∂(½ Σ errors)/∂U‖ of the errors that one loss averages, by automatic differentiation."""
     (gradient,) = torch.autograd.grad(0.5 * errors.sum(), utilities, retain_graph=True)

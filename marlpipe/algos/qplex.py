@@ -123,6 +123,7 @@ class QPLEX(OneLoss):
         """Q_tot of any joint actions. Block gradients are those of `trained_value`, whose slopes are w, without λ."""
         with torch.enable_grad():
             fit = self.predict(batch, self.reward(batch))
+            errors = fit.td_error**2 * fit.mask
         utilities = fit.all_utilities.detach()
         weight, importance = fit.duplex.weight.detach(), fit.duplex.importance.detach()
 
@@ -136,7 +137,7 @@ class QPLEX(OneLoss):
             joint_value=joint_value,
             slopes=lambda: (weight * importance).unsqueeze(-2),
             reads=torch.ones_like(utilities[0, :1, :, 0], dtype=torch.bool),
-            block_gradients=lambda: gradient_norm(fit.td_error**2 * fit.mask, fit.utilities),
+            block_gradients=lambda: gradient_norm(errors, fit.utilities),
         )
 
 

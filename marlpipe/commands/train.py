@@ -58,12 +58,14 @@ def hand_to_hydra(overrides: Sequence[str], *, sweep: bool) -> bool:
     Returns:
         Whether the runs are over; False if they were submitted to a queue.
     """
+    from marlpipe.training.session import train as task  # a module of its own, which a grid's processes are forked from
+
     try:
         if sweep:
             mode = "hydra.mode=MULTIRUN"
-            batches: list[Sequence[JobReturn]] = application().multirun("train", train, [*overrides, mode])
+            batches: list[Sequence[JobReturn]] = application().multirun("train", task, [*overrides, mode])
             return all(batches)
-        application().run("train", train, [*overrides, "hydra.mode=RUN"])
+        application().run("train", task, [*overrides, "hydra.mode=RUN"])
     except InstantiationException as error:  # Hydra's wrapping of what a launcher raises about its settings
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None

@@ -8,13 +8,12 @@ import torch
 from torch import Tensor
 
 from marlpipe.commands.check_env.check import NAMES
-from marlpipe.commands.check_env.command import HELP, Options, parsed, run
 from marlpipe.envs import payoff
 from marlpipe.envs.payoff import PayoffGame
 from marlpipe.types import Timestep
 from tests.support.command import exit_status
 
-SMALL = ["env=cartpole", "env.n_agents=2", "env.time_limit=5", "copies=3"]
+SMALL = ["env=cartpole", "env.n_agents=2", "env.time_limit=5", "--copies=3"]
 
 
 class Overpaid(PayoffGame):
@@ -82,10 +81,10 @@ def test_a_world_that_cannot_be_played(monkeypatch: pytest.MonkeyPatch, capsys: 
         (["env=cartpol"], ["env: the option 'cartpol' does not exist. Did you mean 'cartpole'?", "valid: cartpole, "]),
         (["env.n_agent=2"], ["env: the key 'n_agent' does not exist. Did you mean 'n_agents'?"]),
         (["env.n_agents=0"], ["n_agents cannot be 0", "at least 1"]),
-        (["copies=1"], ["copies=1 is not possible.", "valid: a whole number of at least 2"]),
-        (["episodes=some"], ["episodes=some is not possible.", "valid: a whole number of at least 1"]),
+        (["--copies=1"], ["--copies=1 is not possible.", "valid: a whole number of at least 2"]),
+        (["--episodes=some"], ["--episodes=some is not possible.", "valid: a whole number of at least 1"]),
         (["seed=-1"], ["seed=-1 is not possible.", "valid: a whole number from 0 to 1048576"]),
-        (["device=abacus"], ["device=abacus cannot be used: ", "valid: cpu"]),
+        (["--device=abacus"], ["--device=abacus cannot be used: ", "valid: cpu"]),
         (["cartpole"], ["'cartpole' is no override", "valid: key=value"]),
     ],
 )
@@ -97,18 +96,3 @@ def test_bad_input(
     assert out == ""
     assert err.startswith("marlpipe: ")
     assert all(part in err for part in told), err
-
-
-def test_own_options_are_taken_out_of_the_overrides() -> None:
-    assert parsed(["env=payoff"]) == (Options(copies=8, episodes=2, device="cpu"), ["env=payoff"])
-    assert parsed(["copies=3", "seed=4", "env.n_agents=2", "episodes=1", "device=cuda:1"]) == (
-        Options(copies=3, episodes=1, device="cuda:1"),
-        ["seed=4", "env.n_agents=2"],
-    )
-
-
-def test_help_names_every_option_and_its_default(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["--help"]) == 0
-    assert capsys.readouterr().out == HELP
-    for name, value in vars(Options()).items():
-        assert f"  {name}={value} " in HELP

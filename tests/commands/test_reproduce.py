@@ -1,4 +1,4 @@
-"""`python -m marlpipe reproduce`: a run again, what differs from then, and where it departs."""
+"""`python -m marlpipe reproduce`: a run again, what differs from then, and where it diverges."""
 
 import json
 import shutil
@@ -10,16 +10,18 @@ import pytest
 from omegaconf import OmegaConf
 
 from marlpipe.analysis.evaluated_runs import find_runs
-from marlpipe.commands.reproduce.command import HELP, parsed, run
-from marlpipe.commands.reproduce.divergence import apart, curve, departure
+from marlpipe.commands.reproduce.divergence import curve, curve_distance, divergence
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training.session import train
+from tests.support.command import verb
 from tests.training.test_resume import stopping, task
 
 pytestmark = [pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"), pytest.mark.usefixtures("unchecked")]
 Capture = pytest.CaptureFixture[str]
 PLACE = Path("cartpole") / "vdn-12345678" / "seed=0"
+
+run = verb("reproduce")
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def test_where_it_departs(folder: Path, capsys: Capture) -> None:
     out = capsys.readouterr().out
     at, then = f"{row['env_steps']:.0f}", row["eval/return_mean"]
     assert (
-        f"It departs at env_steps={at}, row {evaluations[-2] + 1} of {len(rows)}, "
+        f"It diverges at env_steps={at}, row {evaluations[-2] + 1} of {len(rows)}, "
         f"in eval/return_mean: {then + 0.25!r} then, {then!r} now.\n"
     ) in out
     end = f"{rows[-1]['env_steps']:.0f}"
@@ -109,7 +111,7 @@ def test_equal_metrics_of_other_parameters(folder: Path, capsys: Capture) -> Non
     stored = json.loads((folder / "fingerprint.json").read_text())
     (folder / "fingerprint.json").write_text(json.dumps(stored | {"parameters": "0" * 16}))
     assert run([str(folder)]) == 1
-    assert "rows of metrics are equal, but it departs in its parameters.\n" in capsys.readouterr().out
+    assert "rows of metrics are equal, but it diverges in its parameters.\n" in capsys.readouterr().out
 
 
 def test_rows_that_are_missing(folder: Path, capsys: Capture) -> None:
@@ -132,9 +134,9 @@ def test_what_differs_is_told_before_anything_starts(folder: Path, capsys: Captu
     record = json.loads((folder / "run.json").read_text())
     sessions = [*record["sessions"], record["sessions"][0] | {"commit": "another"}]
     (folder / "run.json").write_text(json.dumps(record | {"sessions": sessions}))
-    assert run([str(folder), "dry=true"]) == 0
+    assert run([str(folder), "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert "The run went on with other code than it began with: it had 2 sessions.\n" in out
+    assert "The run was resumed with other code than it began with: it had 2 sessions.\n" in out
     lines = [line.split() for line in out.splitlines()]
     bits, rest = lines.index(["bits", "depend", "on", "it"]), lines.index(["the", "rest"])
     assert bits < next(number for number, line in enumerate(lines) if line[:1] == ["versions.torch"]) < rest
@@ -154,15 +156,15 @@ def test_an_older_run_that_tells_less(folder: Path, capsys: Capture) -> None:
     del config.evaluation["episodes"]
     OmegaConf.save(config, folder / "config.yaml")
     reconfigure(folder, logger={"_target_": "marlpipe.wandb.sink.wandb_sink", "_partial_": True})
-    assert run([str(folder), "env_steps=60"]) == 1  # with 32 episodes instead of 2
+    assert run([str(folder), "--env-steps=60"]) == 1  # with 32 episodes instead of 2
     out = capsys.readouterr().out
     assert "Keys that the run did not have, at their defaults: " in out
     assert {"compile", "deterministic", "evaluation.episodes"} == set(
         out.split("at their defaults: ")[1].split(".\n")[0].split(", ")
     )
-    assert "environment, numerics.\n" in out.split("The run does not tell: ")[1]
+    assert "environment, numerics.\n" in out.split("The run did not record: ")[1]
     reconfigure(folder, **{"evaluation.episodes": 2})
-    assert run([str(folder), "out=other"]) == 0
+    assert run([str(folder), "--out=other"]) == 0
     out = capsys.readouterr().out
     assert "Compared were the metrics only: the run has no fingerprint.\n" in out
     assert not (Path("other") / "wandb").exists()
@@ -183,7 +185,7 @@ def test_keys_that_todays_code_does_not_know(folder: Path) -> None:
 
 def test_only_the_beginning(folder: Path, capsys: Capture) -> None:
     rows = RunFolder(folder).read_metrics()
-    assert run([str(folder), "env_steps=100"]) == 0
+    assert run([str(folder), "--env-steps=100"]) == 0
     out = capsys.readouterr().out
     again = RunFolder(Path("reproductions") / PLACE.with_name("seed=0-to-100"))
     ours = again.read_metrics()
@@ -191,9 +193,9 @@ def test_only_the_beginning(folder: Path, capsys: Capture) -> None:
     surplus = "eval/return_mean" not in rows[len(ours) - 1]  # of each run, the end is evaluated
     assert f"equal to the last bit: {len(ours) - surplus} rows of metrics.\n" in out
     change_row(folder, len(ours) - 1 - surplus, gradient_steps=1)
-    assert run([str(folder), "env_steps=100"]) == 1
-    with pytest.raises(UserError, match=r"env_steps=261 is more than the run was to have.\n  valid: at most 260"):
-        run([str(folder), "env_steps=261"])
+    assert run([str(folder), "--env-steps=100"]) == 1
+    with pytest.raises(UserError, match=r"--env-steps=261 is more than the run was to have.\n  valid: at most 260"):
+        run([str(folder), "--env-steps=261"])
 
 
 def test_a_run_that_is_not_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
@@ -244,10 +246,10 @@ def test_threads_that_cannot_be(numbers: Any, folder: Path) -> None:
     record = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps(record | {"numerics": numbers}))
     if numbers == "text":
-        assert run([str(folder), "dry=true"]) == 0
+        assert run([str(folder), "--dry-run"]) == 0
     else:
         with pytest.raises(UserError, match=r"threads cannot be"):
-            run([str(folder), "dry=true"])
+            run([str(folder), "--dry-run"])
 
 
 def test_rows_without_env_steps(folder: Path) -> None:
@@ -259,13 +261,12 @@ def test_rows_without_env_steps(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], "0 folders came"),
-        (["a", "b"], "2 folders came"),
-        (["a", "outt=b"], "Did you mean 'out'"),
-        (["a", "env_steps=0"], "env_steps=0 is not possible"),
-        (["a", "env_steps=x"], "env_steps=x is not possible"),
-        (["a", "out="], "out= is not possible"),
-        (["a", "dry=yes"], "valid: false, true"),
+        ([], "missing argument 'FOLDER'.\n  valid: marlpipe reproduce [OPTIONS] FOLDER"),
+        (["a", "b"], "got unexpected extra argument (b)"),
+        (["a", "--outt=b"], "Did you mean '--out'"),
+        (["a", "--env-steps=0"], "--env-steps=0 is not possible"),
+        (["a", "--env-steps=x"], "--env-steps=x is not possible"),
+        (["a", "--out"], "requires an argument"),
         (["nowhere"], "nowhere is not there"),
         (["."], "it has no config.yaml"),
     ],
@@ -282,29 +283,17 @@ def test_what_cannot_be_typed(
 @pytest.mark.parametrize("out", [".", "inside", "../../.."])
 def test_it_never_goes_into_the_run_itself(out: str, folder: Path) -> None:
     with pytest.raises(UserError, match="cannot be the run itself"):
-        run([str(folder), f"out={folder / out}"])
-
-
-def test_a_folder_named_like_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "seed=0").mkdir()
-    assert parsed(["seed=0"]).folder == Path("seed=0")
-    assert parsed(["runs/seed=1", "env_steps=7"]).env_steps == 7
-
-
-def test_help(capsys: Capture) -> None:
-    assert run(["--help"]) == 0
-    assert capsys.readouterr().out == HELP
+        run([str(folder), f"--out={folder / out}"])
 
 
 def test_rows_depart_where_they_first_differ() -> None:
     nan = float("nan")
     then = [{"env_steps": 1.0, "a": nan, "wall_s": 1.0}, {"env_steps": 2.0, "a": 1.0, "b": 2.0, "old": 0.0}]
-    assert departure(then, [dict(row) for row in then]) is None
+    assert divergence(then, [dict(row) for row in then]) is None
     assert (
-        departure(then, [{"env_steps": 1.0, "a": nan, "wall_s": 2.0}, {"env_steps": 2.0, "a": 1.0, "b": 2.0}]) is None
+        divergence(then, [{"env_steps": 1.0, "a": nan, "wall_s": 2.0}, {"env_steps": 2.0, "a": 1.0, "b": 2.0}]) is None
     )
-    found = departure(then, [{"env_steps": 1.0, "a": nan}, {"env_steps": 2.0, "b": 2.5}])
+    found = divergence(then, [{"env_steps": 1.0, "a": nan}, {"env_steps": 2.0, "b": 2.5}])
     assert found
     assert (found.number, found.metric, found.then, found.now, found.others) == (1, "a", 1.0, None, 1)
 
@@ -314,8 +303,8 @@ def test_curves_are_compared_between_their_points() -> None:
         return [{"env_steps": at, "eval/return_mean": value} for at, value in points.items()]
 
     then = curve([*evaluations({0.0: 0.0, 10.0: 10.0, 20.0: 10.0}), {"env_steps": 30.0}])
-    gap = apart(then, curve(evaluations({0.0: 0.0, 5.0: 8.0, 15.0: 9.0, 99.0: float("nan")})))
+    gap = curve_distance(then, curve(evaluations({0.0: 0.0, 5.0: 8.0, 15.0: 9.0, 99.0: float("nan")})))
     assert gap
     assert (gap.end_at, gap.end, gap.most_at, gap.most) == (15, 1, 5, 3)
-    assert apart(then, curve(evaluations({50.0: 1.0}))) is None
-    assert apart(then, curve([])) is None
+    assert curve_distance(then, curve(evaluations({50.0: 1.0}))) is None
+    assert curve_distance(then, curve([])) is None

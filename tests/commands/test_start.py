@@ -13,8 +13,8 @@ from marlpipe.config.naming import register_resolvers
 
 
 def test_a_command_loads_no_sink_that_it_may_not_use_and_collects_garbage_again() -> None:
-    told = "import gc, json, sys, marlpipe.__main__; print(json.dumps(['wandb' in sys.modules, gc.isenabled()]))"
-    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    code = "import gc, json, sys, marlpipe.__main__; print(json.dumps(['wandb' in sys.modules, gc.isenabled()]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [False, True]
 
 

@@ -11,6 +11,7 @@ from marlpipe.commands import train as cli
 from marlpipe.launch import local
 from marlpipe.launch.run_process import Job
 from marlpipe.runs.folder import RunFolder
+from marlpipe.training import session
 
 SMALL = ["env=payoff", "logger=none", "agent=feedforward", "paths.runs=."]
 
@@ -52,7 +53,7 @@ def test_a_grid(composed: list[list[str]], tmp_path: Path, monkeypatch: pytest.M
 def test_a_single_run(composed: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained: list[DictConfig] = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "train", trained.append)
+    monkeypatch.setattr(session, "train", trained.append)
     monkeypatch.setattr(cli, "conclude", lambda runs, **_: len(runs))
     assert cli.run([*SMALL, "algo=vdn"]) == 1
     assert len(trained) == len(composed) == 1, composed

@@ -302,7 +302,7 @@ def test_rows_that_were_lost(name: str, kept: int | None, whole: RunFolder, fold
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("algo=vdn", "    mixer._target_: mixers."),
+        ("algo=vdn", "    mixer._target_: models.mixers."),
         ("env.n_agents=4", "    env.n_agents: 2 there, 4 here\n"),
         ("seed=5", "    seed: 0 there, 5 here\n"),
         ("env_steps=130", "    env_steps: 120 there, 130 here\n"),

@@ -62,7 +62,8 @@ class Verbs(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         """A verb, or the first override of a training."""
-        return [*super().shell_complete(ctx, incomplete), *train.shell_complete(ctx, incomplete)]
+        [override] = train.params
+        return [*super().shell_complete(ctx, incomplete), *override.shell_complete(ctx, incomplete)]
 
 
 @click.group(cls=Verbs, context_settings=SETTINGS)

@@ -71,7 +71,7 @@ def _write_mp4(frames: Iterable[Frame], path: Path, fps: float, colours: int) ->
     except (ImportError, RuntimeError) as error:
         raise UserError(
             f"{path.suffix[1:]} needs ffmpeg, which is not installed: {error}\n"
-            "  next: pip install 'marlpipe[video]', or video=gif, which needs no further package"
+            "  next: pip install 'marlpipe[video]', or --format gif, which needs no further package"
         ) from error
     rest = iter(frames)
     first = next(rest)
