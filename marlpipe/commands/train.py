@@ -40,7 +40,8 @@ def run(arguments: Sequence[str]) -> int:
             return 0
         if not asked.multirun:
             RunFolder(runs[0].folder).create()
-        with os_errors_inside_as_user_errors(runs[0].root.absolute()):  # Hydra writes there too
+        written = runs[0].root if asked.multirun else runs[0].folder
+        with os_errors_inside_as_user_errors(written.absolute()):  # Hydra writes there too
             done = hand_to_hydra(asked.overrides, sweep=asked.multirun)
     return conclude(runs, submitted=not done, sweep=asked.multirun)
 

@@ -1,7 +1,7 @@
 """The runs that a command line asks for, checked before any of them starts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,8 @@ def _planned_run(overrides: Sequence[str], folder: Path) -> PlannedArm:
         raise UserError("a search is many runs\n  next: put -m behind marlpipe")
     check_selected(config, folder)
     check_runs_here(config, folder)
-    run = run_path(config)
+    usual, folder_of_hydra = run_path(config), Path(config.hydra.run.dir)
+    run = usual if folder_of_hydra == usual.folder else replace(usual, elsewhere=folder_of_hydra)
     check_same_names(RunFolder(run.folder), config)
     _check_unless_finished(config, [run])
     return PlannedArm(overrides=" ".join(overrides), config=config, runs=[run])

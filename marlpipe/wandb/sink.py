@@ -87,7 +87,8 @@ class WandbSink:
         self._own_variables = _keep_inside(folder)
         self._broken = False
         if save_code:
-            self._guarded(lambda: self.run.log_code(str(SOURCE)))
+            # by default W&B leaves out every folder called wandb, of which marlpipe has one
+            self._guarded(lambda: self.run.log_code(str(SOURCE), exclude_fn=lambda path, root: False))  # noqa: ARG005
 
     def log(self, row: Row, number: int) -> None:
         """Commits one row, which has `env_steps`, at once: otherwise W&B waits for the next one, and a kill loses it.

@@ -99,3 +99,10 @@ def test_a_key_that_only_swept_options_have() -> None:
     assert (
         len(planned_folders(["algo=qtran,qtran_alt", "loss.opt_factor=choice(2.0)"], config_folder(), sweep=True)) == 2
     )
+
+
+def test_a_run_lies_where_hydra_puts_it(tmp_path: Path) -> None:
+    register_resolvers()
+    usual = planned_folders([f"paths.runs={tmp_path}"], config_folder(), sweep=False)
+    assert usual[0].is_relative_to(tmp_path)
+    assert planned_folders([f"hydra.run.dir={tmp_path}/mine"], config_folder(), sweep=False) == [tmp_path / "mine"]

@@ -181,7 +181,7 @@ def test_the_best_policy_and_the_code_are_artifacts_on_request(folder: RunFolder
     assert Path(file.local_path).read_bytes() == b"a policy"
     assert Path(file.local_path).is_relative_to(folder.wandb)
     assert code.type == "code"
-    assert "records/wandb.py" in {entry.path for entry in code.manifest.contents}
+    assert "wandb/sink.py" in {entry.path for entry in code.manifest.contents}
 
 
 def test_a_folder_that_is_made_anew_is_another_run(folder: RunFolder) -> None:
@@ -333,7 +333,7 @@ def test_no_wandb_at_all_is_a_warning(
     assert maybe_opened(folder) is None
     told = capsys.readouterr().err
     assert told.count("W&B cannot start offline: no service") == 1
-    assert "going on without W&B" in told
+    assert "continuing without W&B" in told
 
 
 def test_a_sink_that_breaks_is_told_once(
@@ -360,4 +360,4 @@ def test_settings_of_wandb_that_cannot_be_read_are_a_warning(
 
     monkeypatch.setattr(wandb, "setup", broken)
     assert maybe_opened(folder) is None
-    assert "cannot say how it is set up: no such mode" in capsys.readouterr().err
+    assert "whose settings cannot be read: no such mode" in capsys.readouterr().err

@@ -34,7 +34,7 @@ def episodes_end(trial: Trial) -> Iterator[Failure]:
 
 
 def observing_changes_nothing(trial: Trial) -> Iterator[Failure]:
-    """Whoever observes twice sees the same twice."""
+    """Two observations of one state are equal."""
     for recording in trial.recordings:
         again, seen, exists = recording.seen_again, recording.seen, recording.filled
         yield from differences(again, seen, exists, env_step=0, same_as="as observed just before")

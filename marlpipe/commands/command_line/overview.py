@@ -59,4 +59,4 @@ def first_sentence(file: Path) -> str:
     """The first sentence of the comment at the head of a YAML file."""
     lines = takewhile(lambda line: line.startswith("#"), file.read_text(encoding="utf-8").splitlines())
     comment = " ".join(line[1:].strip() for line in lines if not line.startswith("# @package"))
-    return re.split(r"(?<=\.) (?=[A-Z])", comment)[0]
+    return re.split(r"(?<=\.)(?<!App\.) (?=[A-Z])", comment)[0]
