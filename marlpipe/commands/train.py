@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from marlpipe.config.compose import compose_api
 from marlpipe.config.folder import config_folder
+from marlpipe.config.heavy_imports import heavy_imports
 from marlpipe.config.hydra_internals import application, get_args_parser
 from marlpipe.config.naming import grid_hash, register_resolvers
 from marlpipe.config.plan import plan
@@ -48,7 +49,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def train(config: DictConfig) -> None:
     """One run in Hydra's output folder. Training is imported only now: commands that print do without it."""
-    from marlpipe.training.session import train as train_run
+    with heavy_imports():
+        from marlpipe.training.session import train as train_run
 
     train_run(config)
 

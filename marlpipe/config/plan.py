@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from marlpipe.config.bounds import BOUNDS
 from marlpipe.config.compose import compose_api, compose_run, parse_overrides
+from marlpipe.config.heavy_imports import heavy_imports
 from marlpipe.config.hydra_internals import split_sweep
 from marlpipe.config.launcher import check_launcher, check_runs_here, check_selected
 from marlpipe.config.moved import check_same_names
@@ -105,7 +106,8 @@ def _planned_arm(runs: Sequence[Sequence[str]], grid: DictConfig, folder: Path) 
 
 def _check_unless_finished(config: DictConfig, runs: Sequence[RunPath]) -> None:
     if not all(RunFolder(run.folder).status.state == "finished" for run in runs):
-        from marlpipe.config.check import check_run  # builds the run, for which it imports torch
+        with heavy_imports():
+            from marlpipe.config.check import check_run  # builds the run, for which it imports torch
 
         check_run(config)
 

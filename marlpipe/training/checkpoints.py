@@ -21,6 +21,7 @@ from marlpipe.errors import UserError
 from marlpipe.runs.files import flush_to_disk, os_errors_as_user_errors, replacing
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.identity import run_record
+from marlpipe.runs.text import first_few
 
 FORMAT = 3  # of checkpoints; a checkpoint with another number cannot be read
 MOST_SHOWN = 6  # keys in a message
@@ -124,13 +125,13 @@ def check_same_run(folder: RunFolder, config: DictConfig) -> None:
     ours = OmegaConf.to_container(config, resolve=True)
     there = OmegaConf.to_container(read_config(folder)) if folder.config.exists() else ours
     found = [
-        f"    {'.'.join(path)}: {format_value(path[-1], a)} there, {format_value(path[-1], b)} here"
+        f"{'.'.join(path)}: {format_value(path[-1], a)} there, {format_value(path[-1], b)} here"
         for path, a, b in differences(there, ours)
         if path == ("seed",) or not is_not_hashed(path)
     ]
-    more = [f"    … and {len(found) - MOST_SHOWN} more"] if len(found) > MOST_SHOWN else []
+    shown = first_few(found, MOST_SHOWN, indent="    ")
     raise UserError(
-        "\n".join([f"{folder.path} holds another run, and is left as it is:", *found[:MOST_SHOWN], *more])
+        "\n".join([f"{folder.path} holds another run, and is left as it is:", *shown])
         + "\n  Leave hydra.run.dir alone, so that each config gets a folder of its own, or choose one that is empty."
     )
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from marlpipe.algos.algorithm import Algorithm
 from marlpipe.errors import UserError
+from marlpipe.runs.text import first_few
 from marlpipe.training.diagnostics import diagnostic_metrics, episode_metrics
 from marlpipe.types import EpisodeBatch, Metrics, OptimizerOf, TrainingBatch, Update
 
@@ -109,10 +110,10 @@ def check_same_tensors(stored: Mapping[str, Tensor], ours: Mapping[str, Tensor])
     there, here = ({name: list(tensor.shape) for name, tensor in state.items()} for state in (stored, ours))
     names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
     if names:
-        found = [f"    {name}: {there.get(name, 'none')} there, {here.get(name, 'none')} here" for name in names]
-        more = [f"    … and {len(names) - MOST_SHOWN} more"] if len(names) > MOST_SHOWN else []
+        found = [f"{name}: {there.get(name, 'none')} there, {here.get(name, 'none')} here" for name in names]
+        shown = first_few(found, MOST_SHOWN, indent="    ")
         raise UserError(
-            "\n".join(["the checkpoint was made by other code, with other tensors:", *found[:MOST_SHOWN], *more])
+            "\n".join(["the checkpoint was made by other code, with other tensors:", *shown])
             + "\n  Finish the run with the code that began it, which run.json names;"
             " or move the folder away to train anew."
         )

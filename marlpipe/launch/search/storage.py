@@ -13,9 +13,10 @@ from optuna.trial import FrozenTrial
 from marlpipe.config.differences import differences, format_value
 from marlpipe.errors import UserError
 from marlpipe.runs.files import os_errors_as_user_errors
+from marlpipe.runs.text import first_few
 
 ATTRIBUTE = "marlpipe"  # of the study: what is searched, with what, for what
-MOST_TOLD = 6  # keys in a message
+MOST_SHOWN = 6  # keys in a message
 
 
 class Storage:
@@ -52,12 +53,12 @@ class Storage:
                 self._study.set_user_attr(ATTRIBUTE, identity)
             elif found := list(differences(there, identity)):
                 lines = [
-                    f"    {'.'.join(key)}: {format_value(key[-1], a)} there, {format_value(key[-1], b)} here"
+                    f"{'.'.join(key)}: {format_value(key[-1], a)} there, {format_value(key[-1], b)} here"
                     for key, a, b in found
                 ]
-                more = [f"    … and {len(lines) - MOST_TOLD} more"] if len(lines) > MOST_TOLD else []
+                shown = first_few(lines, MOST_SHOWN, indent="    ")
                 raise UserError(
-                    "\n".join([f"{path.parent} holds another search, and is left as it is:", *lines[:MOST_TOLD], *more])
+                    "\n".join([f"{path.parent} holds another search, and is left as it is:", *shown])
                     + f"\n  next: another name for this one, as in hydra.sweeper.name={name}_2; or move the folder away"
                 )
 
