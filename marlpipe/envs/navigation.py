@@ -26,7 +26,7 @@ from marlpipe.envs.navigation_particles import (
     overlapping,
 )
 from marlpipe.envs.scene import Disc, Line, Point, Scene, Shape
-from marlpipe.errors import Bound, check_numbers, refused, unknown
+from marlpipe.errors import Bound, check_number, check_numbers, refused, unknown
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 DIRECTIONS = ((0.0, 0.0), (-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0))  # in which each action pushes
@@ -145,8 +145,7 @@ class Navigation:
         centres = constant(self._centres, torch.float64, torch.device("cpu"))
         graph = overlapping(centres, self._region, self.region_radius)
         self._n_seen = self.observed_landmarks or min(n_landmarks, int(graph.sum(1).max()) + 1)
-        if self._n_seen > n_landmarks:
-            raise refused("observed_landmarks", self._n_seen, Bound(1, n_landmarks, or_null=True), 1)
+        check_number("env.observed_landmarks", self._n_seen, Bound(1, n_landmarks, or_null=True))
         self.spec = EnvSpec(
             n_agents=n_agents,
             n_actions=len(DIRECTIONS),

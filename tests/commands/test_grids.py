@@ -89,6 +89,7 @@ def test_a_run_that_another_process_owns_is_left_alone(tmp_path: Path) -> None:
         ),
     ],
 )
+@pytest.mark.usefixtures("unchecked")  # their types are what is wrong
 def test_settings_that_a_launcher_cannot_have(
     arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

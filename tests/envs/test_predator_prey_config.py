@@ -39,7 +39,9 @@ def test_the_configs_are_the_default_world_and_its_punishments() -> None:
     ],
 )
 def test_a_bad_value_is_named(name: str, value: float, valid: str) -> None:
-    with pytest.raises(UserError, match=rf"(?s){name}={value} is not possible\..*valid: an? {valid}.*env\.{name}="):
+    with pytest.raises(
+        UserError, match=rf"(?s){name}(={value} is not possible| cannot be {value})\..*valid: an? {valid}.*env\.{name}="
+    ):
         world(**{name: value})
 
 

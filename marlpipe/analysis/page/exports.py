@@ -39,7 +39,7 @@ def _matrices(comparison: Comparison, said: list[str]) -> Iterator[tuple[str, np
         dropped = sum(len(runs) - fewest for runs in scores.values())
         if dropped:
             said.append(
-                f"{arm}: the first {fewest} runs of each task; {dropped} are left out, since tasks differ in their"
+                f"{arm}: the first {fewest} runs of each task, {dropped} left out, since tasks differ in their"
                 " number of runs."
             )
         yield f"scores/{arm}", np.stack([scores[task][:fewest] for task in comparison.tasks.tasks], axis=1)

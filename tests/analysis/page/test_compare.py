@@ -359,10 +359,10 @@ def test_the_watching_command_serves_what_comes(tmp_path: Path) -> None:
 def test_wrong_input_is_told(tmp_path: Path) -> None:
     write_run(tmp_path / "runs", "cartpole", "qmix", 0, [1.0])
     for arguments, said in (
-        ([], "which runs"),
+        ([], "multirun"),
         ([str(tmp_path / "none")], "there is no folder"),
         (["--ouch", str(tmp_path)], "Did you mean '--out'"),
-        ([str(tmp_path), "--out"], "--out needs a folder"),
+        ([str(tmp_path), "--out"], "'--out' requires an argument"),
     ):
         with pytest.raises(UserError, match=said):
             run(arguments)
