@@ -141,7 +141,7 @@ def test_without_the_packages_the_error_is_the_command_that_installs_them(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(folder))
-    with pytest.raises(ClusterError, match=r"no sbatch\. Install it with: bash tests/slurm/packages\.sh"):
+    with pytest.raises(ClusterError, match=r"no sbatch\. Install it with: make test-slurm"):
         Cluster(folder).start()
 
 
