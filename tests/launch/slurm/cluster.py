@@ -1,4 +1,4 @@
-"""A real Slurm of its own on this host, of two nodes, on loopback and in one folder, run by whoever starts it.
+"""A real Slurm of its own on this host, of two nodes, on loopback and in one folder of the caller.
 
 `python -m tests.launch.slurm.cluster FOLDER` starts one for a person, up to Ctrl-C. Needs Linux and what `make
 test-slurm` installs.
