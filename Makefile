@@ -34,6 +34,7 @@ test-slow: $(INSTALLED) ## The tests that train for long
 	$(PYTEST) $(SIDE_BY_SIDE) -m slow $(ARGS)
 
 test-slurm: ARGS =
+test-slurm: TEST_S = 900
 test-slurm: $(INSTALLED) ## The tests on a real Slurm, which they start and stop; installs Slurm (Debian, Ubuntu; may ask for sudo)
 	@bash tests/support/debian_packages.sh "make $@" slurmctld slurmd slurm-client munge -- munged slurmctld slurmd sbatch
 	$(PYTEST) tests/launch/slurm $(ARGS)

@@ -14,11 +14,11 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from marlpipe.config.bounds import BOUNDS as OF_RUNS
-from marlpipe.config.build import check_keys
 from marlpipe.config.compose import check_option, check_path, compose_api, parse_overrides
 from marlpipe.config.folder import groups
+from marlpipe.config.heavy_imports import heavy_imports
+from marlpipe.config.keys import check_keys
 from marlpipe.config.naming import arm_hash, defining_config, grid_hash
-from marlpipe.envs.linear_bandit import LinearBandit
 from marlpipe.errors import Bound, UserError, check_number, unknown
 
 ROOT = "bandit"  # conf/bandit.yaml
@@ -103,6 +103,9 @@ def _check_changes(override: Override) -> None:
 
 def check_arm(config: DictConfig) -> None:
     """UserError for another world than a linear bandit, and for the first value that cannot be."""
+    with heavy_imports():
+        from marlpipe.envs.linear_bandit import LinearBandit
+
     world = locate(config.env._target_)
     if world is not None and not (isinstance(world, type) and issubclass(world, LinearBandit)):
         raise UserError(

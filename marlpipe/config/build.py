@@ -1,7 +1,5 @@
 """From a config to the objects of a run. Only here and in `train` do config and classes meet; nothing writes to it."""
 
-import inspect
-from pydoc import ErrorDuringImport, locate
 from typing import Any
 
 from hydra.errors import HydraException
@@ -11,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from marlpipe.algos.algorithm import Algorithm
 from marlpipe.algos.parts import Parts
-from marlpipe.errors import UserError, unknown
+from marlpipe.errors import UserError
 from marlpipe.types import Env
 
 
@@ -49,34 +47,6 @@ def build_algorithm(config: DictConfig, env: Env[Any]) -> Algorithm:
     )
     algorithm: Algorithm = build_part(config, "loss", parts=parts)
     return algorithm
-
-
-def check_keys(config: DictConfig, path: str = "") -> None:
-    """UserError for a class or function that is not there, and for a key that it does not take, with those it takes."""
-    if "_target_" in config:
-        takes = inspect.signature(_located(config._target_, path)).parameters
-        open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values())
-        for given in config:
-            key = str(given)
-            if not key.startswith("_") and key not in takes and not open_ended:
-                raise unknown(f"{path}: the key", key, takes)
-    for part in config:
-        if not OmegaConf.is_missing(config, part) and OmegaConf.is_dict(config[part]) and part != "hydra":
-            check_keys(config[part], ".".join(filter(None, (path, str(part)))))
-
-
-def _located(target: str, path: str) -> Any:
-    try:
-        found = locate(target)
-    except ErrorDuringImport as error:
-        raise UserError(f"{path}._target_={target} cannot be imported: {error}") from error
-    if found is None:
-        raise UserError(
-            f"{path}._target_={target} leads nowhere.\n"
-            "  valid: the dotted path of a class or function, as marlpipe.envs.cartpole.CartPole\n"
-            f"  next: mend {path}._target_ in its YAML file, or in what you typed"
-        )
-    return found
 
 
 def _explained(error: Exception, node: DictConfig, group: str) -> UserError:

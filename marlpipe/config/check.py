@@ -3,7 +3,8 @@
 from omegaconf import DictConfig
 
 from marlpipe.config.bounds import check_bounds
-from marlpipe.config.build import build_algorithm, build_env, check_keys
+from marlpipe.config.build import build_algorithm, build_env
+from marlpipe.config.keys import check_keys
 
 
 def check_run(config: DictConfig) -> None:

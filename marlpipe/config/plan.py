@@ -13,6 +13,7 @@ from marlpipe.config.bounds import BOUNDS
 from marlpipe.config.compose import compose_api, compose_run, parse_overrides
 from marlpipe.config.heavy_imports import heavy_imports
 from marlpipe.config.hydra_internals import split_sweep
+from marlpipe.config.keys import check_keys
 from marlpipe.config.launcher import check_launcher, check_runs_here, check_selected
 from marlpipe.config.moved import check_same_names
 from marlpipe.config.naming import defining_config, run_path
@@ -160,8 +161,6 @@ def check_search(overrides: Sequence[str], grid: DictConfig, folder: Path) -> No
     trial, trained without a search, would be another run.
     """
     check_installed()
-    from marlpipe.config.build import check_keys  # imports torch
-
     check_keys(grid.hydra.sweeper.sampler, "hydra.sweeper.sampler")
     typed = [override for override in parse_overrides(overrides) if not override.is_sweep_override()]
     without = compose_run([str(one.input_line) for one in typed if not makes_a_search(one)], folder)

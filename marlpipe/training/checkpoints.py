@@ -15,7 +15,6 @@ from omegaconf import DictConfig, OmegaConf
 import marlpipe
 from marlpipe.config.differences import differences, format_value, is_not_hashed
 from marlpipe.config.moved import check_same_names
-from marlpipe.config.naming import arm_hash
 from marlpipe.config.stored import read_config
 from marlpipe.errors import UserError
 from marlpipe.runs.files import flush_to_disk, os_errors_as_user_errors, replacing
@@ -37,15 +36,19 @@ class Checkpoint:
     rows: dict[str, int]  # of metrics and tables, as `RunFolder.rows`
 
 
-def checkpoint_header(config: DictConfig) -> dict[str, Any]:
+def checkpoint_header(arm: str, seed: int) -> dict[str, Any]:
     """The part of a checkpoint's header that identifies the run and the code; checked before a resume."""
-    return {"format": FORMAT, "marlpipe": marlpipe.__version__, "arm": arm_hash(config), "seed": config.seed}
+    return {"format": FORMAT, "marlpipe": marlpipe.__version__, "arm": arm, "seed": seed}
 
 
-def newest_checkpoint(folder: RunFolder, config: DictConfig) -> Checkpoint | None:
+def newest_checkpoint(folder: RunFolder, header: dict[str, Any]) -> Checkpoint | None:
     """The last checkpoint, or the one before it where the last is damaged; None if there is none.
 
     A damaged file is renamed to end in `.damaged`, with a line on stderr.
+
+    Args:
+        folder: of the run.
+        header: of the run, a `checkpoint_header`.
 
     Raises:
         UserError: a file is no checkpoint, was made by another version of marlpipe, or belongs to another run; or the
@@ -55,7 +58,7 @@ def newest_checkpoint(folder: RunFolder, config: DictConfig) -> Checkpoint | Non
         if path.exists():
             damage = damage_of(path)
             if damage is None:
-                return read_checkpoint(path, checkpoint_header(config))
+                return read_checkpoint(path, header)
             aside = path.with_suffix(path.suffix + ".damaged")
             with os_errors_as_user_errors("rename", path):
                 path.replace(aside)
@@ -116,10 +119,13 @@ def read_checkpoint(path: Path, expected: dict[str, Any]) -> Checkpoint:
     return Checkpoint(path=path, env_steps=header["env_steps"], rows=header["rows"])
 
 
-def check_same_run(folder: RunFolder, config: DictConfig) -> None:
-    """UserError, with the keys that differ, if the folder holds a run of another config or seed."""
+def check_same_run(folder: RunFolder, config: DictConfig, arm: str) -> None:
+    """UserError, with the keys that differ, if the folder holds a run of another config or seed.
+
+    arm: the `arm_hash` of the config.
+    """
     record = run_record(folder)
-    if not record or (record.get("arm"), record.get("seed")) == (arm_hash(config), config.seed):
+    if not record or (record.get("arm"), record.get("seed")) == (arm, config.seed):
         check_same_names(folder, config)
         return
     ours = OmegaConf.to_container(config, resolve=True)

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from typing import Any
 
 import torch
 from lightning import Callback, Trainer, seed_everything
@@ -22,7 +23,7 @@ from marlpipe.training.callbacks.pictures import Pictures
 from marlpipe.training.callbacks.progress import EnvStepProgress
 from marlpipe.training.callbacks.recorder import Recorder
 from marlpipe.training.callbacks.reward_tables import RewardTables
-from marlpipe.training.checkpoints import Checkpoint, WholeCheckpoints, checkpoint_header
+from marlpipe.training.checkpoints import Checkpoint, WholeCheckpoints
 from marlpipe.training.conditions import threads
 from marlpipe.training.evaluation_schedule import EvaluationSchedule
 from marlpipe.training.learner import Learner, learner_seed
@@ -37,6 +38,7 @@ def fit(
     lock: FolderLock,
     sinks: list[Sink],
     label: str,
+    header: dict[str, Any],
     checkpoint: Checkpoint | None,
 ) -> None:
     """Trains one run to its end, from the checkpoint if there is one.
@@ -47,6 +49,7 @@ def fit(
         lock: of the folder, held.
         sinks: receive all rows of metrics, in addition to the folder.
         label: of the run's arm, for the progress bar.
+        header: of its checkpoints, a `checkpoint_header`.
         checkpoint: None to train from the beginning.
 
     Raises:
@@ -54,7 +57,7 @@ def fit(
         Interrupted: the run was asked to stop, or lost its lock.
     """
     prepare_process(config)
-    trainer = build_trainer(config, folder, callbacks(config, folder, lock, sinks, label))
+    trainer = build_trainer(config, folder, callbacks(config, folder, lock, sinks, label, header))
     device = trainer.strategy.root_device  # the trainer chooses it, so it is built first
 
     env = build_env(config)
@@ -106,7 +109,14 @@ def prepare_process(config: DictConfig) -> None:
     seed_everything(config.seed, verbose=False)
 
 
-def callbacks(config: DictConfig, folder: RunFolder, lock: FolderLock, sinks: list[Sink], label: str) -> list[Callback]:
+def callbacks(
+    config: DictConfig,
+    folder: RunFolder,
+    lock: FolderLock,
+    sinks: list[Sink],
+    label: str,
+    header: dict[str, Any],
+) -> list[Callback]:
     """What happens between gradient steps: evaluation, records, checkpoints.
 
     Two places in this order matter: `Pictures` before `Recorder`, whose rows make sinks send the pictures; and
@@ -131,7 +141,7 @@ def callbacks(config: DictConfig, folder: RunFolder, lock: FolderLock, sinks: li
             lock=lock,
             schedule=schedule,
             minutes=config.checkpoint_minutes,
-            header=checkpoint_header(config),
+            header=header,
         ),
     ]
 

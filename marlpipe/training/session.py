@@ -19,7 +19,7 @@ from marlpipe.runs.links import check_enclosed
 from marlpipe.runs.lock import FolderLock
 from marlpipe.runs.provenance import provenance, write_code_diff
 from marlpipe.runs.slurm import current_job
-from marlpipe.training.checkpoints import Checkpoint, check_same_run, newest_checkpoint
+from marlpipe.training.checkpoints import Checkpoint, check_same_run, checkpoint_header, newest_checkpoint
 from marlpipe.training.conditions import environment, numerics, session_entry, warn_if_changed, warn_of_newer_code
 from marlpipe.training.pipeline import fit
 
@@ -30,21 +30,23 @@ register_resolvers()
 class RunRequest:
     """The command that asked for a run, as far as `run.json` keeps it."""
 
+    arm: str  # hash of the config without the seed
     label: str  # of the run's arm, in figures and tables
     overrides: list[str]
     choices: dict[str, str]  # the chosen option of each config group
 
     @classmethod
-    def by_hydra(cls, hydra: Any) -> "RunRequest":
-        """The request in Hydra's own config."""
+    def by_hydra(cls, config: DictConfig, hydra: Any) -> "RunRequest":
+        """The request for a config, in Hydra's own config."""
         chosen = {group: choice for group, choice in hydra.runtime.choices.items() if "/" not in group}
-        return cls(label=arm_label(hydra), overrides=list(hydra.overrides.task), choices=chosen)
+        overrides = list(hydra.overrides.task)
+        return cls(arm=arm_hash(config), label=arm_label(hydra), overrides=overrides, choices=chosen)
 
 
 def train(config: DictConfig) -> None:
     """Trains one run in Hydra's output folder. Errors as `train_in`."""
     hydra = HydraConfig.get()
-    train_in(RunFolder(Path(hydra.runtime.output_dir)), config, RunRequest.by_hydra(hydra))
+    train_in(RunFolder(Path(hydra.runtime.output_dir)), config, RunRequest.by_hydra(config, hydra))
 
 
 def train_in(folder: RunFolder, config: DictConfig, request: RunRequest) -> None:
@@ -58,7 +60,7 @@ def train_in(folder: RunFolder, config: DictConfig, request: RunRequest) -> None
     """
     folder.create()
     check_enclosed(folder.path)
-    check_same_run(folder, config)
+    check_same_run(folder, config, request.arm)
     if is_done(folder):
         return
     with FolderLock(folder.lock) as lock:
@@ -74,11 +76,12 @@ def train_in(folder: RunFolder, config: DictConfig, request: RunRequest) -> None
         )
         try:
             with os_errors_inside_as_user_errors(folder.path):
-                checkpoint = newest_checkpoint(folder, config)
+                header = checkpoint_header(request.arm, config.seed)
+                checkpoint = newest_checkpoint(folder, header)
                 write_identity(folder, config, request, checkpoint)
                 plain = OmegaConf.to_container(config, resolve=True)
                 with build_part(config, "logger", folder=folder, config=plain) as sinks:
-                    fit(config, folder, lock, sinks, request.label, checkpoint)
+                    fit(config, folder, lock, sinks, request.label, header, checkpoint)
         except BaseException as error:
             if not lock.lost:  # a lost lock: another process writes the status
                 record_outcome(folder, error)
@@ -145,7 +148,7 @@ def write_identity(
             "overrides": request.overrides,
             "choices": request.choices,
             "seed": config.seed,
-            "arm": arm_hash(config),
+            "arm": request.arm,
             "label": request.label,
             "total_env_steps": config.env_steps,
             "sessions": [*earlier.get("sessions", []), session_entry(own, now, from_env_steps)],

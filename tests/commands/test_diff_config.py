@@ -46,7 +46,7 @@ def folder(trained: Path, tmp_path: Path) -> Path:
 def started(folder: Path, *overrides: str) -> None:
     """A run that has written who it is, and nothing more."""
     config = task(folder, *overrides)
-    write_identity(RunFolder(folder).create(), config, RunRequest.by_hydra(HydraConfig.get()))
+    write_identity(RunFolder(folder).create(), config, RunRequest.by_hydra(config, HydraConfig.get()))
 
 
 def rewrite(folder: Path, **changes: Any) -> None:

@@ -74,6 +74,6 @@ def test_the_carts_that_stand_are_found_in_the_teams_reward(seed: int) -> None:
     episodes = rollout(env, algorithm.agent, 200, 1.0, torch.Generator().manual_seed(seed))
     unseen = rollout(env, algorithm.agent, 50, 1.0, torch.Generator().manual_seed(99))
     fit(algorithm.reward, [episodes] * 300)
-    measured = algorithm.reward.measured(unseen)
+    measured = algorithm.reward.quality(unseen)
     assert float(measured["decomposition_error_abs"]) < 1.3
     assert float(measured["local_reward_error"]) < 0.2

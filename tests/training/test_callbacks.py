@@ -152,7 +152,7 @@ def test_without_a_terminal_there_is_one_line_per_evaluation(
 def test_pictures_come_before_rows_and_checkpoints_last(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path).create()
     with FolderLock(folder.lock) as lock:
-        kinds = [type(callback) for callback in callbacks(compose(), folder, lock, [], "qmix")]
+        kinds = [type(callback) for callback in callbacks(compose(), folder, lock, [], "qmix", {})]
     assert kinds.index(Pictures) < kinds.index(Recorder)
     assert kinds[-1] is Resumable
 
@@ -160,7 +160,8 @@ def test_pictures_come_before_rows_and_checkpoints_last(tmp_path: Path) -> None:
 def test_the_keys_of_states_in_a_checkpoint_are_names_not_classes(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path).create()
     with FolderLock(folder.lock) as lock:
-        stateful = [callback for callback in callbacks(compose(), folder, lock, [], "qmix") if callback.state_dict()]
+        made = callbacks(compose(), folder, lock, [], "qmix", {})
+    stateful = [callback for callback in made if callback.state_dict()]
     assert [callback.state_key for callback in stateful] == [
         "evaluation_cadence",
         "pictures",

@@ -15,12 +15,14 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from marlpipe.commands.drill.verdict import departures
+from marlpipe.config.naming import arm_hash
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training.checkpoints import (
     FORMAT,
     Checkpoint,
     check_same_run,
+    checkpoint_header,
     damage_of,
     newest_checkpoint,
     read_checkpoint,
@@ -332,14 +334,14 @@ def test_only_what_the_results_depend_on_is_told(tmp_path: Path) -> None:
     folder.config.write_text(OmegaConf.to_yaml(there, resolve=True))
     folder.run.write_text('{"arm": "0badcafe", "seed": 0}')
     with pytest.raises(UserError) as told:
-        check_same_run(folder, here)
+        check_same_run(folder, here, arm_hash(here))
     assert str(told.value).splitlines()[1:-1] == [
         "    env.wind: no such key there, 0.5 here",
         "    agent.hidden: 8 there, 9 here",
     ]
     folder.config.unlink()
     with pytest.raises(UserError, match="is left as it is:\n  Leave hydra"):
-        check_same_run(folder, here)
+        check_same_run(folder, here, arm_hash(here))
 
 
 def test_a_full_disk_during_a_checkpoint_leaves_the_one_before(
@@ -348,9 +350,9 @@ def test_a_full_disk_during_a_checkpoint_leaves_the_one_before(
     """All that is written to this device finds it full."""
     partial, kept = folder.checkpoints / "last.partial", files(folder)
 
-    def filled(folder: RunFolder, config: DictConfig) -> Checkpoint | None:
+    def filled(folder: RunFolder, header: dict[str, Any]) -> Checkpoint | None:
         partial.symlink_to("/dev/full")
-        return newest_checkpoint(folder, config)
+        return newest_checkpoint(folder, header)
 
     with monkeypatch.context() as patch:
         patch.setattr("marlpipe.training.session.newest_checkpoint", filled)
@@ -398,4 +400,4 @@ def test_a_lost_run_record_does_not_let_another_run_in(folder: RunFolder) -> Non
 
 
 def test_nothing_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
-    assert newest_checkpoint(RunFolder(tmp_path / "run").create(), task(tmp_path / "run")) is None
+    assert newest_checkpoint(RunFolder(tmp_path / "run").create(), checkpoint_header("0badcafe", 0)) is None

@@ -24,6 +24,15 @@ def command(overrides: tuple[str, ...], copies: int, episodes: int, device: str)
     Exit status: 0 if the world keeps all promises, 1 if it does not, and 2 if
     there is no such world.
     """
-    from marlpipe.commands.check_env.verdicts import check_world
+    from marlpipe.config.compose import compose_api, compose_run
+    from marlpipe.config.folder import config_folder
+    from marlpipe.config.heavy_imports import heavy_imports
+    from marlpipe.config.naming import register_resolvers
 
-    return check_world(overrides, copies=copies, episodes=episodes, device=device)
+    register_resolvers()
+    with compose_api(config_folder()):
+        config = compose_run(overrides, config_folder())
+    with heavy_imports():  # of torch, once it is known that there is such a world
+        from marlpipe.commands.check_env.verdicts import check_world
+
+    return check_world(config, copies=copies, episodes=episodes, device=device)

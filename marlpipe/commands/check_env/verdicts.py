@@ -1,8 +1,7 @@
 """Checks a world of the config and prints the verdicts."""
 
-from collections.abc import Sequence
-
 import torch
+from omegaconf import DictConfig
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -13,30 +12,24 @@ from marlpipe.commands.check_env.recording import Trial
 from marlpipe.commands.command_line.device import usable
 from marlpipe.config.bounds import BOUNDS
 from marlpipe.config.build import build_env
-from marlpipe.config.compose import compose_api, compose_run
-from marlpipe.config.folder import config_folder
-from marlpipe.config.naming import register_resolvers
 from marlpipe.errors import check_number
 from marlpipe.runs.terminal import console
 
 COLOURS = {"ok": "green", "failed": "bold red", "skipped": "yellow"}
 
 
-def check_world(overrides: Sequence[str], *, copies: int, episodes: int, device: str) -> int:
+def check_world(config: DictConfig, *, copies: int, episodes: int, device: str) -> int:
     """Builds the world, plays it and prints the verdicts; 1 if a promise is broken, else 0.
 
     Args:
-        overrides: choose the world and the seed.
+        config: of a run, for its world and seed.
         copies: played in one batch.
         episodes: of each copy.
         device: as torch calls it.
 
     Raises:
-        UserError: there is no such world or device.
+        UserError: the world cannot be built, or there is no such device.
     """
-    register_resolvers()
-    with compose_api(config_folder()):
-        config = compose_run(overrides, config_folder())
     check_number("seed", config.seed, BOUNDS["seed"])
     env, where = build_env(config), usable(device)
     report = check(env, copies=copies, episodes=episodes, seed=config.seed, device=where)

@@ -7,13 +7,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from marlpipe.config.build import check_keys
-from marlpipe.config.compose import compose_run, parse_overrides
+from marlpipe.config.compose import compose_run, group_of, parse_overrides
 from marlpipe.config.folder import config_folder, groups
+from marlpipe.config.keys import check_keys
 from marlpipe.config.naming import run_path
 from marlpipe.config.plan import compose_grid, expand_sweep
 from marlpipe.config.stored import read_config
@@ -66,21 +67,30 @@ def of_command(typed: str) -> Side:
     for word in words:
         check_word(word, groups(folder))
     try:
-        if any(override.is_sweep_override() for override in parse_overrides(words)):
+        overrides = parse_overrides(words)
+        if any(override.is_sweep_override() for override in overrides):
             one = shlex.join(expand_sweep(compose_grid(words, folder))[0])
             raise UserError(f"'{typed}' is a grid.\n  next: pick one of its runs, as in '{one}'")
         config = compose_run(words, folder)
-        check_keys(config)
+        if any(adds_keys(override, groups(folder)) for override in overrides):
+            check_keys(config)
+        run = run_path(config)
         return Side(
             overrides=typed,
             config=resolved(config, f"'{typed}'"),
-            folder=run_path(config).folder,
-            name=run_path(config).name,
+            folder=run.folder,
+            name=run.name,
             choices=dict(config.hydra.runtime.choices),
             runs=len(expand_sweep(compose_grid(words, folder))) if config.hydra.sweeper.params else 1,
         )
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(f"'{typed}' comes to no run: {error}\n  see `python -m marlpipe --help`") from error
+
+
+def adds_keys(override: Override, options: dict[str, list[str]]) -> bool:
+    """Whether an override may name a key or a class that no YAML file has."""
+    adds = override.is_add() and group_of(override) not in options
+    return adds or override.key_or_group.endswith("_target_") or isinstance(override.value(), dict)
 
 
 def check_word(word: str, options: dict[str, list[str]]) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from rich.console import Console
 
 from marlpipe.commands.drill.sessions import Preempted, Session, Signalled, training
-from marlpipe.commands.drill.verdict import departures
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
 from marlpipe.config.plan import planned_folders
@@ -70,6 +69,8 @@ def drill(overrides: Sequence[str], *, kills: int, by: str, kill_seed: int, out:
         raise UserError(
             f"the killed run does not resume: {killed.status.reason or 'see above'}\n  its folder: {killed.path}"
         )
+
+    from marlpipe.commands.drill.verdict import departures  # imports torch
 
     found = departures(whole, killed)
     for part in found:

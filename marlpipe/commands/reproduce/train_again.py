@@ -10,6 +10,7 @@ from marlpipe.commands.reproduce.changed_conditions import changed_conditions
 from marlpipe.commands.reproduce.stored_config_today import stored_config_today
 from marlpipe.commands.reproduce.verdict import verdict
 from marlpipe.config.differences import whole
+from marlpipe.config.naming import arm_hash
 from marlpipe.errors import Bound, UserError
 from marlpipe.runs.find import run_at
 from marlpipe.runs.folder import RunFolder
@@ -50,7 +51,7 @@ def train_again(path: Path, *, out: Path | None, env_steps: int | None, dry_run:
         return 0
     done = again.status.state == "finished"
     shown.print(whole(f"{'Was trained again, and is compared anew:' if done else 'Trained again in'} {again.path}"))
-    train_in(again, config, request_then(folder, then))
+    train_in(again, config, request_then(folder, then, config))
     equal, text = verdict(folder, again, whole_run=whole_run)
     shown.print(whole(text), crop=False)
     return 0 if equal else 1
@@ -100,10 +101,11 @@ def place(folder: RunFolder, out: Path | None, env_steps: int | None) -> Path:
     return chosen
 
 
-def request_then(folder: RunFolder, then: dict[str, Any]) -> RunRequest:
-    """What was asked for when the run was trained first."""
+def request_then(folder: RunFolder, then: dict[str, Any], config: DictConfig) -> RunRequest:
+    """What was asked for when the run was trained first, for the config of the new run."""
     recorded = identity(folder)
     choices = {
         printable(group, keep=""): printable(choice, keep="") for group, choice in then.get("choices", {}).items()
     }
-    return RunRequest(label=recorded.label, overrides=list(recorded.overrides), choices=choices)
+    overrides = list(recorded.overrides)
+    return RunRequest(arm=arm_hash(config), label=recorded.label, overrides=overrides, choices=choices)

@@ -1,5 +1,6 @@
 """Grids of marlpipe on the tests' own Slurm, as a person submits them."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -73,6 +74,19 @@ class Grid:
 def submission(run: RunFolder) -> str:
     """The job that a run was submitted as."""
     return str(read_json(run.submission)["job"])
+
+
+def process_of(run: RunFolder) -> int:
+    """Of a run that trains."""
+    assert run.status.pid
+    return run.status.pid
+
+
+def is_pending(number: signal.Signals, process: int) -> bool:
+    """Whether a signal waits for a stopped process to go on."""
+    status = Path(f"/proc/{process}/status").read_text()
+    [pending] = [line.split()[1] for line in status.splitlines() if line.startswith("ShdPnd")]
+    return bool(int(pending, 16) >> (number - 1) & 1)
 
 
 def trains(runs: Sequence[RunFolder]) -> list[RunFolder]:

@@ -1,5 +1,7 @@
 """Grids on a real Slurm: whatever happens to a job, its run ends done or with a reason, and re-issuing completes it."""
 
+import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 from marlpipe.commands.drill.verdict import departures
 from tests.launch.slurm.cluster import Cluster
 from tests.launch.slurm.slurm_conf import NODES
-from tests.launch.slurm.submitting import Grid, trains
+from tests.launch.slurm.submitting import Grid, is_pending, process_of, trains
 
 SWEPT = ("algo=qpro,wqmix,qmix", "seed=0,1,2", "env_steps=1500")
 
@@ -62,8 +64,11 @@ def test_the_readmes_grid_survives_nodes_users_and_itself(cluster: Cluster, here
 
 
 def test_preempted_and_out_of_time_jobs_go_on_where_they_were(cluster: Cluster, tmp_path: Path) -> None:
-    """One job loses its node to a more important one, another its time, which no shorter limit than a minute has."""
-    long = ("algo=qmix,vdn", "env_steps=16000")
+    """One job loses its node to a more important one, another its time, which no shorter limit than a minute has.
+
+    Both runs are stopped until the cluster's signal reaches them, however fast this machine trains.
+    """
+    long = ("algo=qmix,vdn", "env_steps=3000")
     grid = Grid(cluster, tmp_path / "grid", *long)
     preempted, timed = grid.runs
     told = grid.submit(
@@ -73,15 +78,18 @@ def test_preempted_and_out_of_time_jobs_go_on_where_they_were(cluster: Cluster, 
         "+hydra.launcher.extra.exclusive=true",
     )
     assert told.count("1 job of 1 run") == 2
-    grid.wait_until(lambda: len(trains(grid.runs)) == 2)
+    for run in grid.runs:
+        grid.wait_until(lambda run=run: bool(trains([run])))  # type: ignore[misc]
+        os.kill(process_of(run), signal.SIGSTOP)
     node = {job.id: job.node for job in cluster.queue()}[grid.jobs[0]]
     cluster.run(
         "sbatch", "--partition=high", f"--nodelist={node}", "--exclusive", "--output=/dev/null", "--wrap=sleep 5"
     )
     again = "the cluster starts it again"
-    grid.wait_until(lambda: preempted.status.state == "queued" and again in (preempted.status.reason or ""))
-    grid.wait_until(lambda: again in (timed.status.reason or "") or timed.status.state == "finished")
-    assert timed.status.state != "finished", "it was meant to run out of time"
+    for run in (preempted, timed):
+        grid.wait_until(lambda run=run: is_pending(signal.SIGUSR2, process_of(run)))  # type: ignore[misc]
+        os.kill(process_of(run), signal.SIGCONT)
+        grid.wait_until(lambda run=run: again in (run.status.reason or ""))  # type: ignore[misc]
     Grid(cluster, tmp_path / "here", *long).train_here()
     grid.wait_until_over()
     assert grid.states == ["finished"] * 2
