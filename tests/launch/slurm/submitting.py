@@ -1,6 +1,5 @@
 """Grids of marlpipe on the tests' own Slurm, as a person submits them."""
 
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -82,11 +81,14 @@ def process_of(run: RunFolder) -> int:
     return run.status.pid
 
 
-def is_pending(number: signal.Signals, process: int) -> bool:
-    """Whether a signal waits for a stopped process to go on."""
-    status = Path(f"/proc/{process}/status").read_text()
+def is_signalled(process: int) -> bool:
+    """Whether a signal waits for a stopped process to go on, or has made it go on and end."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return True
     [pending] = [line.split()[1] for line in status.splitlines() if line.startswith("ShdPnd")]
-    return bool(int(pending, 16) >> (number - 1) & 1)
+    return int(pending, 16) != 0
 
 
 def trains(runs: Sequence[RunFolder]) -> list[RunFolder]:

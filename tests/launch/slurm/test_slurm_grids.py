@@ -3,6 +3,7 @@
 import os
 import signal
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from marlpipe.commands.drill.verdict import departures
 from tests.launch.slurm.cluster import Cluster
 from tests.launch.slurm.slurm_conf import NODES
-from tests.launch.slurm.submitting import Grid, is_pending, process_of, trains
+from tests.launch.slurm.submitting import Grid, is_signalled, process_of, trains
 
 SWEPT = ("algo=qpro,wqmix,qmix", "seed=0,1,2", "env_steps=1500")
 
@@ -87,8 +88,9 @@ def test_preempted_and_out_of_time_jobs_go_on_where_they_were(cluster: Cluster, 
     )
     again = "the cluster starts it again"
     for run in (preempted, timed):
-        grid.wait_until(lambda run=run: is_pending(signal.SIGUSR2, process_of(run)))  # type: ignore[misc]
-        os.kill(process_of(run), signal.SIGCONT)
+        grid.wait_until(lambda run=run: is_signalled(process_of(run)))  # type: ignore[misc]
+        with suppress(ProcessLookupError):
+            os.kill(process_of(run), signal.SIGCONT)
         grid.wait_until(lambda run=run: again in (run.status.reason or ""))  # type: ignore[misc]
     Grid(cluster, tmp_path / "here", *long).train_here()
     grid.wait_until_over()
