@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import jaxtyping
 import pytest
 import torch
+from omegaconf import DictConfig
 
 torch.set_num_threads(1)
 
@@ -25,3 +26,17 @@ def unchecked() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", before)
+
+
+@pytest.fixture
+def first_and_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every grid, the planner composes and builds the first run and the last only."""
+    from marlpipe.config import plan  # after jaxtyping, which checks what is imported from now on
+
+    expand_sweep = plan.expand_sweep
+
+    def ends(grid: DictConfig) -> list[list[str]]:
+        runs = expand_sweep(grid)
+        return runs[:1] + runs[1:][-1:]
+
+    monkeypatch.setattr(plan, "expand_sweep", ends)

@@ -154,6 +154,7 @@ def verb(command: str) -> str | None:
     return None if "=" in first or first.startswith("-") else first
 
 
+@pytest.mark.usefixtures("first_and_last")
 @pytest.mark.parametrize("command", [command for command in commands() if verb(command) is None])
 def test_documented_trainings_are_accepted(command: str) -> None:
     """Experiments by themselves only have to exist here: tests/config/test_composition.py plans the runs of each."""

@@ -7,10 +7,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from marlpipe.runs.folder import RunFolder
 from tests.support.repository import ROOT
 
 
+@pytest.mark.slow
 def test_the_wheel_works_from_another_folder(tmp_path: Path) -> None:
     """It carries conf/ and the launcher, shows its help, trains, and every metric it writes is in docs/metrics.md."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]

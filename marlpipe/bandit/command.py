@@ -13,10 +13,9 @@ from marlpipe.bandit.arm_regret import ArmRegret, logged_rounds, regret_csv, tab
 from marlpipe.bandit.block_actions import check_sizes
 from marlpipe.bandit.bounds import Constants, block_noise, corrected_bound, printed_bound
 from marlpipe.bandit.figure import draw
-from marlpipe.bandit.options import ROOT, Arm, asked
+from marlpipe.bandit.options import ROOT, Arm
 from marlpipe.bandit.play import play
 from marlpipe.config.build import build_env, build_part
-from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import defining_config, grid_hash
 from marlpipe.envs.linear_bandit import LinearBandit
 from marlpipe.runs.files import os_errors_as_user_errors, write_json, write_text
@@ -26,9 +25,8 @@ from marlpipe.runs.terminal import console, progress_bar
 Game = tuple[LinearBandit, Float[Tensor, "J N"], Constants]
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arms: Sequence[Arm]) -> int:
     """Builds every arm before the first is played, plays them, and says where the files are."""
-    arms = asked(arguments, config_folder())
     games = [built(arm.config) for arm in arms]
     report = Path(arms[0].config.paths.runs) / ROOT / "reports" / grid_hash([arm.folder for arm in arms])
     for folder in (*(arm.folder for arm in arms), report):

@@ -29,6 +29,11 @@ def command(overrides: tuple[str, ...]) -> int:
     Each setting gets a folder multirun/bandit/PARTITION-HASH, all of them together a table and a figure in
     multirun/bandit/reports. The same command again computes the same again, in seconds.
     """
-    from marlpipe.bandit.command import run
+    from marlpipe.bandit.options import asked
+    from marlpipe.config.heavy_imports import heavy_imports
 
-    return run(overrides)
+    arms = asked(overrides, config_folder())
+    with heavy_imports():  # of torch, once it is known that there are such arms
+        from marlpipe.bandit.command import run
+
+    return run(arms)

@@ -52,12 +52,13 @@ def command(
     Exit status: 0 if it was saved, 2 if there is no such folder, project or
     option, or W&B does not answer.
     """
+    study = _study(source or str(runs_here(context)))
+
     from marlpipe.wandb.dashboard.plan import outline, plans
     from marlpipe.wandb.dashboard.report import report
     from marlpipe.wandb.dashboard.saving import project, save_report, save_view
     from marlpipe.wandb.dashboard.workspace import workspace
 
-    study = _study(source or str(runs_here(context)))
     if entity is not None:
         study = replace(study, destination=replace(study.destination, entity=entity))
     title = name or re.sub(r"[^\w.-]+", "-", study.name)[:100]

@@ -318,6 +318,7 @@ def test_defaults_are_those_of_the_public_code() -> None:
     assert algorithm.mixer.w2.out_features == 32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(("world", "payoff"), [("payoff", 0.0), ("payoff_pymarl2", 12.0)])
 def test_who_finds_the_optimum_of_one_step_games(world: str, payoff: float, seed: int) -> None:

@@ -1,7 +1,6 @@
 """Intervals: what they are made of, what they leave out, and how often they hold the truth."""
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -143,16 +142,6 @@ def test_bands_of_one_run_and_of_none() -> None:
 def test_a_band_is_of_a_trimmed_mean() -> None:
     with pytest.raises(ValueError, match="use iqm or mean"):
         curve_interval(np.zeros((5, 3)), optimality_gap)
-
-
-def test_500_runs_of_200_evaluations_take_seconds() -> None:
-    draw = np.random.default_rng(0)
-    arms = [draw.normal(size=(10, 200)) for _ in range(50)]
-    started = time.process_time()
-    for curves in arms:
-        curve_interval(curves)
-    curve_interval(draw.normal(size=(500, 200)))
-    assert time.process_time() - started < 20
 
 
 @pytest.mark.parametrize(

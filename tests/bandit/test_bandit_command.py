@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from marlpipe.analysis.evaluated_runs import find_runs
-from marlpipe.bandit.command import built, run
+from marlpipe.bandit.command import built
 from marlpipe.bandit.options import asked
 from marlpipe.bandit.play import play
 from marlpipe.config.folder import config_folder
@@ -19,6 +19,7 @@ from marlpipe.errors import UserError
 from tests.support.command import exit_status, verb
 from tests.support.repository import DOCS
 
+run = verb("bandit")
 CARD = DOCS / "methods" / "multi_oful.md"
 
 

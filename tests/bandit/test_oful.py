@@ -87,6 +87,7 @@ def test_sherman_morrison_by_hand() -> None:
     torch.testing.assert_close(inverse, tensor([2 / 3, -1 / 3], [-1 / 3, 2 / 3]))
 
 
+@pytest.mark.slow
 def test_the_inverse_after_ten_thousand_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """By Sherman-Morrison alone, without any refresh, at contexts of very different lengths in their dimensions."""
     monkeypatch.setattr(oful, "REFRESH_EVERY", 10**6)

@@ -31,9 +31,9 @@ def sessions(folder: RunFolder) -> int:
 
 
 def test_interrupted_twice_and_none_is_done_twice(tmp_path: Path) -> None:
-    command = ["seed=range(0,6)", "hydra.launcher.processes=2"]
+    command = ["seed=range(0,4)", "hydra.launcher.processes=2"]
     folders = planned(tmp_path, *command)
-    for finished in (2, 4):
+    for finished in (1, 2):
         with start(tmp_path, *command, grid=True) as process:
             wait_until(
                 lambda finished=finished, process=process: (
@@ -49,7 +49,7 @@ def test_interrupted_twice_and_none_is_done_twice(tmp_path: Path) -> None:
     code, out, err = run(tmp_path, *command, grid=True)
     assert code == 0, out + err
     assert {folder.status.state for folder in folders} == {"finished"}
-    assert f"6 runs, {len(done)} finished already" in out + err
+    assert f"4 runs, {len(done)} finished already" in out + err
     for folder in folders:
         assert sessions(folder) == before[folder.path] + (folder.path not in done)
         anew = [session["from_env_steps"] for session in (read_json(folder.run) or {})["sessions"]]
@@ -114,6 +114,7 @@ def test_a_dry_run_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_preempted_runs_come_to_what_they_would_have(tmp_path: Path) -> None:
     command = ["seed=0,1", "env_steps=2000", "evaluation.every_env_steps=200", "record_every_env_steps=100"]
     queue = ["hydra/launcher=submitit_local", "hydra.launcher.runs_per_job=2"]

@@ -49,6 +49,7 @@ def told(folder: RunFolder) -> dict[str, Any]:
     return summary
 
 
+@pytest.mark.slow
 def test_a_grid_that_was_killed_and_resumed(tmp_path: Path) -> None:
     planned = planned_folders([*SHORT, *GRID], config_folder(), sweep=True)
     folders = [RunFolder(tmp_path / path) for path in planned]

@@ -24,30 +24,23 @@ def compose(*overrides: str) -> DictConfig:
         return compose_run(list(overrides), FOLDER)
 
 
-@pytest.mark.parametrize(
-    ("group", "name"),
-    [
-        (group, name)
-        for group in OPTIONS
-        if "/" not in group and group not in ("hydra", "experiment", "hparams_search")
-        for name in OPTIONS[group]
-    ],
-)
-def test_every_option_composes(group: str, name: str) -> None:
-    extra = ["partition.blocks=[[0,1,2]]"] if name == "explicit" else []
-    config = compose(f"{group}={name}", *extra)
-    assert OmegaConf.to_container(config.get(group, config.loss), resolve=True)
+GROUPS = [group for group in OPTIONS if "/" not in group and group not in ("hydra", "experiment", "hparams_search")]
+
+
+@pytest.mark.parametrize("number", range(max(len(OPTIONS[group]) for group in GROUPS)))
+def test_every_option_composes(number: int) -> None:
+    """Each option of each group once, the first of all groups together, the second, and so on."""
+    chosen = {group: OPTIONS[group][number] for group in GROUPS if number < len(OPTIONS[group])}
+    extra = ["partition.blocks=[[0,1,2]]"] if chosen.get("partition") == "explicit" else []
+    config = compose(*(f"{group}={name}" for group, name in chosen.items()), *extra)
+    assert all(config.hydra.runtime.choices[group] == name for group, name in chosen.items())
+    assert all(OmegaConf.to_container(config.get(group, config.loss), resolve=True) for group in chosen)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS["experiment"])
-def test_every_experiment_plans_runs_that_can_be_built(name: str) -> None:
-    assert len(planned_folders([f"+experiment={name}"], FOLDER, sweep=True)) > 1
-
-
-@pytest.mark.parametrize("name", OPTIONS["experiment"])
 def test_every_value_that_an_experiment_sweeps_can_be_built(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each value in one arm at least; the slow test above plans every arm."""
+    """Each value in one arm at least."""
 
     def few(grid: DictConfig) -> list[list[str]]:
         runs, shown = expand_sweep(grid), set[str]()
@@ -55,6 +48,12 @@ def test_every_value_that_an_experiment_sweeps_can_be_built(name: str, monkeypat
 
     monkeypatch.setattr(plan, "expand_sweep", few)
     assert len(planned_folders([f"+experiment={name}"], FOLDER, sweep=True)) > 1
+
+
+@pytest.mark.usefixtures("first_and_last")
+@pytest.mark.parametrize("name", OPTIONS["experiment"])
+def test_the_first_and_the_last_run_of_an_experiment_can_be_built(name: str) -> None:
+    assert planned_folders([f"+experiment={name}"], FOLDER, sweep=True)
 
 
 def test_the_preset_selects_parts_and_the_command_line_wins_in_any_order() -> None:
@@ -92,6 +91,11 @@ def test_no_key_leaks_from_one_arm_into_another() -> None:
         (["+mixer.embd=8"], ["mixer", "'embd'", "Did you mean 'embed'"]),
         (["profle=lomaq"], ["'profle'", "Did you mean 'profile'"]),
         (["env.n_agents=0"], ["n_agents", "0", "at least 1"]),
+        (["agent.hiden=8"], ["agent: the key 'hiden'", "Did you mean 'hidden'?", "valid:"]),
+        (
+            ["env._target_=marlpipe.envs.cartpol.CartPole"],
+            ["env._target_=marlpipe.envs.cartpol.CartPole leads nowhere"],
+        ),
         (["env_steps=0"], ["env_steps=0", "at least 1"]),
         (["profile.batch_episodes=5000"], ["profile.replay_episodes=1000"]),
         (

@@ -133,11 +133,20 @@ def test_combinations(algo: str, world: str) -> None:
         check(algo, partition, monotonicity, world)
 
 
+def some_or_all(algo: str) -> list[Any]:
+    """Each projection of conf/ with some algorithm, in a quick test; with all, in a slow one."""
+    every = OPTIONS["projection"]
+    return [
+        pytest.param(algo, [every[ALGOS.index(algo) % len(every)]], id=algo),
+        pytest.param(algo, every, id=f"{algo}-all", marks=pytest.mark.slow),
+    ]
+
+
 @pytest.mark.usefixtures("unchecked")  # the tests above check the shapes of all that is combined here
-@pytest.mark.parametrize("algo", ALGOS)
-def test_projection_weights_in_every_algorithm(algo: str) -> None:
+@pytest.mark.parametrize(("algo", "projections"), [case for algo in ALGOS for case in some_or_all(algo)])
+def test_projection_weights_in_every_algorithm(algo: str, projections: Sequence[str]) -> None:
     """QPro's weights in LOMAQ's blocks are one override; weights that need Q* are refused where there is none."""
-    for projection in OPTIONS["projection"]:
+    for projection in projections:
         needs_optimal_values = projection == "central" or projection.startswith("qpro")
         plain, weighted = base(algo, "cartpole"), base(algo, "cartpole", "loss=weighted_q")
         plain.projection = weighted.projection = compose(f"projection={projection}").projection

@@ -124,6 +124,7 @@ def test_runs_of_one_job_and_the_command_again(submit: Submit) -> None:
     assert printed(working) == 1
 
 
+@pytest.mark.slow
 def test_a_time_limit_and_the_last_requeue(submit: Submit, tmp_path: Path) -> None:
     submit("do=wait,kill", "hydra.launcher.runs_per_job=2")
     folder, killed = run("wait"), run("kill")

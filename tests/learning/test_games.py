@@ -10,9 +10,11 @@ from tests.learning.exploring import greedy_payoff, learn, learned_table
 @pytest.mark.parametrize(
     ("algo", "payoff"),
     [
-        ("qmix", 0.0),
         ("qpro", 8.0),
-        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("vdn", 0.0), ("ow_qmix", 8.0), ("cw_qmix", 8.0))),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("qmix", 0.0), ("vdn", 0.0), ("ow_qmix", 8.0), ("cw_qmix", 8.0))
+        ),
     ],
 )
 def test_who_finds_the_optimum_of_the_classic_game(algo: str, payoff: float, seed: int) -> None:

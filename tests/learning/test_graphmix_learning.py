@@ -5,6 +5,7 @@ import pytest
 from tests.learning.exploring import greedy_payoff, learn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0])
 def test_the_optimum_of_a_monotone_game_is_found_and_that_of_the_classic_game_is_not(seed: int) -> None:
     """Uniform visits make a safe joint action the best of the classic game's monotone values."""

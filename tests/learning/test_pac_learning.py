@@ -6,6 +6,7 @@ import torch
 from tests.learning.exploring import greedy_payoff, learn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0])
 def test_actors_find_the_optimum_of_the_classic_game(seed: int) -> None:
     """And by a clear preference: where logits tie, the first action, which is the best one here, would win."""

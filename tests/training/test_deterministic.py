@@ -22,7 +22,9 @@ def as_before() -> Iterator[None]:
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
-@pytest.mark.parametrize("algo", ALGOS)
+@pytest.mark.parametrize(
+    "algo", ["lomaq_rd", "pac", *(pytest.param(*algo.values, marks=pytest.mark.slow) for algo in ALGOS)]
+)
 def test_the_same_bits(algo: str, tmp_path: Path) -> None:
     short = (f"algo={algo}", "env_steps=60", "env.n_agents=2", "evaluation.every_env_steps=1000")
     fingerprints = []

@@ -119,7 +119,7 @@ def changed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     torch.save(stored, path)
 
 
-@pytest.mark.parametrize("length", [0, 1, 3, 4, 100, 0.5, -1])
+@pytest.mark.parametrize("length", [0, 3, 0.5])
 def test_a_checkpoint_that_was_cut_off(
     length: float, whole: RunFolder, folder: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -282,8 +282,7 @@ def test_tensors_of_other_code(whole: RunFolder, folder: RunFolder) -> None:
     assert departures(whole, finished(folder)) == []
 
 
-@pytest.mark.parametrize("name", ["metrics.jsonl", "tables.jsonl"])
-@pytest.mark.parametrize("kept", [0, 1, None])
+@pytest.mark.parametrize(("name", "kept"), [("metrics.jsonl", 1), ("tables.jsonl", 0), ("metrics.jsonl", None)])
 def test_rows_that_were_lost(name: str, kept: int | None, whole: RunFolder, folder: RunFolder) -> None:
     """The run stops before it writes anything else, and goes on once they are back."""
     log = folder.path / name

@@ -183,6 +183,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     return tmp_path
 
 
+@pytest.mark.slow
 def test_stopped_anywhere_it_proposes_the_same_trials(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Trained().search(LR)
     monkeypatch.chdir(elsewhere / "stopped")
@@ -288,11 +289,8 @@ def test_where_every_trial_fails_it_says_so(elsewhere: Path) -> None:
     [
         (["+hparams_search=optuna"], "a search is many runs\n  next: put -m"),
         (["-m", "+hparams_search=optna"], "hparams_search: the option 'optna' does not exist. Did you mean 'optuna'?"),
-        (["-m", "+hparams_search=optuna", "mixer.embd=8,16"], "mixer: the key 'embd' does not exist"),
         (["-m", "+hparams_search=optuna", "agent.hidden=-3,16"], "nothing was started"),
-        (["-m", "+hparams_search=optuna", "seed=0,-1"], "seed=-1 is not possible"),
         (["-m", "+hparams_search=optuna", "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0 is not possible"),
-        (["-m", "+hparams_search=optuna", "hydra.sweeper.trials=9"], "hydra.sweeper: the key 'trials' does not exist"),
         (["-m", "+hparams_search=optuna", "+hydra.sweeper.sampler.sed=1"], "hydra.sweeper.sampler: the key 'sed'"),
         (["-m", "+hparams_search=optuna", "hydra.sweeper.last=99"], "hydra.sweeper.last=99 evaluations are to count"),
         (["-m", "hydra/sweeper=optuna"], "there is nothing to search\n  next: give a space"),
@@ -337,6 +335,7 @@ def test_an_option_may_only_say_what_to_vary(tmp_path: Path) -> None:
         planned_folders(["+hparams_search=ours"], tmp_path, sweep=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", [file.stem for file in (config_folder() / "hparams_search").glob("*.yaml")])
 def test_every_option_can_be_searched(option: str) -> None:
     register_resolvers()

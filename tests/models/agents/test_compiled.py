@@ -15,6 +15,7 @@ from tests.support.synthetic import make_spec
 PROGRAM = Path(__file__).with_name("compiled_acting.py")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles with g++, and there is none")
 def test_acting_is_the_same_before_and_after_a_change_of_weights() -> None:
     done = subprocess.run([sys.executable, str(PROGRAM)], capture_output=True, text=True, check=False)

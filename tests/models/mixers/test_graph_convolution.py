@@ -1,6 +1,7 @@
 """LOMAQ's graph convolution: against plain loops over agents, and local and monotone whatever it has learned."""
 
 import math
+from itertools import product
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from marlpipe.models.graphs import normalised_adjacency
 from marlpipe.models.monotonicity.jacobian import jacobian
 from tests.support import reference
 from tests.support.composition import build
+from tests.support.pairwise import pairwise
 from tests.support.synthetic import make_spec, scramble
 
 # 0 – 1 – 2 – 3 – 4 – 5, a branch 1 – 6, and 7 alone
@@ -63,10 +65,8 @@ def plain(mixer: Any, blocks: list[list[int]], utilities: Tensor, state: Tensor,
     return torch.stack(values)
 
 
-@pytest.mark.parametrize("constraint", CONSTRAINTS)
-@pytest.mark.parametrize("partition", PARTITIONS)
-@pytest.mark.parametrize("hops", [0, 1, 2])
-def test_values_equal_plain_loops(hops: int, partition: str, constraint: str) -> None:
+@pytest.mark.parametrize(("hops", "partition", "constraint"), pairwise(list(product("012", PARTITIONS, CONSTRAINTS))))
+def test_values_equal_plain_loops(hops: str, partition: str, constraint: str) -> None:
     mixer = mixer_of(f"mixer.hops={hops}", f"monotonicity={constraint}", *choice(partition))
     utilities, state = inputs()
     values = mixer(utilities, state)
@@ -108,10 +108,10 @@ def test_layers_start_from_what_the_method_says() -> None:
     assert 0.09 < float(free.abs().max()) <= 0.1
 
 
-@pytest.mark.parametrize("constraint", ["hard", "abs"])
-@pytest.mark.parametrize("partition", PARTITIONS)
-@pytest.mark.parametrize("hops", [0, 1, 2, 3])
-def test_local_and_monotone_whatever_it_has_learned(hops: int, partition: str, constraint: str) -> None:
+@pytest.mark.parametrize(
+    ("hops", "partition", "constraint"), pairwise(list(product("0123", PARTITIONS, ["hard", "abs"])))
+)
+def test_local_and_monotone_whatever_it_has_learned(hops: str, partition: str, constraint: str) -> None:
     """∂F_J/∂U_k = 0 exactly where dist(J, k) > κ, ≥ 0 elsewhere and > 0 somewhere for each such k."""
     algorithm = build(
         "algo=lomaq",
@@ -132,7 +132,7 @@ def test_local_and_monotone_whatever_it_has_learned(hops: int, partition: str, c
     utilities, state = inputs((10, 20), seed=1000, scale=2.0)
     slopes = jacobian(mixer(utilities.requires_grad_(), state), utilities)
     for block, agents in enumerate(PARTITIONS[partition]):
-        near = reference.within(GRAPH, agents, hops)
+        near = reference.within(GRAPH, agents, int(hops))
         for agent in range(8):
             slope = slopes[..., block, agent]
             assert bool(mixer.reads[block, agent]) == (agent in near)
