@@ -13,7 +13,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --timeout $(TEST_S) --timeout
 SIDE_BY_SIDE = --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal --ignore=tests/launch/slurm --ignore=$(IN_BROWSER)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-slurm test-page lint format bench bench-check ladder wheel clean
+.PHONY: help setup run test test-quick test-slow test-slurm test-page lint format bench bench-check ladder wheel clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,8 +24,11 @@ run: ARGS = -m algo=qpro,wqmix,qmix env=cartpole seed=0,1,2
 run: $(INSTALLED) ## Train QPro, WQMIX and QMIX, three seeds each; or what you like: make run ARGS="algo=lomaq seed=1"
 	$(BIN)/python -m marlpipe $(ARGS)
 
-test: ARGS =
-test: lint ## Style, types and all tests that are quick; some of them: make test ARGS="-k cartpole"
+test: $(INSTALLED) ## Style, types and all tests that are quick; some of them: make test ARGS="-k cartpole"
+	@$(MAKE) --no-print-directory --jobs 2 lint test-quick
+
+test-quick: ARGS =
+test-quick: $(INSTALLED)
 	$(PYTEST) $(SIDE_BY_SIDE) -m "not slow" $(ARGS)
 
 test-slow: ARGS =

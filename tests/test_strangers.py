@@ -19,7 +19,7 @@ from marlpipe.analysis.evaluated_runs import load_run
 from marlpipe.analysis.report.report import report
 from marlpipe.commands.diff_config.sides import of_run
 from marlpipe.config.compose import compose_api, compose_run
-from marlpipe.config.folder import config_folder
+from marlpipe.config.folder import config_folder, groups
 from marlpipe.config.naming import register_resolvers
 from marlpipe.config.stored import read_config, stored_config
 from marlpipe.errors import UserError
@@ -254,24 +254,25 @@ def test_a_number_of_episodes_that_is_none(episodes: Any, folder: RunFolder) -> 
         evaluate([folder.path])
 
 
-def test_every_config_of_ours_is_taken(tmp_path: Path) -> None:
-    """Of every experiment and algorithm, and with the alternatives that the documents name."""
-    folder, options = RunFolder(tmp_path), sorted((config_folder() / "algo").glob("*.yaml"))
-    experiments = sorted((config_folder() / "experiment").rglob("*.yaml"))
-    typed = [
-        *([f"algo={file.stem}"] for file in options),
-        *([f"+experiment={file.relative_to(config_folder() / 'experiment').with_suffix('')}"] for file in experiments),
-        ["env=vmas"],
-        ["env=pettingzoo", "env.name=sisl/pursuit-v5"],
-        ["agent.gru._target_=torch.nn.GRU"],
-        ["profile.optimizer._target_=torch.optim.AdamW", "logger=wandb"],
-        ["algo=resq", "loss.residual.path=marlpipe.algos.resq.raw"],
-        ["loss.next_actions.path=marlpipe.algos.targets.target_greedy_actions"],
-        ["algo=graphmix", "loss.alive.path=marlpipe.algos.graphmix.observing_or_able_to_act"],
-        ["algo=lomaq", "mixer.sharing.path=marlpipe.models.mixers.reading.private_groups"],
-        ["algo=lomaq_rd", "reward.sets._target_=marlpipe.algos.rewards.sets.neighbourhood_sets"],
-        ["algo=lomaq_rd", "reward.model.misfit.path=marlpipe.algos.rewards.losses.squared_error"],
-    ]
+DOCUMENTED = [  # alternatives that the documents name
+    ["env=vmas"],
+    ["env=pettingzoo", "env.name=sisl/pursuit-v5"],
+    ["agent.gru._target_=torch.nn.GRU"],
+    ["profile.optimizer._target_=torch.optim.AdamW", "logger=wandb"],
+    ["algo=resq", "loss.residual.path=marlpipe.algos.resq.raw"],
+    ["loss.next_actions.path=marlpipe.algos.targets.target_greedy_actions"],
+    ["algo=graphmix", "loss.alive.path=marlpipe.algos.graphmix.observing_or_able_to_act"],
+    ["algo=lomaq", "mixer.sharing.path=marlpipe.models.mixers.reading.private_groups"],
+    ["algo=lomaq_rd", "reward.sets._target_=marlpipe.algos.rewards.sets.neighbourhood_sets"],
+    ["algo=lomaq_rd", "reward.model.misfit.path=marlpipe.algos.rewards.losses.squared_error"],
+]
+OPTIONS = groups(config_folder())
+PRESETS = [[f"algo={name}"] for name in OPTIONS["algo"]] + [[f"+experiment={name}"] for name in OPTIONS["experiment"]]
+
+
+@pytest.mark.parametrize("typed", [DOCUMENTED, pytest.param(PRESETS, marks=pytest.mark.slow)], ids=["docs", "presets"])
+def test_every_config_of_ours_is_taken(typed: list[list[str]], tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
     register_resolvers()
     for words in typed:
         with compose_api(config_folder()):

@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from marlpipe.config.folder import config_folder, groups
 from marlpipe.training.diagnostics import diagnostic_metrics
+from tests.support.cases import ALGOS
 from tests.support.composition import build
 from tests.support.synthetic import make_spec, ragged_batch
 
 SPEC = make_spec(n_agents=3)
 
 
-@pytest.mark.parametrize("algo", sorted(groups(config_folder())["algo"]))
+@pytest.mark.parametrize("algo", ALGOS)
 def test_the_diagnostics_need_no_gradients_from_outside(algo: str) -> None:
     algorithm = build(f"algo={algo}", spec=SPEC)
     batch = ragged_batch(SPEC, lengths=[4, 2], terminal=[True, False], dtype=torch.float64)

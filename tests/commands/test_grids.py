@@ -57,6 +57,7 @@ def test_interrupted_twice_and_none_is_done_twice(tmp_path: Path) -> None:
         assert len(folder.read_metrics()) == len(folders[0].read_metrics())
 
 
+@pytest.mark.slow
 def test_a_run_that_another_process_owns_is_left_alone(tmp_path: Path) -> None:
     owned, free = planned(tmp_path, "seed=0,1")
     owned.create().update_status(state="running", env_steps=7)
@@ -101,7 +102,7 @@ def test_settings_that_a_launcher_cannot_have(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("launcher", ["submitit_local", "slurm", "slurm_cpu"])
+@pytest.mark.parametrize("launcher", ["submitit_local", "slurm"])
 def test_a_dry_run_writes_nothing(
     launcher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

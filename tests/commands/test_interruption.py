@@ -15,6 +15,8 @@ from marlpipe.runs.folder import RunFolder
 from tests.commands.terminal import SHORT, Process, SmallDisk, ended, run, start
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 OFTEN = ("env_steps=2000", "evaluation.every_env_steps=200", "record_every_env_steps=100", "hydra.launcher.processes=2")
 OF_THE_CLOCK = {"wall_s", "time/env_steps_per_s"}
 FULL = "The disk is full: free some space, then issue the same command again"
@@ -47,7 +49,6 @@ def stopped(process: Process, folders: list[RunFolder]) -> tuple[int, str, str]:
         return ended(process)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seeds", ["seed=0", "seed=0,1"])
 def test_ctrl_c_and_the_same_command_again(seeds: str, whole: list[list[dict[str, float]]], tmp_path: Path) -> None:
     folders = planned(tmp_path, seeds, *OFTEN)
@@ -64,7 +65,6 @@ def test_ctrl_c_and_the_same_command_again(seeds: str, whole: list[list[dict[str
     assert [rows(folder) for folder in folders] == whole[: len(folders)]
 
 
-@pytest.mark.slow
 def test_a_full_disk_ends_a_run_which_goes_on_once_there_is_room(small_disk: SmallDisk, tmp_path: Path) -> None:
     neighbour = RunFolder(small_disk.path / "neighbour").create()
     neighbour.append_metrics({"env_steps": 7})
@@ -91,7 +91,6 @@ def test_a_full_disk_ends_a_run_which_goes_on_once_there_is_room(small_disk: Sma
     assert neighbour.status.state == "finished"
 
 
-@pytest.mark.slow
 def test_a_full_disk_ends_a_grid_with_a_message(small_disk: SmallDisk, tmp_path: Path) -> None:
     small_disk.fill(leaving_kib=100)
     command = ["paths.runs=disk", "checkpoint_minutes=0", "seed=0,1"]

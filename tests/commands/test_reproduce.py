@@ -147,6 +147,7 @@ def test_what_differs_is_told_before_anything_starts(folder: Path, capsys: Captu
     assert not Path("reproductions").exists()
 
 
+@pytest.mark.slow
 def test_an_older_run_that_tells_less(folder: Path, capsys: Capture) -> None:
     (folder / "fingerprint.json").unlink()
     rewrite(folder, numerics=None, environment=None)
@@ -213,6 +214,7 @@ def test_a_run_that_is_not_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         run([str(folder)])
 
 
+@pytest.mark.slow
 def test_an_interrupted_reproduction_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     stored = json.loads((folder / "fingerprint.json").read_text())
     del stored["generators"]  # checks of types, which only tests make, draw from Python's, and more in two sessions

@@ -71,6 +71,7 @@ def test_an_experiment_wins_over_the_preset_and_the_command_line_over_the_experi
     assert (config.env.n_agents, config.profile.batch_episodes) == (4, 32)
 
 
+@pytest.mark.slow
 def test_the_arms_of_a_grid_share_their_profile() -> None:
     profiles = [OmegaConf.to_container(compose(f"algo={algo}").profile, resolve=True) for algo in OPTIONS["algo"]]
     assert all(profile == profiles[0] for profile in profiles)

@@ -6,9 +6,10 @@ from omegaconf import DictConfig
 
 from marlpipe.config.build import build_algorithm, build_env
 from marlpipe.config.compose import compose_api, compose_run
-from marlpipe.config.folder import config_folder, groups
+from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
 from marlpipe.training.rollout import rollout
+from tests.support.cases import WORLDS
 from tests.support.composition import loss_of
 
 SMALL = {  # what a world has no value for by itself, and what makes it short
@@ -28,7 +29,7 @@ def config(*overrides: str) -> DictConfig:
         return compose_run(list(overrides), config_folder())
 
 
-@pytest.mark.parametrize("world", groups(config_folder())["env"])
+@pytest.mark.parametrize("world", WORLDS)
 def test_worlds(world: str) -> None:
     torch.manual_seed(0)
     run = config(f"env={world}", "algo=lomaq", *SMALL.get(world, []))

@@ -53,6 +53,7 @@ def test_an_experiment_cannot_select_the_launcher(sweep: bool, conf: Path) -> No
     assert planned_folders(["+experiment=far", "hydra/launcher=slurm"], conf, sweep=True)
 
 
+@pytest.mark.slow
 def test_a_launcher_inside_a_swept_choice(conf: Path) -> None:
     message = refused("+experiment=near,far", "seed=0,1", folder=conf)
     assert message.startswith("nothing was started, because 1 of the grid's 2 arms cannot run:\n- +experiment=far\n")
@@ -81,6 +82,7 @@ def test_an_axis_that_some_arms_lack() -> None:
     assert message.endswith("arms that cannot have all of it need a command of their own.")
 
 
+@pytest.mark.slow
 def test_an_option_that_does_not_exist_is_told_beside_the_others() -> None:
     message = refused("algo=qmx,vdn,qtran", "loss.opt_factor=1.0,2.0")
     assert "4 of the grid's 6 arms" in message

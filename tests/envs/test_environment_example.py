@@ -14,8 +14,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
-from marlpipe.commands.check_env import verdicts
 from marlpipe.commands.check_env.check import NAMES
+from marlpipe.config import folder
 from marlpipe.config.build import build_algorithm, build_env
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
@@ -58,7 +58,7 @@ def config(conf: Path, command: str) -> DictConfig:
 def test_the_example_keeps_all_promises(
     conf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(verdicts, "config_folder", lambda: conf)
+    monkeypatch.setattr(folder, "config_folder", lambda: conf)
     assert verb("check_env")(shlex.split(CHECKS[0])) == 0
     out = capsys.readouterr().out
     assert len(re.findall(r" ok +\n", out)) == len(NAMES)

@@ -60,10 +60,10 @@ def test_opening_logging_and_ending_do_not_wait_for_a_sink_that_is_stuck() -> No
 
     for open_sink in (opened_at_last, lambda: Kept(may)):
         started = time.monotonic()
-        sink = BackgroundSink(open_sink, patience_s=0.5)
-        assert log_some(sink) < 0.5
+        sink = BackgroundSink(open_sink, patience_s=2.0)
+        assert log_some(sink) < 2
         assert not sink.finish()
-        assert 0.5 <= time.monotonic() - started < 5
+        assert 2 <= time.monotonic() - started < 30
     may.set()
 
 

@@ -9,7 +9,7 @@ import torch
 from marlpipe.runs.files import read_json
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training.session import train
-from tests.support.algos import ALGOS
+from tests.support.cases import ALGOS
 from tests.training.test_resume import task
 
 

@@ -21,7 +21,7 @@ from marlpipe.config.naming import register_resolvers
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training.learner import Learner
 from marlpipe.training.session import train
-from tests.support.algos import ALGOS
+from tests.support.cases import ALGOS
 
 SHORT = [
     "env_steps=260",

@@ -251,6 +251,7 @@ def record_and_wait(path: Path) -> None:
     time.sleep(60)
 
 
+@pytest.mark.slow
 def test_the_fragments_of_a_killed_run_come_to_the_history_of_one_that_was_not(
     folder: RunFolder, tmp_path: Path
 ) -> None:

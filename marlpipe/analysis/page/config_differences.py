@@ -8,7 +8,7 @@ from typing import Any, Literal
 from marlpipe.analysis.arms import Arm
 from marlpipe.analysis.page.found_runs import Records
 from marlpipe.analysis.run_config import read_config
-from marlpipe.config.naming import NOT_HASHED, NOT_HASHED_KEYS
+from marlpipe.config.naming import NOT_HASHED, NOT_HASHED_KEYS, without_modules
 from marlpipe.errors import UserError
 
 ABSENT = "no such key"
@@ -42,7 +42,7 @@ def config_differences(arms: Sequence[Arm], records: Records) -> ConfigDifferenc
     configs, messages, compared = [], [], []
     for arm in arms:
         try:
-            configs.append(dict(_flat(read_config(arm.runs[0].folder))))
+            configs.append(dict(_flat(without_modules(read_config(arm.runs[0].folder)))))
             compared.append(arm)
         except UserError as error:
             messages.append(f"The config of {arm.name} was not compared: {error}")

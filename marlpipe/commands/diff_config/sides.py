@@ -74,10 +74,10 @@ def of_command(typed: str) -> Side:
         config = compose_run(words, folder)
         if any(adds_keys(override, groups(folder)) for override in overrides):
             check_keys(config)
-        run = run_path(config)
+        plain, run = resolved(config, f"'{typed}'"), run_path(config)
         return Side(
             overrides=typed,
-            config=resolved(config, f"'{typed}'"),
+            config=plain,
             folder=run.folder,
             name=run.name,
             choices=dict(config.hydra.runtime.choices),

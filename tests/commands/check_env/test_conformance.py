@@ -12,9 +12,10 @@ from marlpipe.commands.check_env.check import PROMISES, Report, check
 from marlpipe.commands.check_env.global_generators import global_seeds, global_states
 from marlpipe.config.build import build_env
 from marlpipe.config.compose import compose_api, compose_run
-from marlpipe.config.folder import config_folder, groups
+from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import register_resolvers
 from tests.commands.check_env import broken_worlds as worlds
+from tests.support.cases import WORLDS
 from tests.support.synthetic import RaggedWorld
 
 CPU = torch.device("cpu")
@@ -50,7 +51,7 @@ def told(report: Report) -> dict[str, list[str]]:
     return {verdict.promise: [str(f) for f in verdict.failures] for verdict in report.verdicts if verdict.failures}
 
 
-@pytest.mark.parametrize("world", groups(config_folder())["env"])
+@pytest.mark.parametrize("world", WORLDS)
 def test_our_worlds_keep_all_promises(world: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # these tests have all shapes checked by beartype, which draws from Python's generator to pick what it looks at
     monkeypatch.setattr(calls, "global_states", lambda: {**global_states(), "Python's global generator": 0})

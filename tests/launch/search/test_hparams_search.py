@@ -82,6 +82,7 @@ def survivor(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, out
 
 
+@pytest.mark.slow
 def test_the_objective_is_the_interquartile_mean_of_the_last_evaluations_of_all_seeds(
     survivor: tuple[Path, str],
 ) -> None:
@@ -106,6 +107,7 @@ def test_the_objective_is_the_interquartile_mean_of_the_last_evaluations_of_all_
     assert (folder / "multirun/search/qmix-cartpole/history.png").stat().st_size > 5_000
 
 
+@pytest.mark.slow
 def test_killed_and_issued_again_it_is_the_search_that_nothing_stopped(
     survivor: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -179,6 +179,7 @@ def test_sessions_of_a_killed_run_become_one_history(
     assert "1 empty logs put into" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_that_went_on_sends_what_is_new(
     server: WandbServer, folder: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -298,6 +299,7 @@ def silent_once_broken(server: WandbServer) -> type[SimpleQueue[Any]]:
     return Lines
 
 
+@pytest.mark.slow
 def test_what_a_server_broke_off_is_completed(
     server: WandbServer, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -317,6 +319,7 @@ def test_what_a_server_broke_off_is_completed(
     assert "sent 3 rows; W&B has all: 8 rows, finished" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_that_lost_its_server_is_completed(
     server: WandbServer, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -390,6 +393,7 @@ def test_a_dry_run_changes_nothing_and_asks_nobody(
     assert "refused: its W&B sessions are of the run cartpole" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_project_can_be_chosen(server: WandbServer, folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     server.store.projects = {"ours"}
     trains(folder, 3, artifact=True)
