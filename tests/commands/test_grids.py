@@ -34,10 +34,15 @@ def test_interrupted_twice_and_none_is_done_twice(tmp_path: Path) -> None:
     command = ["seed=range(0,4)", "hydra.launcher.processes=2"]
     folders = planned(tmp_path, *command)
     for finished in (1, 2):
+        begun = sum(map(sessions, folders))
         with start(tmp_path, *command, grid=True) as process:
             wait_until(
-                lambda finished=finished, process=process: (
-                    process.poll() is not None or [f.status.state for f in folders].count("finished") >= finished
+                lambda finished=finished, process=process, begun=begun: (
+                    process.poll() is not None
+                    or (
+                        sum(map(sessions, folders)) > begun
+                        and [folder.status.state for folder in folders].count("finished") >= finished
+                    )
                 )
             )
             os.killpg(process.pid, signal.SIGINT)

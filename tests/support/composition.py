@@ -1,19 +1,23 @@
 """Algorithms built from the project's configs, as runs build them."""
 
+import copy
 from functools import cache
 from typing import Any
 
 import torch
 from hydra import compose as hydra_compose
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import DictConfig
 from torch import Tensor
 
 from marlpipe.config.build import build_algorithm, build_part
-from marlpipe.config.compose import compose_api
-from marlpipe.config.folder import config_folder
+from marlpipe.config.compose import compose_api, group_of, parse_overrides
+from marlpipe.config.folder import config_folder, groups
 from marlpipe.config.naming import register_resolvers
 from marlpipe.types import EnvSpec, EpisodeBatch, Metrics, RunProgress, TrainingBatch
 from tests.support.synthetic import RaggedWorld
+
+GROUPS = groups(config_folder())
 
 
 class World(RaggedWorld):
@@ -25,6 +29,19 @@ class World(RaggedWorld):
 
 @cache
 def compose(*overrides: str) -> DictConfig:
+    """As Hydra composes them, at a fraction of the time: what groups select is composed once, and values are then set
+    by the function with which Hydra sets them.
+    """
+    typed = parse_overrides(overrides)
+    values = [one for one in typed if not (one.is_add() or one.is_delete() or group_of(one) in GROUPS)]
+    config = copy.deepcopy(selected(*(str(one.input_line) for one in typed if one not in values)))
+    ConfigLoaderImpl._apply_overrides_to_config(values, config)
+    config.hydra.overrides.task = list(overrides)
+    return config
+
+
+@cache
+def selected(*overrides: str) -> DictConfig:
     register_resolvers()
     with compose_api(config_folder()):
         return hydra_compose("train", list(overrides), return_hydra_config=True)

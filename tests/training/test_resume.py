@@ -15,13 +15,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from marlpipe.commands.drill.verdict import departures
-from marlpipe.config.compose import compose_api, compose_run
-from marlpipe.config.folder import config_folder
-from marlpipe.config.naming import register_resolvers
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training.learner import Learner
 from marlpipe.training.session import train
 from tests.support.cases import ALGOS
+from tests.support.composition import compose
 
 SHORT = [
     "env_steps=260",
@@ -48,11 +46,9 @@ pytestmark = [pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"), p
 @cache
 def short(*overrides: str) -> DictConfig:
     """`SHORT` with some overrides; what it sets of cart-pole is left out where they choose another world."""
-    register_resolvers()
     other_world = any(override.startswith("env=") for override in overrides)
     base = [override for override in SHORT if not (other_world and override.startswith("env."))]
-    with compose_api(config_folder()):
-        return compose_run([*base, *overrides], config_folder())
+    return compose(*base, *overrides)
 
 
 def task(folder: Path, *overrides: str) -> DictConfig:
