@@ -94,7 +94,7 @@ def composed(overrides: Sequence[str], folder: Path) -> DictConfig:
 
 def _check_changes(override: Override) -> None:
     """UserError for an override that adds a key or removes one: all that there are have a meaning."""
-    if override.is_add() or override.is_delete():
+    if override.is_add() or override.is_force_add() or override.is_delete():
         raise UserError(
             f"'{override.input_line}' adds or removes a key, of which there is no need.\n"
             "  valid: key=value, as --help lists them"

@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from marlpipe.config.naming import LOOKUPS
+from marlpipe.config.naming import LOOKUPS, NOT_HASHED
 from marlpipe.config.stored import read_config
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
@@ -36,7 +36,17 @@ def replaced(there: Any, here: Any) -> list[tuple[Place, str, str]]:
     """
     ours = dict(names(here))
     pairs = [(place, name, ours[place]) for place, name in names(there) if place in ours]
-    return [(place, old, new) for place, old, new in pairs if old != new and is_defined(old)]
+    return [(place, old, new) for place, old, new in pairs if old != new and own(old) == own(new) and is_defined(old)]
+
+
+def own(name: str) -> str:
+    """The last part of a dotted name."""
+    return name.rpartition(".")[2]
+
+
+def hashed(config: Any) -> dict[str, Any]:
+    """The parts of a config, None for none, that are in the run's name."""
+    return {str(key): part for key, part in (config or {}).items() if key not in NOT_HASHED}
 
 
 def check_same_names(folder: RunFolder, config: DictConfig) -> None:
@@ -47,7 +57,7 @@ def check_same_names(folder: RunFolder, config: DictConfig) -> None:
     there = None
     with suppress(UserError):
         there = OmegaConf.to_container(read_config(folder)) if folder.config.exists() else None
-    for place, old, new in replaced(there, OmegaConf.to_container(config, resolve=True)):
+    for place, old, new in replaced(hashed(there), hashed(OmegaConf.to_container(config, resolve=True))):
         raise UserError(
             f"{folder.path} holds another run, and is left as it is:\n    {'.'.join(place)}: {old} there, {new} here\n"
             "  The two have the same name, and both exist: rename one of them; or move the folder away."

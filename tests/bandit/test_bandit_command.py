@@ -147,6 +147,7 @@ def test_many_arms_have_a_colour_each() -> None:
         (["env.nagents=2"], "env: the key 'nagents' does not exist. Did you mean 'n_agents'"),
         (["algo=lomaq"], "the key 'algo' does not exist.*valid: block_noise, delta, env"),
         (["+beta=1"], r"'\+beta=1' adds or removes a key"),
+        (["++beta=1"], r"'\+\+beta=1' adds or removes a key"),
         (["~seed"], "adds or removes a key"),
         (["rounds=${nothing}"], "nothing.*see --help"),
         (["rounds"], "'rounds' is no override.*key=value"),

@@ -110,6 +110,10 @@ def test_no_key_leaks_from_one_arm_into_another() -> None:
         (["partition=explicit"], ["partition.blocks"]),
         (["partition=explicit", "partition.blocks=[[0,2]]"], ["missing: [1]"]),
         (["partition=explicit", "partition.blocks=[[0,0],[1,2]]"], ["named more than once: [0]"]),
+        (["env._target_=marlpipe.envs.cartpole"], ["marlpipe.envs.cartpole is no class or function", "next: mend"]),
+        (["env._target_=5"], ["env._target_=5 leads nowhere"]),
+        (["+trainer.foo=1"], ["trainer: the key 'foo' does not exist"]),
+        (["logger=wandb", "+logger.foo=1"], ["logger: the key 'foo' does not exist"]),
         (["paths.runs=/a/b=c"], ["paths.runs=/a/b=c", """'paths.runs="/a/b=c"'"""]),
         (["algo"], ["key=value"]),
         (["=3"], ["'=3'", "it has no key", "key=value"]),
@@ -123,6 +127,11 @@ def test_bad_input_names_itself_and_what_is_valid(overrides: list[str], told: li
     with pytest.raises(UserError) as error:
         planned_folders(overrides, FOLDER, sweep=False)
     assert all(part in str(error.value) for part in told), str(error.value)
+
+
+def test_keys_may_refer_to_other_parts() -> None:
+    for words in (["logger=wandb", "logger.project=p-${seed}"], ["threads=${trainer.devices}", "trainer=cpu"]):
+        assert planned_folders(words, FOLDER, sweep=False)
 
 
 def test_a_grid_with_an_impossible_arm_is_refused_whole_and_names_the_arm() -> None:

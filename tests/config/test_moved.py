@@ -75,6 +75,14 @@ def test_a_class_of_the_same_name_that_still_exists_is_another() -> None:
     a, b = ({"mixer": {"_target_": name}} for name in ("torch.nn.modules.rnn.GRU", "marlpipe.models.agents.gru.GRU"))
     assert replaced(a, b) == [(("mixer", "_target_"), a["mixer"]["_target_"], b["mixer"]["_target_"])]
     assert not replaced({"mixer": {"_target_": GONE}}, {"mixer": {"_target_": HERE}})
+    assert not replaced(a, {"mixer": {"_target_": HERE}}), "another name is another run, which its folder says"
+
+
+def test_a_run_may_have_another_logger(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path).create()
+    there = compose(config_folder(), "logger=none")
+    folder.config.write_text(OmegaConf.to_yaml(OmegaConf.masked_copy(there, [key for key in there if key != "hydra"])))
+    check_same_names(folder, compose(config_folder(), "logger=wandb"))
 
 
 def test_a_grid_with_two_classes_of_one_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from marlpipe.commands.check_env.recording import Trial
 from marlpipe.commands.command_line.device import usable
 from marlpipe.config.bounds import BOUNDS
 from marlpipe.config.build import build_env
+from marlpipe.config.keys import check_keys
 from marlpipe.errors import check_number
 from marlpipe.runs.terminal import console
 
@@ -31,6 +32,7 @@ def check_world(config: DictConfig, *, copies: int, episodes: int, device: str) 
         UserError: the world cannot be built, or there is no such device.
     """
     check_number("seed", config.seed, BOUNDS["seed"])
+    check_keys(config.env, "env")
     env, where = build_env(config), usable(device)
     report = check(env, copies=copies, episodes=episodes, seed=config.seed, device=where)
     console().print(shown(report, config.hydra.runtime.choices.env))

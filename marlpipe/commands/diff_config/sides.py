@@ -89,8 +89,9 @@ def of_command(typed: str) -> Side:
 
 def adds_keys(override: Override, options: dict[str, list[str]]) -> bool:
     """Whether an override may name a key or a class that no YAML file has."""
-    adds = override.is_add() and group_of(override) not in options
-    return adds or override.key_or_group.endswith("_target_") or isinstance(override.value(), dict)
+    adds = override.is_add() or override.is_force_add()
+    chooses = group_of(override) in options and "@" not in override.key_or_group
+    return (adds and not chooses) or override.key_or_group.endswith("_target_") or isinstance(override.value(), dict)
 
 
 def check_word(word: str, options: dict[str, list[str]]) -> None:
