@@ -36,16 +36,16 @@ def replaced(there: Any, here: Any) -> list[tuple[Place, str, str]]:
     """
     ours = dict(names(here))
     pairs = [(place, name, ours[place]) for place, name in names(there) if place in ours]
-    return [(place, old, new) for place, old, new in pairs if old != new and own(old) == own(new) and is_defined(old)]
+    return [(place, old, new) for place, old, new in pairs if old != new and last(old) == last(new) and is_defined(old)]
 
 
-def own(name: str) -> str:
-    """The last part of a dotted name."""
+def last(name: str) -> str:
+    """The part of a dotted name that stays when a class or function moves."""
     return name.rpartition(".")[2]
 
 
-def hashed(config: Any) -> dict[str, Any]:
-    """The parts of a config, None for none, that are in the run's name."""
+def hashed_parts(config: Any) -> dict[str, Any]:
+    """The parts of a config that the arm's hash covers, as they are written; nothing for None."""
     return {str(key): part for key, part in (config or {}).items() if key not in NOT_HASHED}
 
 
@@ -57,7 +57,7 @@ def check_same_names(folder: RunFolder, config: DictConfig) -> None:
     there = None
     with suppress(UserError):
         there = OmegaConf.to_container(read_config(folder)) if folder.config.exists() else None
-    for place, old, new in replaced(hashed(there), hashed(OmegaConf.to_container(config, resolve=True))):
+    for place, old, new in replaced(hashed_parts(there), hashed_parts(OmegaConf.to_container(config, resolve=True))):
         raise UserError(
             f"{folder.path} holds another run, and is left as it is:\n    {'.'.join(place)}: {old} there, {new} here\n"
             "  The two have the same name, and both exist: rename one of them; or move the folder away."

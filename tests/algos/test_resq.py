@@ -135,7 +135,7 @@ def test_published_sizes() -> None:
 
 
 @pytest.mark.parametrize("partition", ["full", "pairs"])
-@pytest.mark.parametrize("seed", [0])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_no_joint_action_is_better_than_the_agents_own_best(partition: str, seed: int) -> None:
     """Brute force over all joint actions; a residual without its sign breaks the promise."""
     broken = False

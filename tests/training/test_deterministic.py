@@ -20,10 +20,14 @@ def as_before() -> Iterator[None]:
     torch.use_deterministic_algorithms(False)
 
 
+QUICK = ("lomaq_rd", "pac")  # with networks and generators of their own
+
+
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
 @pytest.mark.parametrize(
-    "algo", ["lomaq_rd", "pac", *(pytest.param(*algo.values, marks=pytest.mark.slow) for algo in ALGOS)]
+    "algo",
+    [pytest.param(*algo.values, marks=[] if algo.values[0] in QUICK else [pytest.mark.slow]) for algo in ALGOS],
 )
 def test_the_same_bits(algo: str, tmp_path: Path) -> None:
     short = (f"algo={algo}", "env_steps=60", "env.n_agents=2", "evaluation.every_env_steps=1000")

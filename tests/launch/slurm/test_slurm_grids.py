@@ -80,7 +80,7 @@ def test_preempted_and_out_of_time_jobs_go_on_where_they_were(cluster: Cluster, 
     )
     assert told.count("1 job of 1 run") == 2
     for run in grid.runs:
-        grid.wait_until(lambda run=run: bool(trains([run])))  # type: ignore[misc]
+        grid.wait_until(lambda run=run: bool(trains([run])))
         os.kill(process_of(run), signal.SIGSTOP)
     node = {job.id: job.node for job in cluster.queue()}[grid.jobs[0]]
     cluster.run(
@@ -88,10 +88,10 @@ def test_preempted_and_out_of_time_jobs_go_on_where_they_were(cluster: Cluster, 
     )
     again = "the cluster starts it again"
     for run in (preempted, timed):
-        grid.wait_until(lambda run=run: is_signalled(process_of(run)))  # type: ignore[misc]
+        grid.wait_until(lambda run=run: is_signalled(process_of(run)))
         with suppress(ProcessLookupError):
             os.kill(process_of(run), signal.SIGCONT)
-        grid.wait_until(lambda run=run: again in (run.status.reason or ""))  # type: ignore[misc]
+        grid.wait_until(lambda run=run: again in (run.status.reason or ""))
     Grid(cluster, tmp_path / "here", *long).train_here()
     grid.wait_until_over()
     assert grid.states == ["finished"] * 2
