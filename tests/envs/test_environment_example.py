@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
+from marlpipe import envs
 from marlpipe.commands.check_env.check import NAMES
 from marlpipe.config import folder
 from marlpipe.config.build import build_algorithm, build_env
@@ -42,6 +43,7 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [option] = re.findall(r"`conf/env/(\w+)\.yaml`:", PAGE)
     written = ModuleType(f"marlpipe.envs.{module}")
     monkeypatch.setitem(sys.modules, written.__name__, written)
+    monkeypatch.setattr(envs, module, written, raising=False)  # as an import does
     code = f"{imports}\n{world}\n    def scene{method}"
     exec(compile(code, f"{module}.py", "exec"), written.__dict__)
     shutil.copytree(config_folder(), tmp_path, dirs_exist_ok=True)
