@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,8 +51,8 @@ class Bound:
         if value is None:
             return self.or_null
         kinds = int if self.integer else (int, float)
-        if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
-            return False
+        if not isinstance(value, kinds) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
+            return False  # NaN is no smaller than any number
         return self.low <= value <= self.high and not (self.exclusive_low and value == self.low)
 
     @property

@@ -10,6 +10,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig
 
 from marlpipe.config.build import build_algorithm, build_env, build_part
+from marlpipe.config.check import check_device
 from marlpipe.models.agents.compiled import CompiledAgent
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import FolderLock
@@ -56,6 +57,7 @@ def fit(
         UserError: parts do not fit together, or the disk refuses.
         Interrupted: the run was asked to stop, or lost its lock.
     """
+    check_device(config)
     prepare_process(config)
     trainer = build_trainer(config, folder, callbacks(config, folder, lock, sinks, label, header))
     device = trainer.strategy.root_device  # the trainer chooses it, so it is built first

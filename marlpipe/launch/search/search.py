@@ -9,10 +9,11 @@ from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from marlpipe.config.check import check_run
-from marlpipe.config.compose import compose_run, parse_overrides
+from marlpipe.config.compose import compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import defining_config, run_path
 from marlpipe.config.search_space import divide
+from marlpipe.config.typed import parse_overrides
 from marlpipe.errors import Bound, UserError, check_number
 from marlpipe.launch.search.outcome import Outcome, outcome
 from marlpipe.launch.search.proposals import Sampler, distribution, propose
