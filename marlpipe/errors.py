@@ -2,9 +2,10 @@
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 
 class UserError(Exception):
@@ -50,7 +51,11 @@ class Bound:
         if value is None:
             return self.or_null
         kinds = int if self.integer else (int, float)
-        if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
+        if (
+            not isinstance(value, kinds)
+            or isinstance(value, bool)
+            or (isinstance(value, float) and not math.isfinite(value))
+        ):
             return False
         return self.low <= value <= self.high and not (self.exclusive_low and value == self.low)
 
@@ -75,3 +80,22 @@ def check_numbers(path: str, values: Mapping[str, object], bounds: Mapping[str, 
     """UserError for the first of the keys below `path` whose value is out of its bound."""
     for key, bound in bounds.items():
         check_number(f"{path}.{key}", values[key], bound)
+
+
+def bounds_of(function: Callable[..., Any]) -> dict[str, Bound]:
+    """The bounds that a constructor declares: of a parameter `Annotated[int, Bound(1)]`, or that `| None`.
+
+    Other unions are left out, since their other members need a check of their own.
+    """
+    found = {name: _bound(hint) for name, hint in get_type_hints(function, include_extras=True).items()}
+    return {name: bound for name, bound in found.items() if bound is not None}
+
+
+def _bound(hint: Any) -> Bound | None:
+    if get_origin(hint) is Annotated:
+        return next((note for note in hint.__metadata__ if isinstance(note, Bound)), None)
+    if get_origin(hint) in (Union, types.UnionType) and type(None) in get_args(hint):
+        members = [member for member in get_args(hint) if member is not type(None)]
+        bound = _bound(members[0]) if len(members) == 1 else None
+        return bound and replace(bound, or_null=True)
+    return None
