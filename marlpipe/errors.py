@@ -76,3 +76,31 @@ def check_numbers(path: str, values: Mapping[str, object], bounds: Mapping[str, 
     """UserError for the first of the keys below `path` whose value is out of its bound."""
     for key, bound in bounds.items():
         check_number(f"{path}.{key}", values[key], bound)
+
+
+def bounds_of(function: Callable[..., Any]) -> dict[str, Bound]:
+    """The bounds that a constructor declares: of a parameter `Annotated[int, Bound(1)]`, or that `| None`.
+
+    Other unions are left out, since their other members need a check of their own.
+    """
+    found = {name: _bound(hint) for name, hint in get_type_hints(function, include_extras=True).items()}
+    return {name: bound for name, bound in found.items() if bound is not None}
+
+
+def _bound(hint: Any) -> Bound | None:
+    if get_origin(hint) is Annotated:
+        return next((note for note in hint.__metadata__ if isinstance(note, Bound)), None)
+    if get_origin(hint) in (Union, types.UnionType) and type(None) in get_args(hint):
+        members = [member for member in get_args(hint) if member is not type(None)]
+        bound = _bound(members[0]) if len(members) == 1 else None
+        return bound and replace(bound, or_null=True)
+    return None
+
+
+Count = Annotated[int, Bound(1, 10**12)]
+Width = Annotated[int, Bound(1, 8192)]  # units of a layer
+Layers = Annotated[int, Bound(1, 64)]
+Hops = Annotated[int, Bound(0, 1000)]
+Share = Annotated[float, Bound(0, 1, integer=False)]
+Factor = Annotated[float, Bound(0, integer=False)]
+Positive = Annotated[float, Bound(0, integer=False, exclusive_low=True)]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor
 from marlpipe.envs import graphs
 from marlpipe.envs.scene import Scene
 from marlpipe.envs.vmas_scenes import scene
-from marlpipe.errors import Bound, UserError, check_number, unknown
+from marlpipe.errors import Bound, UserError, bounds_of, check_numbers, unknown
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 
@@ -106,7 +106,7 @@ class VmasWorld:
 
     scenario: str  # its name, as in vmas.scenarios, vmas.mpe_scenarios and vmas.debug_scenarios
     arguments: Mapping[str, Any] | None  # of the scenario
-    horizon: int  # env steps
+    horizon: Annotated[int, Bound(1, 10**6)]  # env steps
     local_rewards: bool  # whether agents may learn from their own rewards
     time_limit_is_terminal: bool
     spec: EnvSpec = field(init=False)
@@ -117,7 +117,7 @@ class VmasWorld:
         return ["vmas"]
 
     def __post_init__(self) -> None:
-        check_number("env.horizon", self.horizon, Bound(1))
+        check_numbers("env", vars(self), bounds_of(VmasWorld.__init__))
         vmas = import_vmas()
         scenarios = {*vmas.scenarios, *vmas.mpe_scenarios, *vmas.debug_scenarios}
         if self.scenario not in scenarios:
