@@ -1,6 +1,7 @@
 """`--cfg` and `--info`: prints what would be trained, and where that comes from."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -41,10 +42,10 @@ def show_config(overrides: Sequence[str], part: str, package: str | None, resolv
         application()  # `${hydra:…}` is looked up in what is set up
     keys = [str(key) for key in config if part == "all" or (key == "hydra") == (part == "hydra")]
     try:
-        plain = OmegaConf.create(OmegaConf.to_container(config, resolve=resolve))
+        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=resolve)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
         raise UserError(f"--resolve: {str(error).splitlines()[0]}\n  next: leave --resolve out") from error
-    shown = OmegaConf.masked_copy(plain, keys)
+    shown: Any = OmegaConf.create({key: plain[key] for key in keys})
     if package is not None:
         shown = OmegaConf.select(shown, package)
         if shown is None:
