@@ -19,6 +19,7 @@ from marlpipe.runs.links import check_enclosed
 from marlpipe.runs.lock import FolderLock
 from marlpipe.runs.provenance import provenance, write_code_diff
 from marlpipe.runs.slurm import current_job
+from marlpipe.training.allocator import memory_errors_as_user_errors
 from marlpipe.training.checkpoints import Checkpoint, check_same_run, checkpoint_header, newest_checkpoint
 from marlpipe.training.conditions import environment, numerics, session_entry, warn_if_changed, warn_of_newer_code
 from marlpipe.training.pipeline import fit
@@ -75,7 +76,7 @@ def train_in(folder: RunFolder, config: DictConfig, request: RunRequest) -> None
             job=current_job(),
         )
         try:
-            with os_errors_inside_as_user_errors(folder.path):
+            with os_errors_inside_as_user_errors(folder.path), memory_errors_as_user_errors():
                 header = checkpoint_header(request.arm, config.seed)
                 checkpoint = newest_checkpoint(folder, header)
                 write_identity(folder, config, request, checkpoint)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from marlpipe.commands import train as cli
+from marlpipe.commands.command_line import verbs as cli
 from marlpipe.commands.drill.sessions import parent
 from marlpipe.commands.drill.verdict import departures
 from marlpipe.config.folder import config_folder

@@ -23,7 +23,7 @@ from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from marlpipe.commands import train as cli
+from marlpipe.commands.command_line import verbs as cli
 from marlpipe.config import search_space as space
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
