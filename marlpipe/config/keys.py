@@ -1,5 +1,6 @@
 """Whether a config has the keys that something takes, with values of the right kind."""
 
+import functools
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
@@ -98,7 +99,15 @@ def parameters(target: Any, path: str) -> tuple[dict[str, Any], bool]:
     Raises:
         UserError: there is no class or function of that name.
     """
-    found = located(target, path)
+    return takes_of(located(target, path), path)
+
+
+@functools.cache
+def takes_of(found: Any, path: str) -> tuple[dict[str, Any], bool]:
+    """As `parameters`, of a class or function.
+
+    path: where it is named, for messages.
+    """
     makers = [each for each in inspect.getmro(found)[:-1] if "__init__" in vars(each)] if inspect.isclass(found) else []
     takes: dict[str, Any] = {}
     for each in makers or [found]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from marlpipe.config.compose import resolved
-from marlpipe.config.keys import check_part, check_parts
+from marlpipe.config.keys import check_part, check_parts, inside
 from marlpipe.errors import UserError
 
 
@@ -17,7 +17,9 @@ def check_settings(grid: DictConfig) -> None:
     for name, maker in (("launcher", "launcher"), ("sweeper", "search")):
         node = resolved(grid.hydra[name])
         check_part(node, f"hydra.{name}", maker if maker in node else None)
-        check_parts({key: part for key, part in node.items() if key != maker}, f"hydra.{name}")
+        for place, part in inside(node, f"hydra.{name}"):
+            if place != f"hydra.{name}.{maker}":
+                check_parts(part, place)
 
 
 def check_runs_here(config: DictConfig, folder: Path) -> None:

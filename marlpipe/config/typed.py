@@ -68,17 +68,10 @@ def shell_quoted(text: str) -> str:
 
 
 def check_typed(overrides: Sequence[str]) -> None:
-    """UserError for a word that would be ignored: a key given twice, a key of Hydra that nothing here follows."""
+    """UserError for a word that would be ignored: a key of Hydra that nothing here follows, a folder without configs."""
     typed = parse_overrides(overrides)
-    given: dict[str, Override] = {}
     for override in typed:
         check_of_hydra(override)
-        other = given.setdefault(override.get_key_element().lstrip("+~"), override)
-        if other is not override:
-            raise UserError(
-                f"{override.key_or_group} is given twice: {other.input_line} and {override.input_line}\n"
-                "  next: leave one of them out; several values for a grid are KEY=A,B behind -m"
-            )
     for path in searchpath(typed):
         search_folder(path)
 

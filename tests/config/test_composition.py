@@ -91,13 +91,13 @@ def test_no_key_leaks_from_one_arm_into_another() -> None:
         (["mixer.embd=8"], ["mixer", "'embd'", "Did you mean 'embed'"]),
         (["+mixer.embd=8"], ["mixer", "'embd'", "Did you mean 'embed'"]),
         (["profle=lomaq"], ["'profle'", "Did you mean 'profile'"]),
-        (["env.n_agents=0"], ["n_agents", "0", "at least 1"]),
+        (["env.n_agents=0"], ["env.n_agents=0", "from 1 to"]),
         (["agent.hiden=8"], ["agent: the key 'hiden'", "Did you mean 'hidden'?", "valid:"]),
         (
             ["env._target_=marlpipe.envs.cartpol.CartPole"],
             ["env._target_=marlpipe.envs.cartpol.CartPole leads nowhere"],
         ),
-        (["env_steps=0"], ["env_steps=0", "at least 1"]),
+        (["env_steps=0"], ["env_steps=0", "from 1 to"]),
         (["profile.batch_episodes=5000"], ["profile.replay_episodes=1000"]),
         (
             ["profile.parallel_episodes=9", "profile.replay_episodes=8", "profile.batch_episodes=4"],

@@ -64,7 +64,7 @@ class Verbs(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         """A verb, or the first override of a training."""
-        [override] = train.params
+        override = next(one for one in train.params if one.name == "overrides")
         return [*super().shell_complete(ctx, incomplete), *override.shell_complete(ctx, incomplete)]
 
 

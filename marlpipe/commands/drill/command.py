@@ -1,6 +1,5 @@
 """`marlpipe drill`: proof that runs survive what kills them."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -15,12 +14,6 @@ PRESET = (
     *("trainer=cpu", "logger=none"),
 )
 WAYS = ("all", "sigterm", "sigkill", "sigusr2")
-
-
-def preset(overrides: Sequence[str]) -> list[str]:
-    """The preset without the keys that were typed."""
-    typed = {override.partition("=")[0].lstrip("+~") for override in overrides}
-    return [override for override in PRESET if override.partition("=")[0] not in typed]
 
 
 @verb(sections=lambda: {"Preset": "\n".join(PRESET)}, stopped="What the drill started has been ended.")
@@ -51,6 +44,6 @@ def command(overrides: tuple[str, ...], kills: int, by: str, kill_seed: int, out
     from marlpipe.commands.drill.sessions import end_all
 
     try:
-        return drill([*preset(overrides), *overrides], kills=kills, by=by, kill_seed=kill_seed, out=out)
+        return drill([*PRESET, *overrides], kills=kills, by=by, kill_seed=kill_seed, out=out)
     finally:
         end_all()
