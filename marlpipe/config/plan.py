@@ -120,9 +120,7 @@ def check_folders(config: DictConfig, run: RunPath) -> None:
     ours, theirs = str(run.folder), {"hydra.run.dir": config.hydra.run.dir, "hydra.sweep.dir": config.hydra.sweep.dir}
     for key, value in {**theirs, "hydra.sweep.subdir": config.hydra.sweep.subdir}.items():
         if str(value) not in (ours, str(run.root), run.name):
-            raise UserError(
-                f"{key}={value} is set in a YAML file, and is not followed.\n  next: set paths.runs instead"
-            )
+            raise UserError(f"a YAML file sets {key}={value}, which is not followed.\n  next: set paths.runs instead")
 
 
 def _check_unless_finished(config: DictConfig, runs: Sequence[RunPath], *, here: bool) -> None:
