@@ -179,7 +179,7 @@ class ClusterLauncher(Launcher):
         folders = [[RunFolder(planned.run.folder).create() for planned in job] for job in jobs]
         for folder in (folder for job in folders for folder in job):
             folder.submission.unlink(missing_ok=True)  # that of a job that is over
-            folder.update_status(state="queued", reason=None)
+            folder.update_status(state="queued", reason=None, grid=None)
         executor = self.executor(array.resources, len(jobs[0]), kept)
         try:
             with executor.batch():

@@ -98,11 +98,7 @@ class RunPool:
                     values[run.number] = _conclude(run, jobs[run.number], stopped=False)
         except KeyboardInterrupt:
             self._stop(jobs, look)
-            for number in waiting:
-                folder = RunFolder(jobs[number].folder)
-                with _log_user_error():
-                    if not folder.status.ended:
-                        folder.update_status(state="interrupted", reason="stopped by the user before it started")
+            record_unstarted([RunFolder(jobs[number].folder) for number in waiting])
             raise
         finally:
             self._stop(jobs, lambda: None)  # nothing is left running, whatever error came
@@ -140,7 +136,7 @@ class RunPool:
     def _start(self, jobs: Sequence[Job], number: int) -> None:
         folder = RunFolder(jobs[number].folder)
         if folder.status.state != "finished" and owner(folder.lock) is None:
-            folder.update_status(state="running")
+            folder.update_status(state="running", pid=None, host=None)  # until it says so itself
         receive, send = self._context.Pipe(duplex=False)
         process = self._context.Process(target=work, args=(jobs[number], send), name=f"run-{number}")
         process.start()
@@ -171,6 +167,14 @@ class RunPool:
                         _conclude(run, jobs[run.number], stopped=True)
 
 
+def record_unstarted(folders: Sequence[RunFolder]) -> None:
+    """Writes to the status file of each run that waits that it will not start."""
+    for folder in folders:
+        with _log_user_error():
+            if folder.status.state == "queued" and owner(folder.lock) is None:
+                folder.update_status(state="interrupted", reason="stopped before it started")
+
+
 def _conclude(run: Running, job: Job, *, stopped: bool) -> float | int | None:
     """Writes to the status file how a run ended, where the run itself did not."""
     run.process.join()
@@ -184,7 +188,7 @@ def _conclude(run: Running, job: Job, *, stopped: bool) -> float | int | None:
         elif outcome is not None and outcome.kind == "returned":
             folder.update_status(state="finished")
         elif stopped or (outcome is not None and outcome.kind == "interrupted"):
-            folder.update_status(state="interrupted", reason="stopped by the user")
+            folder.update_status(state="interrupted", reason="stopped")
         else:
             folder.update_status(state="failed", reason=outcome.reason if outcome else _exit_reason(run.process))
     return outcome.value if outcome else None
