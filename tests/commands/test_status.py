@@ -179,9 +179,9 @@ def test_a_run_waits_for_its_grid_as_long_as_that_lives(root: Path, capsys: Capt
 def test_what_failed_would_fail_again(root: Path, capsys: Capture) -> None:
     made(root, 0, state="failed", reason="UserError: no such thing")
     made(root, 1, state="interrupted")
-    then = "until then it fails again\nthen: the same command completes the 2 missing runs"
-    assert f"next: mend the error, shown above; {then}" in shown(capsys, root)[1]
-    assert f"next: mend the error, which --state failed shows; {then}" in shown(capsys, root, "--state=interrupted")[1]
+    then = f"the same command then completes the 2 missing runs\n  {COMMAND}\n"
+    assert f"next: mend the error above; {then}" in shown(capsys, root)[1]
+    assert f"next: mend what --state failed shows; {then}" in shown(capsys, root, "--state=interrupted")[1]
 
 
 def test_a_run_whose_process_is_killed_is_lost(

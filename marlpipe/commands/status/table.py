@@ -105,24 +105,26 @@ def _next(every: Sequence[RunStanding], shown: Sequence[RunStanding]) -> list[Te
     if not unfinished:
         return []
     mend = _mend_first(unfinished, shown)
-    word = "then" if mend else "next"
     if not typed:
-        return [*mend, Text(f"{word}: issue the command of the grid again, it completes {_them(unfinished)}")]
-    lines = [*mend, Text(f"{word}: the same command completes {_them(unfinished)}, from the last checkpoint on")]
+        return [Text(f"next: {mend}issue the command of the grid again, it completes {_them(unfinished)}")]
+    if mend:
+        lines = [Text(f"next: {mend}the same command then completes {_them(unfinished)}")]
+    else:
+        lines = [Text(f"next: the same command completes {_them(unfinished)}, from the last checkpoint on")]
     lines += [Text(f"  {command}", style="bold") for command in typed[:MOST_COMMANDS]]
     if len(typed) > MOST_COMMANDS:
         lines.append(Text(f"  and {len(typed) - MOST_COMMANDS} commands more, which --json lists", style="dim"))
     return lines
 
 
-def _mend_first(unfinished: Sequence[RunStanding], shown: Sequence[RunStanding]) -> list[Text]:
+def _mend_first(unfinished: Sequence[RunStanding], shown: Sequence[RunStanding]) -> str:
     """What has to come before the same command, which would fail again."""
     failed = [look for look in unfinished if look.state == "failed"]
     if not failed:
-        return []
-    error = "the error" if len(failed) == 1 else f"the errors of {len(failed)} runs"
-    where = "shown above" if all(look in shown for look in failed) else "which --state failed shows"
-    return [Text(f"next: mend {error}, {where}; until then it fails again")]
+        return ""
+    if not all(look in shown for look in failed):
+        return "mend what --state failed shows; "
+    return f"mend the error{'s' * (len(failed) > 1)} above; "
 
 
 def _them(looks: Sequence[RunStanding]) -> str:
