@@ -94,8 +94,9 @@ class RunPool:
                     with _log_user_error(), _signals_deferred():
                         self._start(jobs, waiting.popleft())
                 look()
+                self._memory.look()
                 for run in self._ended(LOOK_EVERY_S):
-                    values[run.number] = _conclude(run, jobs[run.number], stopped=False)
+                    values[run.number] = self._conclude(run, jobs[run.number], stopped=False)
         except KeyboardInterrupt:
             self._stop(jobs, look)
             record_unstarted([RunFolder(jobs[number].folder) for number in waiting])
@@ -164,7 +165,26 @@ class RunPool:
                 while self._running and time.monotonic() < deadline:
                     look()
                     for run in self._ended(LOOK_EVERY_S):
-                        _conclude(run, jobs[run.number], stopped=True)
+                        self._conclude(run, jobs[run.number], stopped=True)
+
+    def _conclude(self, run: Running, job: Job, *, stopped: bool) -> float | int | None:
+        """Writes to the status file how a run ended, where the run itself did not."""
+        run.process.join()
+        outcome = _received(run.channel)
+        folder = RunFolder(job.folder)
+        with _log_user_error():
+            if outcome is not None and outcome.kind == "owned":
+                log.info("%s", outcome.reason)
+            elif folder.status.ended:
+                pass  # the run has written so itself
+            elif outcome is not None and outcome.kind == "returned":
+                folder.update_status(state="finished")
+            elif stopped or (outcome is not None and outcome.kind == "interrupted"):
+                folder.update_status(state="interrupted", reason="stopped")
+            else:
+                reason = outcome.reason if outcome else _exit_reason(run.process.exitcode, self._memory)
+                folder.update_status(state="failed", reason=reason)
+        return outcome.value if outcome else None
 
 
 def record_unstarted(folders: Sequence[RunFolder]) -> None:
@@ -173,25 +193,6 @@ def record_unstarted(folders: Sequence[RunFolder]) -> None:
         with _log_user_error():
             if folder.status.state == "queued" and owner(folder.lock) is None:
                 folder.update_status(state="interrupted", reason="stopped before it started")
-
-
-def _conclude(run: Running, job: Job, *, stopped: bool) -> float | int | None:
-    """Writes to the status file how a run ended, where the run itself did not."""
-    run.process.join()
-    outcome = _received(run.channel)
-    folder = RunFolder(job.folder)
-    with _log_user_error():
-        if outcome is not None and outcome.kind == "owned":
-            log.info("%s", outcome.reason)
-        elif folder.status.ended:
-            pass  # the run has written so itself
-        elif outcome is not None and outcome.kind == "returned":
-            folder.update_status(state="finished")
-        elif stopped or (outcome is not None and outcome.kind == "interrupted"):
-            folder.update_status(state="interrupted", reason="stopped")
-        else:
-            folder.update_status(state="failed", reason=outcome.reason if outcome else _exit_reason(run.process))
-    return outcome.value if outcome else None
 
 
 @contextlib.contextmanager
@@ -225,10 +226,10 @@ def _received(channel: "Connection[Outcome, Outcome]") -> Outcome | None:
             return None
 
 
-def _exit_reason(process: ForkServerProcess) -> str:
-    exitcode = process.exitcode
+def _exit_reason(exitcode: int | None, memory: Memory) -> str:
     if exitcode is None or exitcode >= 0:
         return f"its process ended with exit code {exitcode} and said nothing"
     name = signal.Signals(-exitcode).name
-    likely = ", most likely because the memory ran out" if name == "SIGKILL" else ""
-    return f"its process was killed by {name}{likely}"
+    if name != "SIGKILL":
+        return f"its process was killed by {name}"
+    return f"its process was killed by SIGKILL: {memory.shortage() or 'by someone, or for lack of memory'}"
