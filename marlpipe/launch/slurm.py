@@ -95,7 +95,9 @@ class SlurmLauncher(ClusterLauncher):
             return self._max_array
         try:
             command = ["scontrol", "show", "config"]
-            settings = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+            settings = subprocess.run(
+                command, capture_output=True, encoding="utf-8", errors="replace", timeout=30, check=True
+            ).stdout
         except (OSError, subprocess.SubprocessError):
             return USUAL_LARGEST_ARRAY
         found = re.search(r"^MaxArraySize\s*=\s*(\d+)", settings, re.MULTILINE)

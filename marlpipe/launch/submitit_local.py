@@ -52,7 +52,7 @@ class SubmititLocalLauncher(ClusterLauncher):
         """The controllers that live; none where `ps` fails: a run's lock keeps it from being trained twice."""
         try:
             processes = subprocess.run(
-                ["ps", "-axwwo", "pid=,args="], capture_output=True, text=True, check=True
+                ["ps", "-axwwo", "pid=,args="], capture_output=True, encoding="utf-8", errors="replace", check=True
             ).stdout
         except (OSError, subprocess.SubprocessError):
             return set()
