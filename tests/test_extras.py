@@ -11,7 +11,12 @@ from tests.support.repository import ROOT
 
 
 def test_the_packages_of_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = ["torch>=2", 'vmas<2,>=1.5; extra == "vmas"', "a>=1 ; python_version > '3' and extra == 'two'", 'b; extra=="two"']
+    listed = [
+        "torch>=2",
+        'vmas<2,>=1.5; extra == "vmas"',
+        "a>=1 ; python_version > '3' and extra == 'two'",
+        'b; extra=="two"',
+    ]
     monkeypatch.setattr(extras, "requires", lambda _: listed)
     assert install("vmas") == "pip install 'vmas<2,>=1.5'"
     assert install("two") == "pip install 'a>=1' b"

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
@@ -25,6 +26,8 @@ from marlpipe.runs.live import GridDisplay
 from marlpipe.runs.lock import owner
 from marlpipe.runs.provenance import COMMAND_VARIABLE, command_line, cores
 
+PROCESSES = THREADS = Bound(1, 10_000, or_null=True)
+MEMORY, GRACE = Bound(0, integer=False, or_null=True), Bound(0, integer=False)
 THREADS_VARIABLE = "MARLPIPE_THREADS"
 
 log = logging.getLogger(__name__)
@@ -47,15 +50,15 @@ class LocalLauncher(Launcher):
     def __init__(
         self,
         *,
-        processes: int | None = None,
-        threads: int | None = None,
-        memory_gib: float | int | None = None,
-        grace_s: float | int = 30,
+        processes: Annotated[int | None, PROCESSES] = None,
+        threads: Annotated[int | None, THREADS] = None,
+        memory_gib: Annotated[float | int | None, MEMORY] = None,
+        grace_s: Annotated[float | int, GRACE] = 30,
     ) -> None:
-        check_number("hydra.launcher.processes", processes, Bound(1, or_null=True))
-        check_number("hydra.launcher.threads", threads, Bound(1, or_null=True))
-        check_number("hydra.launcher.memory_gib", memory_gib, Bound(0, integer=False, or_null=True))
-        check_number("hydra.launcher.grace_s", grace_s, Bound(0, integer=False))
+        check_number("hydra.launcher.processes", processes, PROCESSES)
+        check_number("hydra.launcher.threads", threads, THREADS)
+        check_number("hydra.launcher.memory_gib", memory_gib, MEMORY)
+        check_number("hydra.launcher.grace_s", grace_s, GRACE)
         self._processes = processes
         self._threads = threads
         self._memory_gib = memory_gib

@@ -115,14 +115,14 @@ def test_what_the_kernel_has_killed(tmp_path: Path) -> None:
     assert oom_kills(proc, tmp_path / "groups") == 5
     groups = write(tmp_path / "groups", {"a/memory.events": "low 0\noom 9\noom_kill 2\noom_group_kill 0\n"})
     assert oom_kills(proc, groups) == 2
-    older = write(tmp_path / "older", {"memory/job/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"})
+    older = write(
+        tmp_path / "older", {"memory/job/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"}
+    )
     assert oom_kills(write(tmp_path / "proc2", {"self/cgroup": "4:memory:/job\n"}), older) == 3
     assert oom_kills(tmp_path / "none", groups) is None
 
 
-def test_lack_of_memory_is_only_blamed_on_evidence(
-    machine: dict[str, object], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lack_of_memory_is_only_blamed_on_evidence(machine: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     kills = [7]
     monkeypatch.setattr(local_memory, "oom_kills", lambda: kills[0])
     memory = Memory(peak_gib=None)
