@@ -31,11 +31,12 @@ LONGEST_FILE = 260  # lines: one idea per file
 WALLS = {
     "types": set(),
     "errors": set(),
+    "extras": set(),
     "runs": {"errors"},
-    "envs": {"types", "errors", "runs.files"},
+    "envs": {"types", "errors", "extras", "runs.files"},
     "models": {"types", "errors"},
     "algos": {"models", "types", "errors"},
-    "config": {"algos", "models", "envs", "runs", "types", "errors"},
+    "config": {"algos", "models", "envs", "runs", "types", "errors", "extras"},
     "training": {"config", "algos", "models", "envs", "runs", "types", "errors"},
     "analysis": {"runs", "config.naming", "envs.rendering", "errors"},
     "wandb": {"runs", "analysis", "errors"},
@@ -43,7 +44,7 @@ WALLS = {
     "launch.search": {"launch", "runs", "config", "analysis", "errors"},
     "bandit": {"config", "algos", "models", "envs", "runs", "types", "errors"},
     "commands": {"launch.search", *("bandit", "wandb", "launch", "analysis", "training", "config", "algos", "models")}
-    | {"envs", "runs", "types", "errors"},
+    | {"envs", "runs", "types", "errors", "extras"},
 }
 
 

@@ -5,18 +5,18 @@ import logging
 import multiprocessing
 import os
 import signal
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import forkserver, util
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 
 from marlpipe.errors import UserError
 from marlpipe.launch.free_memory import GIB, Memory
 from marlpipe.launch.run_process import Job, Outcome, work
+from marlpipe.launch.sockets import make_room_for_sockets
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import owner
 
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0  # as often as a run updates its status file
 TERMINATE_S = 5.0
-LONGEST_FOLDER = 70  # bytes: the path of a socket has at most 107, and multiprocessing puts it two levels below
 NOT_FOR_IMPORTS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 
 
@@ -188,29 +187,6 @@ class RunPool:
                 reason = outcome.reason if outcome else _exit_reason(run.process.exitcode, self._memory)
                 folder.update_status(state="failed", reason=reason)
         return outcome.value if outcome else None
-
-
-def make_room_for_sockets(short: Sequence[str] = ("/tmp", "/var/tmp", "/dev/shm")) -> None:
-    """Has multiprocessing put its sockets into one of some short folders, where that of temporary files has a long path.
-
-    Raises:
-        UserError: none of them can be written to.
-    """
-    usual = tempfile.gettempdir()
-    if len(os.fsencode(usual)) <= LONGEST_FOLDER:
-        return
-    try:
-        for folder in short:
-            tempfile.tempdir = folder
-            with contextlib.suppress(OSError):
-                util.get_temp_dir()  # it is remembered, and removed at the end
-                return
-    finally:
-        tempfile.tempdir = usual
-    raise UserError(
-        f"the path of the folder for temporary files is too long for sockets: {usual}\n"
-        f"  valid: at most {LONGEST_FOLDER} bytes\n  next: set TMPDIR to a shorter path"
-    )
 
 
 def record_unstarted(folders: Sequence[RunFolder]) -> None:

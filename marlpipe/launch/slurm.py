@@ -97,9 +97,10 @@ class SlurmLauncher(ClusterLauncher):
         for option, value in self._extra.items():
             count = gpus_asked(str(option), str(value))
             if count is not None and count != need.gpus:
+                key = f"hydra.launcher.extra.{option}"
                 raise UserError(
-                    f"hydra.launcher.extra.{option}={value} asks for {count} GPUs, and jobs are planned with {need.gpus}.\n"
-                    f"  next: hydra.launcher.gpus={count}; in addition hydra.launcher.extra.{option} only to choose their type"
+                    f"{key}={value} asks for {count} GPUs, and jobs are planned with {need.gpus}.\n"
+                    f"  next: hydra.launcher.gpus={count}; in addition {key} only to choose their type"
                 )
         return need
 

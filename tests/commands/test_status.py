@@ -25,7 +25,7 @@ from marlpipe.runs.display import COLOURS, about
 from marlpipe.runs.files import write_json
 from marlpipe.runs.find import find_folders
 from marlpipe.runs.folder import RunFolder
-from marlpipe.runs.grid import living_grid, lives
+from marlpipe.runs.grid import lives, living_grid
 from marlpipe.runs.standing import (
     ABANDONED,
     AGAIN,

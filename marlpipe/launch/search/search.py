@@ -23,7 +23,6 @@ from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import FolderLock
 from marlpipe.runs.path import RunPath
 
-
 AT_LEAST_ONE, SEED = Bound(1), Bound(0)
 
 
