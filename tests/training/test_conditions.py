@@ -149,7 +149,5 @@ def test_the_number_of_threads(
 def test_threads_that_are_no_number(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MARLPIPE_THREADS", raising=False)
     monkeypatch.setenv(variable, value)
-    with pytest.raises(
-        UserError, match=rf"(?s){variable}={value} is not possible.*valid: a whole number of at least 1"
-    ):
+    with pytest.raises(UserError, match=rf"(?s){variable}={value} is not .*valid: a whole number of at least 1"):
         conditions.threads(OmegaConf.create({"threads": None}))
