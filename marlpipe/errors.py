@@ -13,10 +13,27 @@ class UserError(Exception):
     """A wrong input or a refusing disk. The message names it, what is valid, and the next step."""
 
 
+ALSO_CALLED = {  # words of Slurm and of other launchers, and ours
+    "partition": "queue",
+    "time": "hours",
+    "timeout_min": "hours",
+    "mem": "memory_gib",
+    "mem_gb": "memory_gib",
+    "cpus_per_task": "cpus",
+    "gpus_per_node": "gpus",
+    "gres": "gpus",
+    "job_name": "name",
+    "array_parallelism": "at_once",
+    "n_jobs": "processes",
+    "workers": "processes",
+}
+
+
 def unknown(what: str, given: str, valid: Iterable[str]) -> UserError:
     """The error for a name that is not one of the `valid` ones, with the closest of them."""
     choices = sorted(valid)
-    close = difflib.get_close_matches(given, choices, n=1)
+    other = ALSO_CALLED.get(given)
+    close = [other] if other in choices else difflib.get_close_matches(given, choices, n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     return UserError(f"{what} '{given}' does not exist.{hint}\n  valid: {', '.join(choices) or '(none)'}")
 

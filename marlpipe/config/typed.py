@@ -68,7 +68,7 @@ def shell_quoted(text: str) -> str:
 
 
 def check_typed(overrides: Sequence[str]) -> None:
-    """UserError for a word that would be ignored: a key of Hydra that nothing follows, or a folder that is not there."""
+    """UserError for a word that would be ignored: a key of Hydra that nothing follows, a folder that is not there."""
     typed = parse_overrides(overrides)
     for override in typed:
         check_of_hydra(override)

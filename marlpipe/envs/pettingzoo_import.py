@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from marlpipe.errors import UserError, unknown
+from marlpipe.runs.extras import install
 
 NAMES = (
     "  valid: a name of PettingZoo's own, as sisl/pursuit-v5, a module with a parallel_env, as mpe2.simple_spread_v3, "
@@ -64,7 +65,7 @@ class Source(NamedTuple):
 def creator(name: str) -> Callable[..., Any]:
     """The function that makes the world of that name. UserError if there is none."""
     if importlib.util.find_spec("pettingzoo") is None:
-        raise UserError("worlds of PettingZoo need the package.\n  next: pip install 'marlpipe[pettingzoo]'")
+        raise UserError(f"worlds of PettingZoo need the package.\n  next: {install('pettingzoo')}")
     if "/" in name:
         return registered(name)
     module_name, _, function = name.partition(":")

@@ -22,6 +22,7 @@ from marlpipe.envs import graphs
 from marlpipe.envs.scene import Scene
 from marlpipe.envs.vmas_scenes import scene
 from marlpipe.errors import Bound, UserError, bounds_of, check_numbers, unknown
+from marlpipe.runs.extras import install
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 
@@ -44,7 +45,7 @@ def import_vmas() -> Any:
         return importlib.import_module("vmas")
     except ImportError as error:
         raise UserError(
-            f"env=vmas needs the package vmas, which cannot be imported: {error}.\n  next: pip install 'marlpipe[vmas]'"
+            f"env=vmas needs the package vmas, which cannot be imported: {error}.\n  next: {install('vmas')}"
         ) from error
 
 

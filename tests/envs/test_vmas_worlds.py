@@ -258,7 +258,7 @@ def test_arguments_have_names() -> None:
 
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vmas", None)
-    with pytest.raises(UserError, match=r"pip install 'marlpipe\[vmas\]'"):
+    with pytest.raises(UserError, match=r"pip install 'vmas[<>]"):
         world()
 
 

@@ -321,7 +321,7 @@ def test_what_cannot_be_searched_is_refused_before_anything_starts(
 
 def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(space, "find_spec", {}.get)
-    with pytest.raises(UserError, match=r'pip install "marlpipe\[search\]"'):
+    with pytest.raises(UserError, match=r"pip install 'optuna[<>]"):
         planned_folders(["+hparams_search=optuna"], config_folder(), sweep=True)
 
 
