@@ -97,9 +97,10 @@ def _patches(top: Path, names: Sequence[str]) -> Iterator[bytes]:
                 else _git(["diff", "--no-index", *AS_A_PATCH, "--", os.devnull, name], top, accepted=(0, 1))
             )
         if patch is None or len(patch) > room:
-            patch = f"# left out: {name!r}, {_described(file)}\n".encode()
-        room -= len(patch)
-        yield patch
+            yield f"# left out: {name!r}, {_described(file)}\n".encode()
+        else:
+            room -= len(patch)
+            yield patch
 
 
 def _new_files(top: Path, names: Sequence[str]) -> list[str]:

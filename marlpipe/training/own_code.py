@@ -28,7 +28,7 @@ def users_modules(config: DictConfig) -> list[Path]:
     folders = {_import_folder(module) for module in found if _is_users(module)}
     if not folders:
         return []
-    loaded = [module for module in list(sys.modules.values()) if _is_users(module)]
+    loaded = [one for one in list(sys.modules.values()) if isinstance(one, ModuleType) and _is_users(one)]
     return sorted({_file(module) for module in loaded if _import_folder(module) in folders})
 
 
