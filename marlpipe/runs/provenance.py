@@ -114,7 +114,7 @@ def users_states(files: tuple[Path, ...]) -> dict[Path, CodeState]:
 
 
 def users_code(files: tuple[Path, ...]) -> dict[str, Any]:
-    """For each repository with the user's own files, by its name, as `git`, and under `error` why something is unknown."""
+    """For each repository with the user's own files, by its name: as `git`, and `error`, why something is unknown."""
     return {top.name: {**(git(state) or {}), "error": state.error} for top, state in users_states(files).items()}
 
 

@@ -1,4 +1,4 @@
-"""The files of the user's own that a run's code is made of: modules outside of marlpipe and of installed packages, YAML."""
+"""The files of the user's own that a run's code is made of: modules and options that come with no installed package."""
 
 import importlib
 import sys

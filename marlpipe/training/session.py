@@ -43,9 +43,7 @@ class RunRequest:
         chosen = {group: choice for group, choice in hydra.runtime.choices.items() if "/" not in group}
         overrides = list(hydra.overrides.task)
         configs = tuple(users_configs(hydra))
-        return cls(
-            arm=arm_hash(config), label=arm_label(hydra), overrides=overrides, choices=chosen, configs=configs
-        )
+        return cls(arm=arm_hash(config), label=arm_label(hydra), overrides=overrides, choices=chosen, configs=configs)
 
 
 def train(config: DictConfig) -> None:

@@ -69,7 +69,7 @@ def open_run(
     if any(a.startswith(b) for i, a in enumerate(prefixes) for j, b in enumerate(prefixes) if i != j) or "" in prefixes:
         raise ValueError(f"the prefixes {list(prefixes)} overlap")
     try:
-        chosen, own = _mode(mode), settings()
+        chosen, theirs = _mode(mode), settings()
         project, tags = chosen_project(project), chosen_tags(tags)
     except Exception as error:  # whatever W&B raises for its own settings
         warn(f"continuing without W&B, whose settings cannot be read: {error}")
@@ -88,9 +88,9 @@ def open_run(
                 resume="allow",
                 reinit="create_new",  # several runs in one process are separate
                 mode=attempt,
-                group=own.run_group or group,
-                job_type=own.run_job_type or job_type,
-                name=own.run_name or name,
+                group=theirs.run_group or group,
+                job_type=theirs.run_job_type or job_type,
+                name=theirs.run_name or name,
                 tags=tags,
                 config={"config": dict(config), **comparison},
                 settings=run_settings(
@@ -107,7 +107,7 @@ def open_run(
             for prefix in prefixes:
                 run.define_metric(f"{prefix}*", step_metric="env_steps")
             _save_record(run, folder, send_code)
-            if not own.silent:
+            if not theirs.silent:
                 print(f"W&B {attempt}: {run.url if attempt == 'online' else folder.wandb}")
             return run
         except Exception as error:  # no network, login or disk space: training goes on

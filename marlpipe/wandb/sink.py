@@ -60,7 +60,11 @@ def wandb_sink(
             group="-".join([*choices.values(), record["arm"]]),
             name=f"{record['label']} {choices['env']} seed {record['seed']}",
             config=config,
-            comparison={**choices, **{key: record[key] for key in ("seed", "arm", "label")}, **_code(sent_record(record))},
+            comparison={
+                **choices,
+                **{key: record[key] for key in ("seed", "arm", "label")},
+                **_code(sent_record(record)),
+            },
         )
         return WandbSink(run=run, folder=folder, save_policy=save_policy, save_code=send_code) if run else None
 

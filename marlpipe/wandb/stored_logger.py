@@ -30,4 +30,6 @@ def code_may_be_sent(folder: RunFolder) -> bool:
     Runs of earlier versions recorded code in spite of `save_code: false`.
     """
     logger = stored_logger(folder)
-    return logger.get("save_code", False) is not False and not (is_open(logger, "save_code") and is_on("WANDB_DISABLE_CODE"))
+    return logger.get("save_code", False) is not False and not (
+        is_open(logger, "save_code") and is_on("WANDB_DISABLE_CODE")
+    )

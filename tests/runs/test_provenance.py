@@ -66,7 +66,11 @@ def test_the_users_own_files_are_recorded_by_repository(tmp_path: Path, monkeypa
     ]
     recorded = provenance.users_code(files)
     assert list(recorded) == ["ours", "theirs"]
-    assert (recorded["theirs"]["commit"], recorded["theirs"]["dirty"], recorded["theirs"]["error"]) == (head, True, None)
+    assert (recorded["theirs"]["commit"], recorded["theirs"]["dirty"], recorded["theirs"]["error"]) == (
+        head,
+        True,
+        None,
+    )
     assert provenance.git() == {"commit": recorded["ours"]["commit"], "dirty": False, "diff": None}
 
 

@@ -16,7 +16,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with modules of one's own, and an installation in it."""
     texts = {
         "my_study/__init__.py": "",
-        "my_study/worlds.py": "from my_study.sizes import N\nimport my_study_helper\nimport my_study_package\nWorld = dict",
+        "my_study/worlds.py": "import my_study.sizes, my_study_helper, my_study_package\nWorld = dict\n",
         "my_study/sizes.py": "N = 2\n",
         "my_study/unused.py": "N = 2\n",
         "my_study_helper.py": "",
@@ -47,15 +47,27 @@ def test_modules_that_a_config_names_and_what_they_import_from_there(study: Path
     assert users_modules(config) == [study / name for name in names]
 
 
-def test_a_config_of_installed_parts_has_no_code_of_ones_own(study: Path) -> None:
-    parts = ("marlpipe.envs.payoff.PayoffGame", "torch.nn.GRU", "json.loads", "my_study_package", "my_study_broken.World")
+@pytest.mark.usefixtures("study")
+def test_a_config_of_installed_parts_has_no_code_of_ones_own() -> None:
+    parts = (
+        "marlpipe.envs.payoff.PayoffGame",
+        "torch.nn.GRU",
+        "json.loads",
+        "my_study_package",
+        "my_study_broken.World",
+    )
     config = OmegaConf.create({"parts": [{"_target_": part} for part in parts], "name": "sisl/pursuit-v5"})
     assert users_modules(config) == []
 
 
 def test_yaml_files_of_chosen_options_in_folders_of_ones_own(tmp_path: Path) -> None:
     ours, theirs = tmp_path / "conf", tmp_path / "theirs"
-    for file in (ours / "env" / "a.yaml", theirs / "env" / "b.yaml", theirs / "env" / "c.yaml", theirs / "secrets.yaml"):
+    for file in (
+        ours / "env" / "a.yaml",
+        theirs / "env" / "b.yaml",
+        theirs / "env" / "c.yaml",
+        theirs / "secrets.yaml",
+    ):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("x: 1\n")
     (ours / "train.yaml").write_text("defaults:\n  - env: a\n  - env@other: a\n")

@@ -49,8 +49,8 @@ def sentences(folder: RunFolder, then: Mapping[str, Any], now: Mapping[str, Any]
         patch = f" && git apply {folder.code_diff.resolve()}" if folder.code_diff.exists() else ""
         yield f"Its code, if you trust it: git checkout {theirs['commit']}{patch}"
     for name, state in bit_relevant(then)["users_code"].items():
-        if state["diff"]:
-            yield f"{folder.code_diff.name} also has changes in {name}, at its commit {state['commit']}: apply those there."
+        if state["diff"] and state["commit"] != theirs["commit"]:
+            yield f"The changes in another repository, {name} at commit {state['commit']}, belong there."
 
 
 def code_of(session: Any) -> tuple[str, str]:

@@ -13,8 +13,8 @@ from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.metrics import Row
 from marlpipe.wandb.log import LogReader, row, write_log
-from marlpipe.wandb.private_api import STAGING, SYNC_STATE, Record
 from marlpipe.wandb.own_settings import settings
+from marlpipe.wandb.private_api import STAGING, SYNC_STATE, Record
 from marlpipe.wandb.run import NAME
 from marlpipe.wandb.stored_logger import code_may_be_sent, is_open, stored_logger
 from marlpipe.wandb.sync.sessions import Session
