@@ -97,9 +97,8 @@ def trains(
     run.summary["final/return"] = end
     sink.finish(exit_code)
     wait_until(lambda: "exit" in kinds(log))  # W&B's own process writes it a little later
-    session = left.with_name(
-        f"{'' if choices.get('mode') == 'online' else 'offline-'}run-20260101_00000{number}-{run.id}"
-    )
+    kind = "run" if choices.get("mode") == "online" else "offline-run"
+    session = left.with_name(f"{kind}-20260101_00000{number}-{run.id}")
     left.rename(session)  # W&B names them by the second
     if cut:
         log = session / log.name
