@@ -17,7 +17,9 @@ from marlpipe.errors import Bound, UserError
 from marlpipe.runs.provenance import cores, packaged
 from marlpipe.runs.slurm import current_job
 
-BIT_RELEVANT = {"git": ("commit", "diff"), "versions": ("torch", "numpy"), "hardware": ("cpu",)}  # and all `numerics`
+CODE = ("commit", "diff")
+# and all `numerics`, and `CODE` of each repository in `users_code`
+BIT_RELEVANT = {"git": CODE, "versions": ("torch", "numpy"), "hardware": ("cpu",)}
 
 
 @runtime_checkable
@@ -85,6 +87,10 @@ def bit_relevant(record: Mapping[str, Any]) -> dict[str, Any]:
     parts = {key: record.get(key) or {} for key in BIT_RELEVANT}
     return {
         **{key: {name: parts[key].get(name) for name in names} for key, names in BIT_RELEVANT.items()},
+        "users_code": {
+            repository: {name: state.get(name) for name in CODE}
+            for repository, state in (record.get("users_code") or {}).items()
+        },
         "numerics": record.get("numerics") or {},
     }
 
