@@ -3,13 +3,26 @@
 import difflib
 import math
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 
 class UserError(Exception):
     """A wrong input or a refusing disk. The message names it, what is valid, and the next step."""
+
+    exit_status: ClassVar[int] = 2
+
+
+class WorldError(UserError):
+    """A world's own code failed, or returned what its spec excludes. The message names the world and the place."""
+
+    exit_status = 1
+
+
+class MisfitError(WorldError):
+    """An answer of a world that is not as its spec declares it."""
 
 
 def unknown(what: str, given: str, valid: Iterable[str]) -> UserError:

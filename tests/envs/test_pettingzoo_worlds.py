@@ -207,7 +207,7 @@ def test_edges() -> None:
     ("changes", "complaint"),
     [
         ({"name": "mpe2.simple_spred_v3"}, "the module 'mpe2.simple_spred_v3' does not exist. Did you mean.*spread_v3"),
-        ({"name": "mpe3.simple_spread"}, "no module mpe3.simple_spread.*pip install mpe3"),
+        ({"name": "mpe3.simple_spread"}, "no world mpe3.simple_spread.*next: env.name=mpe2.simple_spread_v3"),
         ({"name": ""}, "an empty name cannot be imported"),
         (
             {"name": "tests.envs.company"},
