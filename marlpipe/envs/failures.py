@@ -3,6 +3,7 @@
 import sysconfig
 import textwrap
 import traceback
+from itertools import dropwhile
 from pathlib import Path
 
 from marlpipe.errors import UserError, WorldError
@@ -40,8 +41,9 @@ def place(error: BaseException) -> str:
     """File and line of the last own statement that an exception went through, `file.py:12`.
 
     Statements of libraries count if there are no others. Empty where the call itself failed, as for a wrong number of
-    arguments. The function that called the world's code is left out.
+    arguments. The file that called the world's code is left out.
     """
-    frames = traceback.extract_tb(error.__traceback__)[1:]
+    frames = list(traceback.extract_tb(error.__traceback__))
+    frames = list(dropwhile(lambda frame: frame.filename == frames[0].filename, frames))
     own = [frame for frame in frames if not frame.filename.startswith((*LIBRARIES, *ADAPTERS, "<"))]
     return f"{(own or frames)[-1].filename}:{(own or frames)[-1].lineno}" if frames else ""

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, Space, Tuple, flatdim, flatten
+from gymnasium.spaces import flatten
 from jaxtyping import Bool, Float32, Int, UInt8
 from numpy import ndarray
 
 from marlpipe.envs.pettingzoo_answers import RESET, STEP, Call
 from marlpipe.envs.pettingzoo_import import Source
+from marlpipe.envs.pettingzoo_spaces import MASK, discrete, scales, without_mask
 from marlpipe.errors import UserError
 
-MASK = "action_mask"  # key of the available actions, in the observation or in the infos
 TIMED_STEPS = 10
 
 
@@ -27,22 +27,6 @@ class CopiesStep(NamedTuple):
     rewards: Float32[ndarray, "*B N"]
     terminated: Bool[ndarray, "*B"]
     truncated: Bool[ndarray, "*B"]
-
-
-def without_mask(space: Space[Any]) -> Space[Any]:
-    """The observation space of an agent, without the mask of its actions."""
-    if isinstance(space, Dict) and MASK in space.spaces:
-        return Dict({name: part for name, part in space.spaces.items() if name != MASK})
-    return space
-
-
-def scales(space: Space[Any]) -> Float32[ndarray, " O"]:
-    """The factor of each number of a flattened observation: 1/255 for 8-bit pixels, 1 for all others."""
-    if isinstance(space, Dict | Tuple):
-        parts = space.spaces.values() if isinstance(space, Dict) else space.spaces
-        return np.concatenate([scales(part) for part in parts])
-    pixels = isinstance(space, Box) and space.dtype == np.uint8 and bool((space.high == 255).all())
-    return np.full(flatdim(space), 1 / 255 if pixels else 1, dtype=np.float32)
 
 
 class Layout:
@@ -116,18 +100,6 @@ class Layout:
         chosen = zip(self.agents, self.actions, actions.tolist(), strict=True)
         active = set(acting)
         return {agent: int(space.start) + action for agent, space, action in chosen if agent in active}
-
-
-def discrete(name: str, agent: str, space: Space[Any]) -> Discrete:
-    """The space, if it is discrete; UserError otherwise."""
-    if not isinstance(space, Discrete):
-        raise UserError(
-            f"{name}: {agent} acts in {space}.\n"
-            "  valid: Discrete actions, each of which gets a value\n"
-            "  next: choose them in env.arguments if the world has them, as in 'env.arguments={continuous: false}', or "
-            "another env.name"
-        )
-    return space
 
 
 class Copy:
