@@ -36,7 +36,7 @@ class OpposedRewards:
         if self._done or not rewards.any():
             return None
         totals = rewards @ self._member
-        opposed = ((totals > 0).any(1) & (totals < 0).any(1)).nonzero()[0]
+        opposed = np.flatnonzero((totals > 0).any(1) & (totals < 0).any(1))
         if len(opposed) and len(self.groups) > 1:
             self._done = True
             paid = zip(self.groups, totals[opposed[0]].tolist(), strict=True)

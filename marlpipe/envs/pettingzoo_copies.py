@@ -167,8 +167,13 @@ class Copy:
         terminated: bool = False,
         truncated: bool = False,
     ) -> CopiesStep:
+        obs, state, avail_actions = self.source.asked(
+            call.name, self.layout.see, call, self.world, observations, infos, present
+        )
         return CopiesStep(
-            *self.source.asked(call.name, self.layout.see, call, self.world, observations, infos, present),
+            obs=obs,
+            state=state,
+            avail_actions=avail_actions,
             rewards=np.array([rewards.get(agent, 0) for agent in self.layout.agents], dtype=np.float32),
             terminated=np.array(terminated),
             truncated=np.array(truncated),

@@ -91,7 +91,7 @@ def test_an_answer_of_a_pettingzoo_world_is_refused_by_agent(fault: str, complai
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_pettingzoo_world_that_exits_has_failed(workers: int) -> None:
-    said = rf"(?s)world {ANSWERING} failed in step\(\) of copy 0 at env step 3: it called sys.exit\(3\)\n  where: .*failing.py"
+    said = r"(?s)Answering failed in step\(\) of copy 0 at env step 3: it called sys.exit\(3\)\n  where: .*failing.py"
     with pytest.raises(WorldError, match=said) as error:
         played(world(ANSWERING, arguments={"fault": "exits"}, workers=workers))
     assert bool(workers) == ("SystemExit: 3" in "".join(getattr(error.value, "__notes__", [])))

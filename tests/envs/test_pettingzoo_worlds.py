@@ -240,7 +240,7 @@ def test_edges() -> None:
         ({"edges": [0, 1]}, "0 does not couple two agents"),
         (
             {"name": "simple_spread_v3"},
-            "no world simple_spread_v3.*module:function.*next: env.name=mpe2.simple_spread_v3,",
+            "no world simple_spread_v3.*module:function.*env.name=mpe2.simple_spread_v3,",
         ),
         ({"workers": -1}, "workers cannot be -1.*valid: auto, or a number"),
     ],

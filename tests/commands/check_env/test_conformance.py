@@ -131,7 +131,7 @@ def test_copies_that_affect_each_other_behind_a_token() -> None:
         (
             worlds.FailingReset,
             RAISES,
-            ["reset(), env step 0: expected a state for 8 copies, came RuntimeError: no world today"],
+            ["reset(), env step 0: expected a state for 8 copies, came RuntimeError: no world today nor tomorrow"],
         ),
         (
             worlds.FailingObserve,
@@ -347,5 +347,5 @@ def test_the_seed_and_the_numbers_of_copies_and_episodes_are_as_asked() -> None:
 
 
 def test_an_exception_is_told_with_file_and_line() -> None:
-    [failure] = told(judged(worlds.FailingReset()))[RETURN]
-    assert re.search(r"RuntimeError: no world today \(\S*broken_worlds\.py:\d+\)$", failure)
+    [failure] = told(judged(worlds.FailingReset()))[RAISES]
+    assert re.search(r"RuntimeError: no world today nor tomorrow \(\S*broken_worlds\.py:\d+\)$", failure)
