@@ -1,6 +1,7 @@
 """Every promise is kept by our worlds, and whoever breaks one is told where."""
 
 import random
+import re
 from typing import Any
 
 import numpy
