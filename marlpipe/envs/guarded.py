@@ -13,6 +13,8 @@ from marlpipe.envs.failures import ASK, CHECK, RAISED, failure
 from marlpipe.errors import MisfitError, UserError, WorldError
 from marlpipe.types import Env, Observation, Timestep
 
+Shapes = list[tuple[int, ...]]
+
 
 def name_of(env: Any) -> str:
     """What a world is called in messages: its own name where it has one, as worlds of other libraries, or its class."""
@@ -82,7 +84,7 @@ class Guarded:
             raise self._failure("observe", error) from error
         if type(seen) is not Observation:
             seen = Observation(*self._three("observe", seen, "an Observation: obs, state, avail_actions"))
-        self._check("observe", seen, self._seen)
+        self._check("observe", seen, self._seen, self._seen_shapes)
         return seen
 
     def step(self, state: Any, actions: Int[Tensor, "B N"], generator: torch.Generator) -> tuple[Any, Timestep]:
@@ -100,14 +102,19 @@ class Guarded:
         after, timestep = answer
         if type(timestep) is not Timestep:
             timestep = Timestep(*self._three("step", timestep, "a Timestep: rewards, terminated, truncated"))
-        self._check("step", timestep, self._brought)
+        self._check("step", timestep, self._brought, self._brought_shapes)
         return after, timestep
 
     def _expect(self, n: int) -> None:
         self._n = n
         self._seen, self._brought = (of(self.spec, n, self._device) for of in (of_observation, of_timestep))
+        self._seen_shapes, self._brought_shapes = (
+            [layout.shape for layout in layouts.values()] for layouts in (self._seen, self._brought)
+        )
 
-    def _check(self, call: str, answer: tuple[Any, ...], layouts: dict[str, Layout]) -> None:
+    def _check(self, call: str, answer: tuple[Any, ...], layouts: dict[str, Layout], shapes: Shapes) -> None:
+        if self._elapsed > 1 and [getattr(field, "shape", None) for field in answer] == shapes:
+            return  # dtype and device are those of the first step
         name = misfit(answer, layouts)
         if name is not None:
             given = answer[list(layouts).index(name)]
