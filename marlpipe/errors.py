@@ -6,11 +6,23 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 
 class UserError(Exception):
     """A wrong input or a refusing disk. The message names it, what is valid, and the next step."""
+
+    exit_status: ClassVar[int] = 2
+
+
+class WorldError(UserError):
+    """A world's own code failed, or returned what its spec excludes. The message names the world and the place."""
+
+    exit_status = 1
+
+
+class MisfitError(WorldError):
+    """An answer of a world that is not as its spec declares it."""
 
 
 ALSO_CALLED = {  # words of Slurm and of other launchers, and ours

@@ -56,6 +56,13 @@ def asked(arguments: Sequence[str], folder: Path) -> list[Arm]:
     """All that a command line asks for, in its order. UserError for what does not exist or cannot be."""
     typed = parse_overrides(arguments)
     swept = {override.key_or_group for override in typed if override.is_sweep_override()}
+    for override in typed:
+        listed = override.is_choice_sweep() or override.is_range_sweep()
+        if override.is_sweep_override() and not (listed and list(override.sweep_string_iterator())):
+            raise UserError(
+                f"'{override.input_line}' has no list of values.\n"
+                f"  valid: A,B,… or choice(A, B, …) or range(LOW, HIGH, STEP)\n  next: {override.key_or_group}=0,1,2"
+            )
     [combinations] = BasicSweeper.split_arguments(typed, max_batch_size=None)
     seeds_of: dict[tuple[str, ...], list[str]] = {}
     for combination in combinations:

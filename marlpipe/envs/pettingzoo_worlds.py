@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from marlpipe.envs import graphs
+from marlpipe.envs.opposed_rewards import OpposedRewards
 from marlpipe.envs.pettingzoo_import import Source, creator
 from marlpipe.envs.scene import Pixels, Scene
 from marlpipe.errors import Bound, UserError, refused
@@ -68,6 +69,9 @@ class PettingZooWorld:
     passed to the world, and gets reward 0. The state is the world's `state()`, or all observations where that fails.
     8-bit pixels are scaled to 0 to 1; other numbers are unchanged.
 
+    All agents are one team, whose reward is the sum of theirs. A world of opposed sides can be seen by its rewards
+    alone: then `remarks` says so.
+
     An episode is terminated if every agent was; otherwise, and at the horizon, it is truncated. A copy is seeded from
     the generator at each reset, reused for later episodes, and not stepped after its episode has ended.
     """
@@ -81,6 +85,8 @@ class PettingZooWorld:
     # processes; 0: this process only, "auto": as many as threads, if that is faster
     workers: Annotated[int, Bound(0, MOST_WORKERS)] | Literal["auto"]
     spec: EnvSpec = field(init=False)
+    agents: list[str] = field(init=False)  # their names
+    remarks: list[str] = field(init=False)  # what the episodes have shown that the user should know
 
     @staticmethod
     def packages(config: Mapping[str, Any]) -> list[str]:
@@ -117,6 +123,7 @@ class PettingZooWorld:
             graph=coupling(len(layout.agents), self.edges),
             local_rewards=self.local_rewards,
         )
+        self.agents, self.remarks, self._opposed = layout.agents, [], OpposedRewards(layout.agents)
         self._source = source
         self._copies: Copies | Workers | None = None
         self._version = 0
@@ -177,6 +184,12 @@ class PettingZooWorld:
         copies = self._at(state)
         with self._used(copies):
             seen = copies.step(actions.cpu().numpy())
+        opposed = self._opposed.seen(seen.rewards)
+        if opposed:
+            self.remarks.append(
+                f"{self.name}: {opposed}. All agents learn as one team from the sum of their rewards. If they are no "
+                "team, name a world whose other side is part of the world, as in env.name=module:function"
+            )
         after = self._state(seen, state.elapsed + 1)
         return after, Timestep(*(torch.from_numpy(part).to(actions.device) for part in seen[3:]))
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from marlpipe.envs import graphs
 from marlpipe.envs.scene import Scene
 from marlpipe.envs.vmas_scenes import scene
-from marlpipe.errors import Bound, UserError, bounds_of, check_numbers, unknown
+from marlpipe.errors import Bound, MisfitError, UserError, bounds_of, check_numbers, unknown
 from marlpipe.runs.extras import install
 from marlpipe.types import EnvSpec, Observation, Timestep
 
@@ -112,6 +112,11 @@ class VmasWorld:
     time_limit_is_terminal: bool
     spec: EnvSpec = field(init=False)
 
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return self.scenario
+
     @staticmethod
     def packages(config: Mapping[str, Any]) -> list[str]:  # noqa: ARG004 whatever the scenario
         """The packages that a world of this config needs, in addition to marlpipe."""
@@ -140,6 +145,7 @@ class VmasWorld:
                     f"  valid: suitable values of {', '.join(takes)}\n"
                     "  next: correct env.arguments, or leave one out for its default"
                 ) from error
+        self._widths = widths
         self._n_actions = torch.tensor([space.n for space in simulator.action_space])
         self.spec = EnvSpec(
             n_agents=len(widths),
@@ -158,6 +164,13 @@ class VmasWorld:
 
     def _observed(self, simulator: Any, observations: list[Any], elapsed: Int[Tensor, " B"]) -> VmasState:
         seen = [flat(observation) for observation in observations]
+        for agent, own, width in zip(simulator.agents, seen, self._widths, strict=True):
+            if own.shape != (len(elapsed), width):
+                raise MisfitError(
+                    f"the scenario {self.scenario}: {agent.name} observes {tuple(own.shape)} numbers.\n"
+                    f"  valid: {(len(elapsed), width)}, copies and as many numbers as at its first reset\n"
+                    "  next: correct the scenario"
+                )
         entities = simulator.world.entities
         return VmasState(
             simulator=simulator,

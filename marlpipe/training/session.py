@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from marlpipe.config.build import build_part
 from marlpipe.config.naming import arm_hash, arm_label, register_resolvers
-from marlpipe.errors import Interrupted, UserError
+from marlpipe.errors import Interrupted, UserError, WorldError
 from marlpipe.runs.files import os_errors_inside_as_user_errors, read_json, write_json, write_text
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.links import check_enclosed
@@ -113,6 +113,8 @@ def record_outcome(folder: RunFolder, error: BaseException) -> None:
             folder.record_end("interrupted", str(error))
         case KeyboardInterrupt() | SystemExit():
             folder.record_end("interrupted", "stopped at once")
+        case WorldError():
+            folder.record_end("failed", str(error), traceback.format_exc())
         case UserError():
             folder.record_end("failed", str(error))
         case _:

@@ -184,3 +184,9 @@ def test_documented_commands_are_accepted() -> None:
     assert commands
     for command in commands:
         assert built(asked(shlex.split(command, comments=True)[2:], config_folder())[-1].config)
+
+
+@pytest.mark.parametrize("sweep", ["seed=interval(0,2)", "partition=glob(*)", "seed=range(0,0)"])
+def test_values_that_are_not_listed_are_refused(sweep: str) -> None:
+    with pytest.raises(UserError, match=r"has no list of values\.\n  valid: A,B,… or choice"):
+        asked([sweep], config_folder())

@@ -36,6 +36,8 @@ def check_world(config: DictConfig, *, copies: int, episodes: int, device: str) 
     env, where = build_env(config), usable(device)
     report = check(env, copies=copies, episodes=episodes, seed=config.seed, device=where)
     console().print(shown(report, config.hydra.runtime.choices.env))
+    for remark in getattr(env, "remarks", []):
+        console().print(f"note: {remark}", style="yellow", markup=False, highlight=False)
     return int(any(verdict.failures for verdict in report.verdicts))
 
 

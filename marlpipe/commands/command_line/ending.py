@@ -14,6 +14,7 @@ def exit_with(run: Callable[[Sequence[str]], int]) -> NoReturn:
 
     It exits with 2 for what the user has to mend first, such as bad input or a full disk, also that of the output, and
     with 130 after Ctrl-C.
+    A world that fails while it is played has failed: 1.
     """
     try:
         status = run(sys.argv[1:])
@@ -21,7 +22,7 @@ def exit_with(run: Callable[[Sequence[str]], int]) -> NoReturn:
         sys.exit(status)
     except UserError as error:
         print(printable(f"marlpipe: {error}"), file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_status)
     except KeyboardInterrupt as stop:
         print(" ".join(["marlpipe: stopped.", *map(str, stop.args)]).rstrip(), file=sys.stderr)
         sys.exit(130)

@@ -34,6 +34,7 @@ class Filmed:
 
     def __init__(self, env: ScenicEnv, copies: int, most: int | float = math.inf) -> None:
         self.env, self.spec, self.copies, self.most = env, env.spec, copies, most
+        self.__wrapped__ = env  # for messages about the world
         self.scenes: list[list[Scene]] = []
         self._running: list[int] = []
         self._elapsed, self._every = 0, 1
