@@ -25,6 +25,12 @@ class MisfitError(WorldError):
     """An answer of a world that is not as its spec declares it."""
 
 
+class DivergenceError(UserError):
+    """A loss, a gradient or a parameter that is NaN or infinite. The message names it, and when it came."""
+
+    exit_status = 1
+
+
 ALSO_CALLED = {  # words of Slurm and of other launchers, and ours
     "partition": "queue",
     "time": "hours",

@@ -10,7 +10,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 
 from marlpipe.algos.algorithm import Algorithm
-from marlpipe.errors import UserError
+from marlpipe.errors import DivergenceError, UserError
 from marlpipe.runs.text import first_few
 from marlpipe.training.diagnostics import diagnostic_metrics, episode_metrics
 from marlpipe.types import EpisodeBatch, Metrics, OptimizerOf, TrainingBatch, Update
@@ -110,7 +110,7 @@ def learner_seed(seed: int) -> int:
 
 
 def check_finite(update: Update, norm: Float[Tensor, ""], *, after: str) -> None:
-    """UserError if a loss or its gradient is NaN or infinite.
+    """DivergenceError if a loss or its gradient is NaN or infinite.
 
     Args:
         update: of which both are.
@@ -120,17 +120,17 @@ def check_finite(update: Update, norm: Float[Tensor, ""], *, after: str) -> None
     loss = update.loss.detach()
     if not (loss + norm).isfinite():
         wrong = f"the loss of its {update.of}" if not loss.isfinite() else f"the gradient of its {update.of}"
-        raise UserError(
+        raise DivergenceError(
             f"the run diverged: {wrong} is {float(norm if loss.isfinite() else loss):g} ({after})\n"
             "  next: a smaller profile.optimizer.lr or profile.gradient_clip; metrics.jsonl shows how it came"
         )
 
 
 def check_finite_parameters(algorithm: nn.Module) -> None:
-    """UserError if a parameter is NaN or infinite, as after a last gradient step that nothing has used so far."""
+    """DivergenceError if a parameter is NaN or infinite, as after a last gradient step that nothing has used so far."""
     wrong = [name for name, parameter in algorithm.named_parameters() if not parameter.isfinite().all()]
     if wrong:
-        raise UserError(
+        raise DivergenceError(
             f"the run diverged: {len(wrong)} of its parameters are not finite, as {wrong[0]}\n"
             "  next: a smaller profile.optimizer.lr or profile.gradient_clip"
         )

@@ -20,6 +20,7 @@ from marlpipe.training.callbacks.best_policy import BestPolicy
 from marlpipe.training.callbacks.checkpointing import Resumable
 from marlpipe.training.callbacks.evaluation_cadence import EvaluationCadence
 from marlpipe.training.callbacks.final_state import FinalState
+from marlpipe.training.callbacks.first_values import FirstValues
 from marlpipe.training.callbacks.pictures import Pictures
 from marlpipe.training.callbacks.progress import EnvStepProgress
 from marlpipe.training.callbacks.recorder import Recorder
@@ -127,6 +128,7 @@ def callbacks(
     schedule = EvaluationSchedule(every_env_steps=config.evaluation.every_env_steps)
     return [
         EvaluationCadence(schedule),
+        FirstValues(label=f"{label} seed {config.seed}"),
         Pictures(folder=folder, films=config.evaluation.films, seed=config.seed, total_env_steps=config.env_steps),
         Recorder(
             folder=folder,

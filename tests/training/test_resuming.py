@@ -320,7 +320,7 @@ def test_an_old_folder_with_a_changed_config_is_left_as_it_is(
     message = refused(folder, override)
     assert message.startswith(f"{folder.path} holds another run, and is left as it is:\n")
     assert told in message
-    assert "\n  Leave hydra.run.dir alone" in message
+    assert "\n  Move the folder away" in message
     assert "object at" not in message
     assert files(folder) == before
 
