@@ -21,5 +21,4 @@ def test_bounds_are_read_off_the_annotations() -> None:
 def test_a_number_without_end_is_out_of_bounds() -> None:
     bound = Bound(1, integer=False)
     assert not any(bound.holds(value) for value in (float("inf"), float("nan"), -(10**400), "1", True, [1], {}, None))
-    assert bound.holds(10**400)
     assert not Bound(1, 10).holds(10**400)
