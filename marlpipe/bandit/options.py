@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from hydra import compose
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -57,7 +57,7 @@ def asked(arguments: Sequence[str], folder: Path) -> list[Arm]:
     typed = parse_overrides(arguments)
     swept = {override.key_or_group for override in typed if override.is_sweep_override()}
     for override in typed:
-        listed = override.is_choice_sweep() or override.is_range_sweep()
+        listed = not isinstance(override.value(), Glob | IntervalSweep)
         if override.is_sweep_override() and not (listed and list(override.sweep_string_iterator())):
             raise UserError(
                 f"'{override.input_line}' has no list of values.\n"

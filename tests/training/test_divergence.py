@@ -1,7 +1,6 @@
 """A run that diverges, or whose loop ends too early, has not finished."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -10,6 +9,7 @@ from torch import nn
 from marlpipe.commands.drill.verdict import departures
 from marlpipe.errors import DivergenceError
 from marlpipe.runs.folder import RunFolder
+from marlpipe.training.callbacks.first_values import FirstValues
 from marlpipe.training.learner import check_finite, check_finite_parameters
 from marlpipe.training.loaders import TrainingLoader
 from marlpipe.training.session import train
@@ -65,7 +65,7 @@ def test_a_loop_that_ends_early_is_an_interruption_and_the_same_command_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(TrainingLoader, "__len__", lambda _: 3)  # Lightning stops after so many batches
         with pytest.raises(KeyboardInterrupt):
-            train(task(cut.path))
+            train(task(cut.path, "checkpoint_minutes=0.0"))
     assert cut.status.state == "interrupted"
     assert cut.status.reason == "Lightning ended its loop before env_steps were reached"
     assert cut.last_checkpoint.exists()
@@ -75,20 +75,11 @@ def test_a_loop_that_ends_early_is_an_interruption_and_the_same_command_goes_on(
     assert departures(whole, cut) == []
 
 
-class Silent:
-    """As much of a batch as the callback reads."""
-
-    def __init__(self, largest: float) -> None:
-        self.episodes: Any = type("Episodes", (), {"team_rewards": torch.tensor([[largest, 0.0], [-1.0, 0.5]])})
-
-
 @pytest.mark.parametrize(("q_tot", "warned"), [(70.0, True), (-70.0, True), (9.0, False), (0.0, False)])
 def test_first_values_far_from_every_return(q_tot: float, warned: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    from marlpipe.training.callbacks.first_values import FirstValues
-
-    callback: Any = FirstValues(label="lomaq seed 0")
+    callback = FirstValues(label="lomaq seed 0")
     for _ in range(2):
-        callback.on_train_batch_end(None, None, {"metrics": {"q_tot": torch.tensor(q_tot)}}, Silent(2.7), 0)
+        callback.look({"q_tot": torch.tensor(q_tot)}, torch.tensor([[2.7, 0.0], [-1.0, 0.5]]))
     err = capsys.readouterr().err
     assert err.count("lomaq seed 0: the first values are") == warned
     assert ("no return so far is larger than 2.7" in err) == warned

@@ -103,10 +103,12 @@ class Resumable(Checkpoint):
         self.saving_s = self.saved_at - started
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Raises Interrupted, after a checkpoint, if Lightning's loop has ended before env_steps were reached."""
+        """Raises Interrupted if Lightning's loop has ended before env_steps were reached.
+
+        The checkpoint before it is what a resume goes on from: at the end of a loop, Lightning saves that it is over.
+        """
         del pl_module
         if not cast(TrainingLoader, trainer.train_dataloader).progress.finished:
-            self.save(trainer)
             raise Interrupted("Lightning ended its loop before env_steps were reached")
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -3,17 +3,19 @@
 import sys
 from typing import Any
 
+from jaxtyping import Float
 from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
 
-from marlpipe.types import StateDict, TrainingBatch
+from marlpipe.types import Metrics, StateDict, TrainingBatch
 
 FAR = 5.0  # times the largest return of the first batch
 
 
 class FirstValues(Callback):
-    """Prints a line if the first values exceed every return of the first batch by far: learning has to undo them.
+    """Prints two lines if the first values exceed every return of the first batch by far: learning has to undo them.
 
-    label: of the run, for the line.
+    label: of the run, for the lines.
     """
 
     state_key = "first_values"
@@ -25,17 +27,20 @@ class FirstValues(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
     ) -> None:
         del trainer, pl_module, batch_idx
-        if self.looked or "q_tot" not in outputs["metrics"]:
+        self.look(outputs["metrics"], batch.episodes.team_rewards)
+
+    def look(self, metrics: Metrics, team_rewards: Float[Tensor, "B T"]) -> None:
+        """Compares the mean value of a gradient step with the returns of its batch, the first time."""
+        if self.looked or "q_tot" not in metrics:
             return
         self.looked = True
-        value = float(outputs["metrics"]["q_tot"])
-        largest = float(batch.episodes.team_rewards.sum(1).abs().max())
+        value, largest = float(metrics["q_tot"]), float(team_rewards.sum(1).abs().max())
         if abs(value) > FAR * largest:
             print(
                 f"{self.label}: the first values are {value:.3g} on average, and no return so far is larger than "
                 f"{largest:.3g}; learning begins by undoing that\n"
-                "  next: networks that start smaller, as monotonicity.initialise.path="
-                "marlpipe.models.monotonicity.method.initialise_fan_in where the mixer's weights are parameters",
+                "  next: mixing weights that start smaller, as monotonicity.initialise.path="
+                "marlpipe.models.monotonicity.method.initialise_fan_in",
                 file=sys.stderr,
             )
 
