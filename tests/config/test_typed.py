@@ -20,7 +20,7 @@ def test_a_value_that_needs_quotes_is_shown_in_them(value: str) -> None:
 
 @pytest.mark.parametrize("typed", ["algo", "=3", "a=[1", "a=b)", "a=(", "a..b=1"])
 def test_what_is_no_override_says_so(typed: str) -> None:
-    with pytest.raises(UserError, match="is no override|needs quotes"):
+    with pytest.raises(UserError, match=r"is no override|needs quotes"):
         parse_overrides([typed])
 
 
@@ -55,10 +55,10 @@ def test_what_is_followed_of_hydra() -> None:
     "typed", ["hydra.searchpath=[/no/such]", "hydra.searchpath=[pkg://no.such]", "hydra.searchpath=x"]
 )
 def test_a_place_of_configs_that_is_not_there(typed: str) -> None:
-    with pytest.raises(UserError, match="no folder of configs|valid: a list of folders"):
+    with pytest.raises(UserError, match=r"no folder of configs|valid: a list of folders"):
         check_typed([typed])
 
 
-def test_a_folder_with_any_name_is_found(tmp_path: pytest.TempPathFactory) -> None:
+def test_a_folder_with_any_name_is_found() -> None:
     folder = ROOT / 'a "b" läufe'
     assert searchpath(parse_overrides([config_dir_override([folder])])) == [f"file://{folder}"]
