@@ -22,7 +22,7 @@ def build_part(config: DictConfig, group: str, /, **known: Any) -> Any:
     try:
         part = instantiate(node, _convert_="all")
         return part(**known) if known else part
-    except Exception as error:  # of anyone's class
+    except (Exception, SystemExit) as error:  # of anyone's class
         raise _explained(error, node, group) from error
 
 
