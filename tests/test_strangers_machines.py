@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from marlpipe.config.folder import config_folder
+from marlpipe.config.naming import register_resolvers
+from marlpipe.config.plan import planned_folders
 from marlpipe.runs.folder import RunFolder
 from tests.support.repository import ROOT
 from tests.support.waiting import PATIENCE_S
 
 SHORT = (
     *("env.n_agents=2", "env.time_limit=10", "env_steps=300", "agent.hidden=8", "trainer=cpu", "threads=1"),
-    *("logger=none", "evaluation.films=0", "hydra.run.dir=here/run"),
+    *("logger=none", "evaluation.films=0", "paths.runs=here"),
 )
 NOBODY = "12345"  # has no entry in the list of accounts
 READS_ALL = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")  # the interpreter may be root's own
@@ -61,6 +64,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def planned() -> Path:
+    """The folder of the run, below the one in which it is started."""
+    register_resolvers()
+    return planned_folders(SHORT, config_folder(), sweep=False)[0]
+
+
 def ends(machine: Machine, folder: Path, *arguments: str) -> tuple[int, str]:
     """The exit status of a command on a machine, and what it printed."""
     given = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "MARLPIPE"))}
@@ -90,7 +99,7 @@ def test_a_small_training_and_its_status(name: str, folder: Path) -> None:
     if machine.inside and (os.geteuid() != 0 or shutil.which(machine.inside[0]) is None):
         pytest.skip("another account needs root and setpriv")
     code, printed = ends(machine, folder, *SHORT)
-    run = RunFolder(folder / "work" / "here" / "run")
+    run = RunFolder(folder / "work" / planned())
     assert (code, run.status.state) == (0, "finished"), printed
     assert (run.path / "figures" / "table.csv").is_file()
     code, printed = ends(machine, folder, "status", "here")
@@ -111,16 +120,17 @@ def test_a_grid_with_a_long_folder_for_temporary_files(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_folder_that_is_a_link(folder: Path) -> None:
-    (folder / "work" / "here").mkdir()
+    run = folder / "work" / planned()
+    run.parent.mkdir(parents=True)
     (folder / "disk").mkdir()
-    (folder / "work" / "here" / "run").symlink_to(folder / "disk")
+    run.symlink_to(folder / "disk")
     assert ends(Machine(), folder, *SHORT)[0] == 0
     code, printed = ends(Machine(), folder, "status", "here")
     assert (code, "1 run: 1 finished" in printed) == (0, True)
     shutil.rmtree(folder / "disk")
     code, printed = ends(Machine(), folder, *SHORT)
     assert code == 2, printed
-    assert "here/run" in printed
+    assert str(planned()) in printed
 
 
 def test_output_that_a_full_disk_refuses(folder: Path) -> None:

@@ -131,7 +131,7 @@ class Trained:
         monkeypatch.setattr(local, "_run", self.finish)
         monkeypatch.setattr(training, "conclude", lambda *_, **__: 0)
 
-    def finish(self, _: object, jobs: Sequence[Job]) -> list[None]:
+    def finish(self, _: object, jobs: Sequence[Job], __: Path) -> list[None]:
         for job in jobs:
             RunFolder(job.folder).update_status(state="finished")
         return [None] * len(jobs)

@@ -35,7 +35,8 @@ def composed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def test_a_grid(composed: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Job] = []
 
-    def finish(_: object, jobs: Sequence[Job]) -> list[None]:
+    def finish(_: object, jobs: Sequence[Job], root: Path) -> list[None]:
+        assert root == Path()
         started.extend(jobs)
         for job in jobs:
             RunFolder(job.folder).update_status(state="finished")

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 
-from marlpipe import extras
+from marlpipe.runs import extras
 from marlpipe.runs.extras import install
 from tests.support.repository import ROOT
 

@@ -189,4 +189,4 @@ def test_a_number_of_films_that_cannot_be_is_refused_by_name(films: str) -> None
     register_resolvers()
     with pytest.raises(UserError, match=rf"evaluation\.films={films}|evaluation\.films=None") as told:
         planned_folders([f"evaluation.films={films}"], config_folder(), sweep=False)
-    assert "a whole number of at least 0" in str(told.value)
+    assert "a whole number from 0 to" in str(told.value)

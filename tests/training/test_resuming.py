@@ -339,7 +339,7 @@ def test_only_what_the_results_depend_on_is_told(tmp_path: Path) -> None:
         "    agent.hidden: 8 there, 9 here",
     ]
     folder.config.unlink()
-    with pytest.raises(UserError, match="is left as it is:\n  Leave hydra"):
+    with pytest.raises(UserError, match="is left as it is:\n  Move the folder away"):
         check_same_run(folder, here, arm_hash(here))
 
 
