@@ -62,7 +62,7 @@ def build_optimizers(config: DictConfig, algorithm: Algorithm) -> list[torch.opt
     return made
 
 
-def _explained(error: Exception, node: DictConfig, group: str) -> UserError:
+def _explained(error: BaseException, node: DictConfig, group: str) -> UserError:
     """The reason behind Hydra's wrapping."""
     cause: BaseException = error
     while cause.__cause__ is not None and not isinstance(cause, UserError):

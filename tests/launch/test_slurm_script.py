@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from marlpipe.config.compose import parse_overrides
 from marlpipe.config.folder import config_folder
+from marlpipe.config.typed import parse_overrides
 from marlpipe.errors import UserError, unknown
 from marlpipe.launch.cluster import PlannedRun, job_name, run_name
 from marlpipe.launch.cluster_job import Run
