@@ -30,6 +30,7 @@ def sessions(folder: RunFolder) -> int:
     return len((read_json(folder.run) or {}).get("sessions", []))
 
 
+@pytest.mark.slow
 def test_interrupted_twice_and_none_is_done_twice(tmp_path: Path) -> None:
     command = ["seed=range(0,4)", "hydra.launcher.processes=2"]
     folders = planned(tmp_path, *command)

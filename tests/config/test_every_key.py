@@ -72,20 +72,20 @@ def plain(*overrides: str) -> dict[str, Any]:
 
 
 def changed(config: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    config = copy.deepcopy(config)
-    *above, last = path.split(".")
-    node = config
+    group, *above = path.split(".")
+    config = {**config, group: copy.deepcopy(config[group])}
+    node, last = config, group
     for key in above:
-        node = node[key]
+        node, last = node[last], key
     node[last] = value
     return config
 
 
-def refusal(config: dict[str, Any], *, build: bool = False) -> str | None:
-    """What is said of a config's keys and values, and then by all that builds it; None for one that is accepted."""
+def refusal(config: dict[str, Any], group: str, *, build: bool = False) -> str | None:
+    """What is said of the keys and values of one group, and then by all that builds it; None where all is accepted."""
     try:
-        check_node(config, RUN, "")
-        check_parts(config, "")
+        check_node({group: config[group]}, {group: RUN[group]}, "")
+        check_parts({group: config[group]}, "")
         if build:
             check_run(DictConfig(config))
     except UserError as error:
@@ -97,7 +97,7 @@ def accepted(config: dict[str, Any], path: str) -> set[str]:
     """The wrong values that are not refused. What is refused names the key."""
     found = set()
     for name, value in WRONG.items():
-        message = refusal(changed(config, path, value))
+        message = refusal(changed(config, path, value), path.split(".")[0])
         assert message is None or path in message, (path, name, message)
         found |= {name} if message is None else set()
     return found
@@ -131,7 +131,7 @@ def of_option(group: str, option: str) -> dict[str, Any]:
 def test_keys_of_classes(group: str, option: str) -> None:
     """A container is never a number, a boolean or a word; NaN is nothing."""
     config = of_option(group, option)
-    assert refusal(config) is None
+    assert refusal(config, group) is None
     for path, _ in keys(config[group], group):
         value = OmegaConf.select(DictConfig(config), path)
         assert "NaN" not in accepted(config, path)
@@ -149,7 +149,7 @@ def test_what_is_accepted_is_built_or_refused_by_its_class(group: str, option: s
         if (target, path.split(".")[-1]) not in DONE:
             DONE.add((target, path.split(".")[-1]))
             for name in accepted(config, path):
-                message = refusal(changed(config, path, WRONG[name]), build=True)
+                message = refusal(changed(config, path, WRONG[name]), group, build=True)
                 assert message is None or path.split(".")[-1] in message or group in message, (path, name, message)
 
 
@@ -165,4 +165,4 @@ def test_booleans_are_never_words() -> None:
     assert len(booleans) > 30
     for config, path in booleans:
         for word in ("no", "off", "yes", 0, 1):
-            assert refusal(changed(config, path, word)), path
+            assert refusal(changed(config, path, word), path.split(".")[0]), path
