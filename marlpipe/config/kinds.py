@@ -3,6 +3,7 @@
 import collections.abc
 import math
 import types
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from marlpipe.errors import Bound, UserError
@@ -85,7 +86,8 @@ def bounded(annotation: Any) -> tuple[Any, Bound | None]:
 
 def members(union: Any, bound: Bound | None) -> list[Any]:
     """Of a union, with the bound that was written around it on its numbers."""
-    return [Annotated[each, bound] if bound and each in PLAIN else each for each in get_args(union)]
+    own = replace(bound, or_null=False) if bound else None
+    return [Annotated[each, own] if own and each in PLAIN else each for each in get_args(union)]
 
 
 def example(annotation: Any) -> Any:

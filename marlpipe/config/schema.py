@@ -64,7 +64,6 @@ FOREIGN: dict[str, dict[str, Any]] = {  # by package: what its classes raise err
 }
 OPTIONAL = {"trainer.detect_anomaly"}  # keys that may be missing
 NEXT = {
-    "hydra.launcher": "queue is Slurm's partition; what no key has is +hydra.launcher.extra.NAME, as sbatch names it",
     "trainer": "a run ends after env_steps, on one device (CUDA_VISIBLE_DEVICES chooses it), in 32 bits; "
     "clipping is profile.gradient_clip; marlpipe sets Lightning's other keys itself",
 }

@@ -42,6 +42,11 @@ def test_which_values_fit(annotation: Any, good: list[Any], bad: list[Any]) -> N
     ("value", "annotation", "message"),
     [
         ("no", bool, "a.b=no is not possible.\n  valid: true or false\n  next: a.b=true"),
+        (
+            0,
+            Annotated[float | int | None, Bound(1, 9, integer=False, or_null=True)],
+            "a.b=0 is not possible.\n  valid: a number from 1 to 9, or null\n  next: a.b=1",
+        ),
         (0, SMALL | None, "a.b=0 is not possible.\n  valid: a whole number from 1 to 9, or null\n  next: a.b=1"),
         (2024, str, "a.b=2024 is not possible.\n  valid: text\n  next: in quotes it is text: 'a.b=\"2024\"'"),
         ("m", Literal["sum", "mean"], "a.b=m is not possible.\n  valid: sum, mean\n  next: a.b=sum"),
