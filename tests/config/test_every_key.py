@@ -144,9 +144,10 @@ def test_keys_of_classes(group: str, option: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("group", "option"), PARTS)
 def test_what_is_accepted_is_built_or_refused_by_its_class(group: str, option: str) -> None:
+    """But for arguments of other libraries' worlds, which may take any amount of memory."""
     config = of_option(group, option)
     for path, target in keys(config[group], group):
-        if (target, path.split(".")[-1]) not in DONE:
+        if ".arguments." not in path and (target, path.split(".")[-1]) not in DONE:
             DONE.add((target, path.split(".")[-1]))
             for name in accepted(config, path):
                 message = refusal(changed(config, path, WRONG[name]), group, build=True)
