@@ -137,6 +137,7 @@ Count = Annotated[int, Bound(1, 10**12)]
 Width = Annotated[int, Bound(1, 8192)]  # units of a layer
 Layers = Annotated[int, Bound(1, 64)]
 Hops = Annotated[int, Bound(0, 1000)]
+Few = Annotated[int, Bound(1, 1000)]  # what time or memory grows with
 Share = Annotated[float, Bound(0, 1, integer=False)]
 Factor = Annotated[float, Bound(0, integer=False)]
 Positive = Annotated[float, Bound(0, integer=False, exclusive_low=True)]

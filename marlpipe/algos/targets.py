@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from marlpipe.errors import Count, Share
+from marlpipe.errors import Few, Share
 from marlpipe.models.utilities import greedy_actions
 from marlpipe.types import EpisodeBatch
 
@@ -85,7 +85,7 @@ def tree_backup_targets(
     *,
     discount: Share,
     trace_decay: Share,
-    steps: Count,
+    steps: Few,
 ) -> Float[Tensor, "B T J"]:
     """y_t = Q_t + Σ_l (γλ)^l (Π π) δ_{t+l}; zero where not valid. Any policy may have acted, without corrections.
 

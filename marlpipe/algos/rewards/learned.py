@@ -14,7 +14,7 @@ from torch import Tensor
 from marlpipe.algos.rewards.reward import BlockRewards, Reward
 from marlpipe.algos.rewards.set_rewards import SetRewards
 from marlpipe.algos.rewards.sets import Sets, shares
-from marlpipe.errors import Bound, Count, Factor, Positive, Share, UserError, bounds_of, check_numbers
+from marlpipe.errors import Bound, Count, Factor, Few, Positive, Share, UserError, bounds_of, check_numbers
 from marlpipe.models.utilities import gather_valid, masked_mean, scatter_valid
 from marlpipe.types import EnvSpec, EpisodeBatch, Metrics, OptimizerOf, Trained, TrainingBatch, Update
 
@@ -79,7 +79,7 @@ class LearnedReward(Reward):
         optimizer: OptimizerOf,
         gradient_clip: Factor,
         batch_episodes: Count,
-        updates_per_batch: Count,
+        updates_per_batch: Few,
     ) -> None:
         super().__init__()
         self.spec, self.sets = spec, sets(spec.graph)
