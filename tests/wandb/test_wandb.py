@@ -224,14 +224,16 @@ def test_a_killed_run_keeps_what_it_logged(folder: RunFolder) -> None:
         "from marlpipe.wandb.run import open_run\n"
         "folder = RunFolder(Path(sys.argv[1]))\n"
         "run = open_run(folder=folder, project='p', group='g', name='n', config={}, comparison={})\n"
-        "WandbSink(run=run, folder=folder).log({'env_steps': 7}, 0); time.sleep(60)\n"
+        "WandbSink(run=run, folder=folder).log({'env_steps': 7}, 0)\n"
+        "print('logged', flush=True); time.sleep(600)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, str(folder.path)], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 10  # W&B's own interval is 15 s
-    while not history(folder.wandb) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with subprocess.Popen([sys.executable, "-c", code, str(folder.path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "logged\n" in process.stdout
+        deadline = time.monotonic() + 10  # W&B's own interval is 15 s
+        while not history(folder.wandb) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGKILL)
     assert [row["env_steps"] for row in history(folder.wandb)] == [7]
 
 
