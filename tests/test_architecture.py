@@ -32,7 +32,7 @@ WALLS = {
     "types": set(),
     "errors": set(),
     "runs": {"errors"},
-    "envs": {"types", "errors", "runs.files", "runs.extras"},
+    "envs": {"types", "errors", "runs.files"},
     "models": {"types", "errors"},
     "algos": {"models", "types", "errors"},
     "config": {"algos", "models", "envs", "runs", "types", "errors"},

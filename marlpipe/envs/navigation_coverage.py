@@ -4,7 +4,6 @@ Both follow LOMAQ's code. An agent covers a landmark closer than `reach`, the su
 """
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -33,8 +32,7 @@ def pay_the_closest(
     )
 
 
-Sharing = Literal["occupants", "closest"]
-SHARINGS: dict[Sharing, Callable[[Tensor, float, float], Tensor]] = {
+SHARINGS: dict[str, Callable[[Tensor, float, float], Tensor]] = {
     "occupants": split_among_occupants,
     "closest": pay_the_closest,
 }

@@ -2,7 +2,7 @@
 
 import subprocess
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from submitit import LocalExecutor
 from submitit.core.core import Executor
@@ -13,7 +13,6 @@ from marlpipe.launch.cluster_plan import Array, Resources
 
 NO_LIMIT = 10**6  # jobs: they are processes, and all start at once
 SESSIONS = 6  # of a job; submitit's controller of local jobs then gives up
-REQUEUES = Bound(0, SESSIONS - 1)
 MODULE = "submitit.local._local"
 SHELL = (
     "trap : EXIT",  # some shells would else become the controller, which asks for its parent's id
@@ -26,12 +25,12 @@ class SubmititLocalLauncher(ClusterLauncher):
 
     cluster = "local"
 
-    def __init__(self, *, requeues: Annotated[int, REQUEUES], **resources: Any) -> None:
+    def __init__(self, *, requeues: int, **resources: Any) -> None:
         super().__init__(requeues=requeues, **resources)
-        check_number("hydra.launcher.requeues", requeues, REQUEUES)
+        check_number("hydra.launcher.requeues", requeues, Bound(0, SESSIONS - 1))
 
-    def executor(self, resources: Resources, runs: int, name: str, folder: Path) -> Executor:
-        del runs, name
+    def executor(self, resources: Resources, runs: int, folder: Path) -> Executor:
+        del runs
         executor = LocalExecutor(folder=folder / "%j", max_num_timeout=self._requeues)
         executor.update_parameters(
             timeout_min=resources.minutes,
@@ -42,8 +41,7 @@ class SubmititLocalLauncher(ClusterLauncher):
         )
         return executor
 
-    def script(self, array: Array, name: str, folder: Path) -> str:
-        del name
+    def script(self, array: Array, folder: Path) -> str:
         jobs = len(array.jobs)
         return f"python -m {MODULE} {folder / '%j'}" + f"    # {jobs} times, at the same time" * (jobs > 1)
 
@@ -54,7 +52,7 @@ class SubmititLocalLauncher(ClusterLauncher):
         """The controllers that live; none where `ps` fails: a run's lock keeps it from being trained twice."""
         try:
             processes = subprocess.run(
-                ["ps", "-axwwo", "pid=,args="], capture_output=True, encoding="utf-8", errors="replace", check=True
+                ["ps", "-axwwo", "pid=,args="], capture_output=True, text=True, check=True
             ).stdout
         except (OSError, subprocess.SubprocessError):
             return set()

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from marlpipe.errors import Width
 from marlpipe.models.mixers.hypernet import HyperNetwork
 from marlpipe.models.monotonicity.method import MixingWeights, Monotonicity
 from marlpipe.types import EnvSpec
@@ -52,9 +51,9 @@ class GraphAttentionMixing(nn.Module):
         spec: EnvSpec,
         features: int,
         monotonicity: Monotonicity,
-        attention_width: Width,
-        embed: Width,
-        hypernet_hidden: Width,
+        attention_width: int,
+        embed: int,
+        hypernet_hidden: int,
     ) -> None:
         super().__init__()
         monotonicity.check(self)

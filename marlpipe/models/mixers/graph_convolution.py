@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from marlpipe.errors import Hops, Width
 from marlpipe.models.graphs import normalised_adjacency
 from marlpipe.models.mixers.hypernet import HypernetMixer
 from marlpipe.models.mixers.mixer import Mixer
@@ -40,11 +39,11 @@ class GraphConvolutionMixer(Mixer):
         spec: EnvSpec,
         partition: Float[Tensor, "J N"],
         monotonicity: Monotonicity,
-        hops: Hops,
-        width: Width,
+        hops: int,
+        width: int,
         activation: Activation,
-        embed: Width,
-        hypernet_hidden: Width,
+        embed: int,
+        hypernet_hidden: int,
     ) -> None:
         super().__init__()
         monotonicity.check(self)
