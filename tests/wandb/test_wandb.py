@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -224,12 +223,14 @@ def test_a_killed_run_keeps_what_it_logged(folder: RunFolder) -> None:
         "print('logged', flush=True); time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(folder.path)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert "logged\n" in process.stdout
-        deadline = time.monotonic() + 10  # W&B's own interval is 15 s
-        while not history(folder.wandb) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        process.send_signal(signal.SIGKILL)
+        try:
+            assert process.stdout is not None
+            assert "logged\n" in process.stdout
+            deadline = time.monotonic() + 10  # W&B's own interval is 15 s
+            while not history(folder.wandb) and time.monotonic() < deadline:
+                time.sleep(0.2)
+        finally:
+            process.kill()
     assert [row["env_steps"] for row in history(folder.wandb)] == [7]
 
 
