@@ -11,6 +11,7 @@ gc.disable()  # almost nothing that an import makes is garbage, and looking for 
 from marlpipe.commands.command_line.completion import VARIABLE, complete  # noqa: E402
 from marlpipe.commands.command_line.ending import exit_with  # noqa: E402
 from marlpipe.commands.command_line.verbs import command_line, run  # noqa: E402
+from marlpipe.runs.terminal import make_streams_usable  # noqa: E402
 
 gc.freeze()
 gc.enable()
@@ -18,6 +19,7 @@ gc.enable()
 
 def main() -> None:
     """Runs the command line and exits, as `exit_with` says; or answers a shell that completes it."""
+    make_streams_usable()
     if VARIABLE in os.environ:
         sys.exit(complete(command_line, "marlpipe"))
     exit_with(run)

@@ -2,19 +2,56 @@
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import sys
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 
 class UserError(Exception):
     """A wrong input or a refusing disk. The message names it, what is valid, and the next step."""
 
+    exit_status: ClassVar[int] = 2
+
+
+class WorldError(UserError):
+    """A world's own code failed, or returned what its spec excludes. The message names the world and the place."""
+
+    exit_status = 1
+
+
+class MisfitError(WorldError):
+    """An answer of a world that is not as its spec declares it."""
+
+
+class DivergenceError(UserError):
+    """A loss, a gradient or a parameter that is NaN or infinite. The message names it, and when it came."""
+
+    exit_status = 1
+
+
+ALSO_CALLED = {  # words of Slurm and of other launchers, and ours
+    "partition": "queue",
+    "time": "hours",
+    "timeout_min": "hours",
+    "mem": "memory_gib",
+    "mem_gb": "memory_gib",
+    "cpus_per_task": "cpus",
+    "gpus_per_node": "gpus",
+    "gres": "gpus",
+    "job_name": "name",
+    "array_parallelism": "at_once",
+    "n_jobs": "processes",
+    "workers": "processes",
+}
+
 
 def unknown(what: str, given: str, valid: Iterable[str]) -> UserError:
     """The error for a name that is not one of the `valid` ones, with the closest of them."""
     choices = sorted(valid)
-    close = difflib.get_close_matches(given, choices, n=1)
+    other = ALSO_CALLED.get(given)
+    close = [other] if other in choices else difflib.get_close_matches(given, choices, n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     return UserError(f"{what} '{given}' does not exist.{hint}\n  valid: {', '.join(choices) or '(none)'}")
 
@@ -50,8 +87,8 @@ class Bound:
         if value is None:
             return self.or_null
         kinds = int if self.integer else (int, float)
-        if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
-            return False
+        if not isinstance(value, kinds) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
+            return False  # NaN is no smaller than any number
         return self.low <= value <= self.high and not (self.exclusive_low and value == self.low)
 
     @property
@@ -75,3 +112,32 @@ def check_numbers(path: str, values: Mapping[str, object], bounds: Mapping[str, 
     """UserError for the first of the keys below `path` whose value is out of its bound."""
     for key, bound in bounds.items():
         check_number(f"{path}.{key}", values[key], bound)
+
+
+def bounds_of(function: Callable[..., Any]) -> dict[str, Bound]:
+    """The bounds that a constructor declares: of a parameter `Annotated[int, Bound(1)]`, or that `| None`.
+
+    Other unions are left out, since their other members need a check of their own.
+    """
+    found = {name: _bound(hint) for name, hint in get_type_hints(function, include_extras=True).items()}
+    return {name: bound for name, bound in found.items() if bound is not None}
+
+
+def _bound(hint: Any) -> Bound | None:
+    if get_origin(hint) is Annotated:
+        return next((note for note in hint.__metadata__ if isinstance(note, Bound)), None)
+    if get_origin(hint) in (Union, types.UnionType) and type(None) in get_args(hint):
+        members = [member for member in get_args(hint) if member is not type(None)]
+        bound = _bound(members[0]) if len(members) == 1 else None
+        return bound and replace(bound, or_null=True)
+    return None
+
+
+Count = Annotated[int, Bound(1, 10**12)]
+Width = Annotated[int, Bound(1, 8192)]  # units of a layer
+Layers = Annotated[int, Bound(1, 64)]
+Hops = Annotated[int, Bound(0, 1000)]
+Few = Annotated[int, Bound(1, 1000)]  # what time or memory grows with
+Share = Annotated[float, Bound(0, 1, integer=False)]
+Factor = Annotated[float, Bound(0, integer=False)]
+Positive = Annotated[float, Bound(0, integer=False, exclusive_low=True)]

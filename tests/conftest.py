@@ -1,5 +1,6 @@
 """What all tests share: one thread, a Ctrl-C that arrives, and no warning that is about somebody else's code."""
 
+import logging
 import signal
 from collections.abc import Iterator
 
@@ -17,6 +18,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_configure(config: pytest.Config) -> None:
     """OmegaConf's classes are built on typing.MutableMapping, of which beartype would warn wherever it checks them."""
     config.addinivalue_line("filterwarnings", "ignore::beartype.roar.BeartypeDecorHintPep585DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def _no_handler_of_logs_stays() -> Iterator[None]:
+    """Hydra's handlers print to the test's own standard output, which is closed after it."""
+    before = list(logging.root.handlers)
+    yield
+    for handler in [one for one in logging.root.handlers if type(one) is logging.StreamHandler and one not in before]:
+        logging.root.removeHandler(handler)
 
 
 @pytest.fixture

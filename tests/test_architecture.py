@@ -32,7 +32,7 @@ WALLS = {
     "types": set(),
     "errors": set(),
     "runs": {"errors"},
-    "envs": {"types", "errors", "runs.files"},
+    "envs": {"types", "errors", "runs.files", "runs.extras"},
     "models": {"types", "errors"},
     "algos": {"models", "types", "errors"},
     "config": {"algos", "models", "envs", "runs", "types", "errors"},

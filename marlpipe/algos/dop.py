@@ -19,7 +19,7 @@ from marlpipe.algos.algorithm import Algorithm
 from marlpipe.algos.blocks import gradient_norm, mix_valid
 from marlpipe.algos.dop_critic import IndividualCritic
 from marlpipe.algos.parts import Accepts, Parts, Returns
-from marlpipe.errors import UserError
+from marlpipe.errors import Count, Factor, Share, UserError
 from marlpipe.models.exploration import ActionSampler, epsilon_softmax, softmax_policy
 from marlpipe.models.mixers.linear import LinearMixer
 from marlpipe.models.utilities import StepIndex, apply_valid, masked_mean, taken_utilities
@@ -65,10 +65,10 @@ class DOP(Algorithm):
         tree_backup: TreeBackup,
         critic_step_mode: Callable[[Tensor], Iterator[StepIndex]],
         critic_optimizer: OptimizerOf,
-        critic_gradient_clip: float,
-        target_update_critic_steps: int,
-        recent_share: float,
-        batch_episodes: int,
+        critic_gradient_clip: Factor,
+        target_update_critic_steps: Count,
+        recent_share: Share,
+        batch_episodes: Count,
         action_sampler: ActionSampler,
     ) -> None:
         super().__init__(parts)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from marlpipe.errors import Width
 from marlpipe.models.utilities import StepIndex
 from marlpipe.types import EnvSpec
 
@@ -17,7 +18,7 @@ class IndividualCritic(nn.Module):
     No mean is subtracted from the advantages. hidden: units of each hidden layer.
     """
 
-    def __init__(self, *, spec: EnvSpec, hidden: int) -> None:
+    def __init__(self, *, spec: EnvSpec, hidden: Width) -> None:
         super().__init__()
         self.widths = [spec.state_dim, spec.obs_dim, spec.n_agents]
         self.input = nn.Linear(sum(self.widths), hidden)

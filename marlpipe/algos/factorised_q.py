@@ -17,6 +17,7 @@ from marlpipe.algos.blocks import TDFit, block_loss, greedy_blocks, mix_valid, t
 from marlpipe.algos.parts import Accepts, Parts, Returns
 from marlpipe.algos.projections.context import ProjectionContext
 from marlpipe.algos.rewards.reward import BlockRewards
+from marlpipe.errors import Factor
 from marlpipe.models.mixers.mixer import Mixer
 from marlpipe.models.utilities import greedy_actions, taken_utilities
 from marlpipe.types import EpisodeBatch, JointValueView, Metrics
@@ -40,7 +41,7 @@ class FactorisedQ(OneLoss):
         *,
         returns: Returns,
         next_actions: Callable[[Tensor, Tensor, EpisodeBatch], Tensor],
-        loss_factor: float,
+        loss_factor: Factor,
         reduction: Literal["sum", "mean"],
     ) -> None:
         super().__init__(parts)

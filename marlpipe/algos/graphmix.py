@@ -19,6 +19,7 @@ from marlpipe.algos.algorithm import OneLoss
 from marlpipe.algos.blocks import gradient_norm
 from marlpipe.algos.parts import Accepts, Parts, Returns
 from marlpipe.algos.rewards.reward import BlockRewards
+from marlpipe.errors import Factor
 from marlpipe.models.mixers.graph_attention import GraphAttentionMixing, GraphMixed
 from marlpipe.models.monotonicity.jacobian import jacobian
 from marlpipe.models.monotonicity.method import Monotonicity
@@ -91,7 +92,7 @@ class GraphMIX(OneLoss):
         returns: Returns,
         mixing: MakesMixing,
         alive: Callable[[EpisodeBatch], Tensor],
-        local_factor: float,
+        local_factor: Factor,
     ) -> None:
         super().__init__(parts)
         self.agent = parts.agent(spec=parts.spec)

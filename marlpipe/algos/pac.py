@@ -25,6 +25,7 @@ from marlpipe.algos.pac_labels import counterfactual_labels
 from marlpipe.algos.pac_policy import Temperature, entropies, log_policy, soft_costs
 from marlpipe.algos.parts import Accepts, MakesValue, Parts, Returns
 from marlpipe.algos.rewards.reward import BlockRewards
+from marlpipe.errors import Count, Factor
 from marlpipe.models.agents.agent import Agent
 from marlpipe.models.mixers.mixer import Mixer
 from marlpipe.models.utilities import greedy_actions, masked_mean
@@ -59,9 +60,9 @@ class PAC(Algorithm):
         critic: MakesCritic,
         central_mixer: MakesValue,
         temperature: Makes[Temperature],
-        loss_factor: float,
-        central_loss_factor: float,
-        label_chunk: int,
+        loss_factor: Factor,
+        central_loss_factor: Factor,
+        label_chunk: Count,
     ) -> None:
         super().__init__(parts)
         self.agent = actor(parts.agent(spec=parts.spec))

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from marlpipe.errors import Factor, Width
 from marlpipe.models.agents.agent import Agent
 from marlpipe.models.agents.inputs import AgentInput
 from marlpipe.models.layers import perceptron
@@ -22,7 +23,7 @@ class MessageEncoder(nn.Module):
     size: K, numbers per message. The other arguments are those of `AgentInput`.
     """
 
-    def __init__(self, *, spec: EnvSpec, size: int, hidden: int, obs_last_action: bool, obs_agent_id: bool) -> None:
+    def __init__(self, *, spec: EnvSpec, size: int, hidden: Width, obs_last_action: bool, obs_agent_id: bool) -> None:
         super().__init__()
         self.input = AgentInput(spec=spec, hidden=hidden, obs_last_action=obs_last_action, obs_agent_id=obs_agent_id)
         self.layers = perceptron(hidden, hidden, size * spec.n_agents)
@@ -61,7 +62,7 @@ class ActionPredictor(nn.Module):
     other arguments are those of `AgentInput`.
     """
 
-    def __init__(self, *, spec: EnvSpec, width_per_agent: int, obs_last_action: bool, obs_agent_id: bool) -> None:
+    def __init__(self, *, spec: EnvSpec, width_per_agent: Width, obs_last_action: bool, obs_agent_id: bool) -> None:
         super().__init__()
         width = width_per_agent * spec.n_agents
         self.input = AgentInput(spec=spec, hidden=width, obs_last_action=obs_last_action, obs_agent_id=obs_agent_id)
@@ -106,12 +107,12 @@ class AssistedCritic(nn.Module):
         *,
         spec: EnvSpec,
         agent: Makes[Agent],
-        message_size: int,
+        message_size: Width,
         encoder: MakesEncoder,
         predictor: Makes[ActionPredictor],
-        loss_factor: float,
-        compactness_factor: float,
-        message_entropy_factor: float,
+        loss_factor: Factor,
+        compactness_factor: Factor,
+        message_entropy_factor: Factor,
     ) -> None:
         super().__init__()
         hearing = replace(spec, obs_dim=spec.obs_dim + message_size * spec.n_agents)

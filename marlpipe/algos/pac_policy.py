@@ -3,10 +3,13 @@
 (Zhou, Lan, Aggarwal 2022; Haarnoja et al. 2018, §5.)
 """
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from marlpipe.errors import Bound, Factor
 from marlpipe.models.utilities import masked_mean
 from marlpipe.types import EnvSpec, OptimizerOf, Trained
 
@@ -46,13 +49,13 @@ class Temperature(nn.Module):
         self,
         *,
         spec: EnvSpec,
-        initial_log: float,
+        initial_log: Annotated[float, Bound(-80, 80, integer=False)],
         target_entropy_per_action: float,
         optimizer: OptimizerOf,
-        highest: float,
-        highest_until_env_steps: int,
-        lowest: float,
-        lowest_from_env_steps: int,
+        highest: Factor,
+        highest_until_env_steps: Annotated[int, Bound(0, 10**12)],
+        lowest: Factor,
+        lowest_from_env_steps: Annotated[int, Bound(0, 10**12)],
     ) -> None:
         super().__init__()
         self.log_value = nn.Parameter(torch.tensor(initial_log))

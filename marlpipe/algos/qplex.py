@@ -16,6 +16,7 @@ from marlpipe.algos.algorithm import OneLoss
 from marlpipe.algos.blocks import gradient_norm
 from marlpipe.algos.parts import Accepts, Parts, Returns
 from marlpipe.algos.rewards.reward import BlockRewards
+from marlpipe.errors import Factor
 from marlpipe.models.mixers.duplex import Duplex, DuplexMixer
 from marlpipe.models.monotonicity.method import Monotonicity
 from marlpipe.models.utilities import gather_valid, greedy_actions, masked_mean, scatter_valid, taken_utilities
@@ -63,7 +64,7 @@ class QPLEX(OneLoss):
     accepts = Accepts(blocks="one", mixer="builtin", weights="uniform")
     mixer: DuplexMixer
 
-    def __init__(self, parts: Parts, *, returns: Returns, duplex: MakesDuplex, loss_factor: float) -> None:
+    def __init__(self, parts: Parts, *, returns: Returns, duplex: MakesDuplex, loss_factor: Factor) -> None:
         super().__init__(parts)
         self.agent = parts.agent(spec=parts.spec)
         self.mixer = duplex(spec=parts.spec, monotonicity=parts.monotonicity)

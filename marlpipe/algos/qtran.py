@@ -11,6 +11,7 @@ from torch import Tensor
 from marlpipe.algos.parts import Parts, Returns
 from marlpipe.algos.qtran_loss import MakesJoint, SideConstrained, Steps
 from marlpipe.algos.qtran_networks import JointValue, StateValue
+from marlpipe.errors import Factor
 from marlpipe.models.utilities import apply_valid, taken_utilities
 from marlpipe.types import EpisodeBatch, Makes
 
@@ -32,8 +33,8 @@ class QTRAN(SideConstrained):
         returns: Returns,
         joint: MakesJoint[JointValue],
         state_value: Makes[StateValue],
-        opt_factor: float,
-        nopt_factor: float,
+        opt_factor: Factor,
+        nopt_factor: Factor,
     ) -> None:
         super().__init__(parts, returns=returns, opt_factor=opt_factor, nopt_factor=nopt_factor)
         self.joint = joint(spec=parts.spec, features=self.agent.hidden)

@@ -12,6 +12,7 @@ from torch import Tensor
 from marlpipe.algos.parts import Parts, Returns
 from marlpipe.algos.qtran_loss import MakesJoint, SideConstrained, Steps
 from marlpipe.algos.qtran_networks import CounterfactualValue, StateValue
+from marlpipe.errors import Factor
 from marlpipe.models.utilities import apply_valid, taken_utilities
 from marlpipe.types import EpisodeBatch, Makes
 
@@ -38,8 +39,8 @@ class QTRANAlt(SideConstrained):
         returns: Returns,
         joint: MakesJoint[CounterfactualValue],
         state_value: Makes[StateValue],
-        opt_factor: float,
-        nopt_factor: float,
+        opt_factor: Factor,
+        nopt_factor: Factor,
     ) -> None:
         super().__init__(parts, returns=returns, opt_factor=opt_factor, nopt_factor=nopt_factor)
         self.joint = joint(spec=parts.spec, features=self.agent.hidden)

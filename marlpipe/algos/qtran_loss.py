@@ -18,6 +18,7 @@ from marlpipe.algos.blocks import gradient_norm
 from marlpipe.algos.parts import Accepts, Parts, Returns
 from marlpipe.algos.qtran_networks import StateValue
 from marlpipe.algos.rewards.reward import BlockRewards
+from marlpipe.errors import Factor
 from marlpipe.models.mixers.mixer import Mixer
 from marlpipe.models.utilities import apply_valid, gather_valid, greedy_actions, taken_utilities
 from marlpipe.types import EnvSpec, EpisodeBatch, JointValueView, Metrics
@@ -57,7 +58,7 @@ class SideConstrained(OneLoss):
     mixer: Mixer
     state_value: StateValue
 
-    def __init__(self, parts: Parts, *, returns: Returns, opt_factor: float, nopt_factor: float) -> None:
+    def __init__(self, parts: Parts, *, returns: Returns, opt_factor: Factor, nopt_factor: Factor) -> None:
         super().__init__(parts)
         self.agent = parts.agent(spec=parts.spec)
         self.mixer = parts.mixer(spec=parts.spec, partition=parts.partition, monotonicity=parts.monotonicity)

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from marlpipe.errors import Layers, Width
 from marlpipe.models.layers import perceptron
 from marlpipe.models.utilities import taken_utilities
 from marlpipe.types import EnvSpec
@@ -16,7 +17,7 @@ class JointValue(nn.Module):
     features: the width of h_i, an agent's summary of its history. hidden, layers: the MLP's units and hidden layers.
     """
 
-    def __init__(self, *, spec: EnvSpec, features: int, hidden: int, layers: int) -> None:
+    def __init__(self, *, spec: EnvSpec, features: int, hidden: Width, layers: Layers) -> None:
         super().__init__()
         width = features + spec.n_actions
         self.n_actions = spec.n_actions
@@ -39,7 +40,7 @@ class CounterfactualValue(nn.Module):
     features: agents' summaries are not read. hidden, layers: units and hidden layers.
     """
 
-    def __init__(self, *, spec: EnvSpec, features: int, hidden: int, layers: int) -> None:
+    def __init__(self, *, spec: EnvSpec, features: int, hidden: Width, layers: Layers) -> None:
         super().__init__()
         del features
         self.n_actions = spec.n_actions
@@ -65,7 +66,7 @@ class CounterfactualValue(nn.Module):
 class StateValue(nn.Module):
     """V(s): the part of the joint value that utilities of partial observations cannot represent."""
 
-    def __init__(self, *, spec: EnvSpec, hidden: int, layers: int) -> None:
+    def __init__(self, *, spec: EnvSpec, hidden: Width, layers: Layers) -> None:
         super().__init__()
         self.mlp = perceptron(spec.state_dim, *[hidden] * layers, 1)
 

@@ -20,6 +20,7 @@ from marlpipe.algos.blocks import TDFit, block_loss, greedy_blocks, mix_valid
 from marlpipe.algos.optimal_value import OptimalValue
 from marlpipe.algos.parts import Accepts, MakesValue, Parts, Returns
 from marlpipe.algos.rewards.reward import BlockRewards
+from marlpipe.errors import Factor
 from marlpipe.models.mixers.mixer import Mixer
 from marlpipe.models.utilities import greedy_actions, masked_mean, taken_utilities
 from marlpipe.types import EpisodeBatch, JointValueView, Metrics
@@ -69,9 +70,9 @@ class ResQ(OneLoss):
         residual: Callable[[Tensor], Tensor],
         residual_mixer: MakesValue,
         central_mixer: MakesValue,
-        loss_factor: float,
-        central_loss_factor: float,
-        residual_loss_factor: float,
+        loss_factor: Factor,
+        central_loss_factor: Factor,
+        residual_loss_factor: Factor,
         reduction: Literal["sum", "mean"],
     ) -> None:
         super().__init__(parts)

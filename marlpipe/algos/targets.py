@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from marlpipe.errors import Few, Share
 from marlpipe.models.utilities import greedy_actions
 from marlpipe.types import EpisodeBatch
 
@@ -43,7 +44,7 @@ def one_step_targets(
     terminated: Bool[Tensor, "B T"],
     valid: Bool[Tensor, "B T"],
     *,
-    discount: float,
+    discount: Share,
 ) -> Float[Tensor, "B T J"]:
     """y_t = r_t + γ (1 − terminated_t) V_{t+1}; zero where not valid. `next_values` holds V_0 … V_T."""
     target = rewards + discount * (~terminated).unsqueeze(-1) * next_values[:, 1:]
@@ -56,8 +57,8 @@ def lambda_targets(
     terminated: Bool[Tensor, "B T"],
     valid: Bool[Tensor, "B T"],
     *,
-    discount: float,
-    trace_decay: float,
+    discount: Share,
+    trace_decay: Share,
 ) -> Float[Tensor, "B T J"]:
     """TD(λ) without off-policy correction: G_t = r_t + γ (1 − terminated_t) [(1−λ) V_{t+1} + λ G_{t+1}].
 
@@ -82,9 +83,9 @@ def tree_backup_targets(
     terminated: Bool[Tensor, "B T"],
     valid: Bool[Tensor, "B T"],
     *,
-    discount: float,
-    trace_decay: float,
-    steps: int,
+    discount: Share,
+    trace_decay: Share,
+    steps: Few,
 ) -> Float[Tensor, "B T J"]:
     """y_t = Q_t + Σ_l (γλ)^l (Π π) δ_{t+l}; zero where not valid. Any policy may have acted, without corrections.
 

@@ -16,6 +16,7 @@ from marlpipe.algos.blocks import TDFit, block_loss, td_metrics
 from marlpipe.algos.optimal_value import OptimalValue, project_optimal_value
 from marlpipe.algos.parts import Accepts, MakesValue, Parts, Returns
 from marlpipe.algos.rewards.reward import BlockRewards
+from marlpipe.errors import Factor
 from marlpipe.models.mixers.mixer import Mixer
 from marlpipe.models.utilities import greedy_actions
 from marlpipe.types import EpisodeBatch, JointValueView, Metrics
@@ -37,8 +38,8 @@ class WeightedQ(OneLoss):
         *,
         returns: Returns,
         central_mixer: MakesValue,
-        loss_factor: float,
-        central_loss_factor: float,
+        loss_factor: Factor,
+        central_loss_factor: Factor,
         reduction: Literal["sum", "mean"],
     ) -> None:
         super().__init__(parts)

@@ -3,32 +3,37 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pydoc import locate
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from hydra import compose
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from marlpipe.config.bounds import BOUNDS as OF_RUNS
-from marlpipe.config.compose import check_option, check_path, compose_api, parse_overrides
+from marlpipe.config.compose import check_option, check_path, compose_api, resolved
 from marlpipe.config.folder import groups
 from marlpipe.config.heavy_imports import heavy_imports
-from marlpipe.config.keys import check_keys
+from marlpipe.config.keys import check_node, check_parts, located
+from marlpipe.config.kinds import check_value
 from marlpipe.config.naming import arm_hash, defining_config, grid_hash
-from marlpipe.errors import Bound, UserError, check_number, unknown
+from marlpipe.config.schema import SEED, Part
+from marlpipe.config.typed import parse_overrides
+from marlpipe.errors import Bound, UserError
 
 ROOT = "bandit"  # conf/bandit.yaml
-BOUNDS = {
-    "rounds": Bound(1, 10**6),
-    "exploration_factor": Bound(0, integer=False),
-    "ridge": Bound(0, integer=False, exclusive_low=True),
-    "delta": Bound(0, 1, integer=False, exclusive_low=True),
+BANDIT = {
+    "env": Part,
+    "partition": Part,
+    "paths": {"runs": str},
+    "seed": SEED,
+    "rounds": Annotated[int, Bound(1, 10**6)],
+    "exploration_factor": Annotated[float, Bound(0, integer=False)],
+    "ridge": Annotated[float, Bound(0, integer=False, exclusive_low=True)],
+    "delta": Annotated[float, Bound(0, 1, integer=False, exclusive_low=True)],
+    "block_noise": Literal["independent", "sum"],
 }
-NOISES = ("independent", "sum")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -51,6 +56,13 @@ def asked(arguments: Sequence[str], folder: Path) -> list[Arm]:
     """All that a command line asks for, in its order. UserError for what does not exist or cannot be."""
     typed = parse_overrides(arguments)
     swept = {override.key_or_group for override in typed if override.is_sweep_override()}
+    for override in typed:
+        listed = not isinstance(override.value(), Glob | IntervalSweep)
+        if override.is_sweep_override() and not (listed and list(override.sweep_string_iterator())):
+            raise UserError(
+                f"'{override.input_line}' has no list of values.\n"
+                f"  valid: A,B,… or choice(A, B, …) or range(LOW, HIGH, STEP)\n  next: {override.key_or_group}=0,1,2"
+            )
     [combinations] = BasicSweeper.split_arguments(typed, max_batch_size=None)
     seeds_of: dict[tuple[str, ...], list[str]] = {}
     for combination in combinations:
@@ -66,7 +78,7 @@ def _arm(overrides: tuple[str, ...], seeds: list[str], swept: set[str], folder: 
     check_arm(config)
     values: list[Any] = [override.value() for override in parse_overrides(seeds)] or [config.seed]
     for value in values:
-        check_number("seed", value, OF_RUNS["seed"])
+        check_value("seed", value, SEED)
     varied = [override for override in parse_overrides(overrides) if override.key_or_group in swept - {"partition"}]
     label = " ".join([config.hydra.runtime.choices.partition, *(str(override.input_line) for override in varied)])
     return Arm(label=label, config=config, seeds=tuple(dict.fromkeys(values)))
@@ -106,14 +118,12 @@ def check_arm(config: DictConfig) -> None:
     with heavy_imports():
         from marlpipe.envs.linear_bandit import LinearBandit
 
-    world = locate(config.env._target_)
-    if world is not None and not (isinstance(world, type) and issubclass(world, LinearBandit)):
+    world = located(config.env._target_, "env")
+    if not (isinstance(world, type) and issubclass(world, LinearBandit)):
         raise UserError(
             f"env={config.hydra.runtime.choices.env} is no linear bandit, which is all that Multi-OFUL plays.\n"
             "  valid: env=linear_bandit\n  next: leave env=… out"
         )
-    check_keys(config)
-    for key, bound in BOUNDS.items():
-        check_number(key, config[key], bound)
-    if config.block_noise not in NOISES:
-        raise unknown("block_noise: the option", str(config.block_noise), NOISES)
+    plain = resolved(config)
+    check_node(plain, BANDIT, "")
+    check_parts(plain, "")

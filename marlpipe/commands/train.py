@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from hydra.core.utils import JobReturn
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig
 
 from marlpipe.config.compose import compose_api
 from marlpipe.config.folder import config_folder
 from marlpipe.config.heavy_imports import heavy_imports
-from marlpipe.config.hydra_internals import application, get_args_parser
+from marlpipe.config.hydra_internals import application
 from marlpipe.config.naming import grid_hash, register_resolvers
 from marlpipe.config.plan import plan
 from marlpipe.errors import UserError
@@ -21,38 +20,24 @@ from marlpipe.runs.metrics import EVAL_RETURN
 from marlpipe.runs.path import RunPath
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(overrides: Sequence[str], *, sweep: bool) -> int:
     """Checks all runs that the command asks for, hands them to Hydra, and reports how they ended."""
     register_resolvers()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here as they are, and `exit_with` prints them
-    asked = get_args_parser().parse_args(arguments)
-    if asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion:
-        import hydra
-
-        hydra.main(config_path=str(config_folder()), config_name="train", version_base="1.3")(train)()
-        return 0
     with compose_api(config_folder()):
-        runs = list(dict.fromkeys(plan(asked.overrides, config_folder(), sweep=asked.multirun)))
+        runs = list(dict.fromkeys(plan(overrides, config_folder(), sweep=sweep)))
         if not runs:  # a search: it decides on its runs as it goes, and reports on them
-            hand_to_hydra(asked.overrides, sweep=True)
+            hand_to_hydra(overrides, sweep=True)
             return 0
-        if not asked.multirun and is_finished(runs[0]):
+        if not sweep and is_finished(runs[0]):
             print_finished(RunFolder(runs[0].folder))
             return 0
-        if not asked.multirun:
+        if not sweep:
             RunFolder(runs[0].folder).create()
-        written = runs[0].root if asked.multirun else runs[0].folder
+        written = runs[0].root if sweep else runs[0].folder
         with os_errors_inside_as_user_errors(written.absolute()):  # Hydra writes there too
-            done = hand_to_hydra(asked.overrides, sweep=asked.multirun)
-    return conclude(runs, submitted=not done, sweep=asked.multirun)
-
-
-def train(config: DictConfig) -> None:
-    """One run in Hydra's output folder. Training is imported only now: commands that print do without it."""
-    with heavy_imports():
-        from marlpipe.training.session import train as train_run
-
-    train_run(config)
+            done = hand_to_hydra(overrides, sweep=sweep)
+    return conclude(runs, submitted=not done, sweep=sweep)
 
 
 def hand_to_hydra(overrides: Sequence[str], *, sweep: bool) -> bool:
@@ -61,7 +46,8 @@ def hand_to_hydra(overrides: Sequence[str], *, sweep: bool) -> bool:
     Returns:
         Whether the runs are over; False if they were submitted to a queue.
     """
-    from marlpipe.training.session import train as task  # a module of its own, which a grid's processes are forked from
+    with heavy_imports():
+        from marlpipe.training.session import train as task  # which a grid's processes find by its name
 
     try:
         if sweep:

@@ -1,12 +1,11 @@
 """From overrides to a config, with errors that name what is valid."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from hydra import initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -15,6 +14,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from marlpipe.config.folder import groups
 from marlpipe.config.hydra_internals import ComposingOnce, application
+from marlpipe.config.keys import check_node
+from marlpipe.config.kinds import as_typed
+from marlpipe.config.schema import RUN
+from marlpipe.config.typed import parse_overrides, search_folder, searchpath
 from marlpipe.errors import UserError, unknown
 
 
@@ -32,42 +35,21 @@ def group_of(override: Override) -> str:
     return override.key_or_group.split("@")[0]
 
 
-def parse_overrides(overrides: Sequence[str]) -> list[Override]:
-    """UserError for what is not of the form key=value."""
-    parser = OverridesParser.create()
-    typed = []
-    for override in overrides:
-        try:
-            typed.append(parser.parse_override(override))
-        except HydraException as error:
-            raise invalid_override(override, str(error).splitlines()[0]) from error
-        if not typed[-1].key_or_group:
-            raise invalid_override(override, "it has no key")
-    return typed
-
-
-def invalid_override(typed: str, reason: str) -> UserError:
-    """The error for a text that is no override."""
-    key, _, value = typed.partition("=")
-    return UserError(
-        f"'{typed}' is no override: {reason}\n"
-        "  valid: key=value, group=option, or +key=value for a new key; see --help"
-        + (f"\n  a value with = in it needs quotes: '{key}=\"{value}\"'" if "=" in value else "")
-    )
-
-
 def compose_run(overrides: Sequence[str], folder: Path, mode: RunMode = RunMode.RUN) -> DictConfig:
     """One run's config; with `RunMode.MULTIRUN`, that of a grid, in which sweeps are left out.
 
     Raises:
-        UserError: a group, an option or a key does not exist; it names what is valid.
+        UserError: a group, an option or a key does not exist, a key is missing, a value is not of its kind or refers
+            to nothing; of a class, only the build finds out. It names what is valid.
     """
-    options = groups(folder)
     typed = parse_overrides(overrides)
+    options = groups(folder, *map(search_folder, searchpath(typed)))
     for override in typed:
         check_option(override, options)
+        if mode is RunMode.RUN and override.is_sweep_override():
+            raise one_value(override, options)
     try:
-        return _composed(overrides, mode)
+        config = _composed(overrides, mode)
     except (HydraException, OmegaConfBaseException) as error:
         choices = [override for override in typed if group_of(override) in options]
         with suppress(HydraException):  # a choice is what is wrong: the first error says so
@@ -76,20 +58,68 @@ def compose_run(overrides: Sequence[str], folder: Path, mode: RunMode = RunMode.
                 if override not in choices and not override.is_add():
                     check_path(known, override.key_or_group)
         raise UserError(f"{error}\n  see --help for the groups, and --cfg job for the keys") from error
+    if mode is RunMode.RUN:
+        check_composed(config)
+    return config
+
+
+def check_composed(config: DictConfig) -> None:
+    """UserError for a key that is missing or unknown, or a value of another kind, outside of classes."""
+    for group in ("env", "algo"):
+        if not config.hydra.runtime.choices.get(group):
+            raise UserError(f"no {group} is chosen.\n  next: {group}=OPTION; see --help for the options")
+    check_node(resolved(config), RUN, "")
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """A config or a node of one, without Hydra's own part, as plain containers.
+
+    UserError for a value that refers to nothing.
+    """
+    try:
+        plain = {str(key): _resolved(config, str(key)) for key in config if key != "hydra"}
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{error.full_key or 'a value'} refers to what is not there: {reason}\n"
+            "  valid: ${KEY} of a key of the config, ${oc.env:NAME} of a variable that is set\n"
+            f"  next: give {error.full_key or 'it'} a value"
+        ) from error
+    return plain
+
+
+def _resolved(node: DictConfig, key: str) -> Any:
+    value = "???" if OmegaConf.is_missing(node, key) else node[key]
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def one_value(override: Override, options: Mapping[str, Sequence[str]]) -> UserError:
+    """The error for several values where one run has one."""
+    group = group_of(override) in options
+    as_list = "" if group else f"; a list is in brackets, as in {override.key_or_group}=[A,B]"
+    return UserError(
+        f"{override.input_line} has several values, and one run has one.\n"
+        f"  next: choose one, or train a grid of runs with -m{as_list}"
+    )
 
 
 def _composed(overrides: Sequence[str], mode: RunMode) -> DictConfig:
     return application().compose_config("train", list(overrides), run_mode=mode, from_shell=False)
 
 
-def check_option(override: Override, options: dict[str, list[str]]) -> None:
+def check_option(override: Override, options: Mapping[str, Sequence[str]]) -> None:
     """UserError for an option that its group does not have."""
     group, value = group_of(override), override.value()
-    if group not in options or override.is_delete() or override.is_sweep_override():
+    if group not in options or override.is_delete() or override.is_sweep_override() or "/" in group:
         return
-    for option in value if isinstance(value, list) else [value]:
-        if str(option) not in options[group] and "/" not in group:
-            raise unknown(f"{group}: the option", str(option), options[group])
+    if isinstance(value, list | dict):
+        several = ",".join(map(str, value))
+        raise UserError(
+            f"{override.input_line} is not possible: {group} is one option.\n  valid: {', '.join(options[group])}\n"
+            f"  next: choose one, or train a grid of runs with -m {group}={several}"
+        )
+    if str(value) not in options[group]:
+        raise unknown(f"{group}: the option", as_typed(value), options[group])
 
 
 def check_path(config: DictConfig, path: str) -> None:

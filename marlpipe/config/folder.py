@@ -15,12 +15,13 @@ def config_folder() -> Path:
     raise UserError(f"no conf/ inside {PACKAGE} or next to it. Install marlpipe again, from a whole checkout.")
 
 
-def groups(folder: Path) -> dict[str, list[str]]:
-    """Every config group with its options."""
+def groups(*folders: Path) -> dict[str, list[str]]:
+    """Every config group with its options, those of the first folder first."""
     found: dict[str, list[str]] = {}
-    for file in sorted(folder.rglob("*.yaml")):
-        option = file.relative_to(folder)
-        for depth in range(1, len(option.parts)):
-            group = "/".join(option.parts[:depth])
-            found.setdefault(group, []).append("/".join(option.with_suffix("").parts[depth:]))
+    for folder in folders:
+        for file in sorted(folder.rglob("*.yaml")):
+            option = file.relative_to(folder)
+            for depth in range(1, len(option.parts)):
+                group = "/".join(option.parts[:depth])
+                found.setdefault(group, []).append("/".join(option.with_suffix("").parts[depth:]))
     return found

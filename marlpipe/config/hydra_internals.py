@@ -10,14 +10,14 @@ from typing import Any
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
-from hydra._internal.utils import get_args_parser
+from hydra._internal.utils import _locate as locate
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-__all__ = ["ComposingOnce", "application", "get_args_parser", "split_sweep"]
+__all__ = ["ComposingOnce", "application", "config_loader", "locate", "split_sweep"]
 
 
 class ComposingOnce(ConfigLoaderImpl):
@@ -48,6 +48,12 @@ def application() -> Hydra:
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
     return hydra
+
+
+def config_loader() -> ConfigLoader | None:
+    """Of what is set up; None outside of `compose_api`."""
+    instance = GlobalHydra.instance()
+    return instance.config_loader() if instance.is_initialized() else None
 
 
 def split_sweep(typed: Sequence[Override]) -> list[list[str]]:

@@ -4,11 +4,29 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from marlpipe.config.compose import resolved
+from marlpipe.config.keys import check_part, check_parts, inside
 from marlpipe.errors import UserError
 
 
+def check_settings(grid: DictConfig) -> None:
+    """UserError for a key that a grid's launcher or sweeper does not take, and for a value of another kind.
+
+    grid: the config of its command line without what is swept.
+    """
+    for name, maker in (("launcher", "launcher"), ("sweeper", "search")):
+        node = resolved(grid.hydra[name])
+        check_part(node, f"hydra.{name}", maker if maker in node else None)
+        for place, part in inside(node, f"hydra.{name}"):
+            if place != f"hydra.{name}.{maker}":
+                check_parts(part, place)
+
+
 def check_runs_here(config: DictConfig, folder: Path) -> None:
-    """UserError if a single run, which Hydra does right here, asks for another launcher than `train.yaml` has."""
+    """UserError if a single run, which Hydra does right here, has anything that only grids have."""
+    for override in config.hydra.overrides.hydra:
+        if override.lstrip("+").startswith(("hydra.launcher.", "hydra.sweeper")):
+            raise UserError(f"{override} is for grids, and this is one run\n  next: leave it out, or put -m before it")
     chosen, usual = launcher(config), usual_launcher(folder)
     if chosen != usual:
         raise UserError(

@@ -8,8 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from marlpipe.config.bounds import BOUNDS
-from marlpipe.errors import check_number
+from marlpipe.config.kinds import check_value
+from marlpipe.config.schema import SEED
 from marlpipe.runs.path import RunPath
 
 PARTS = ("agent", "partition", "monotonicity", "mixer", "reward", "projection", "loss", "replay", "exploration")
@@ -56,7 +56,7 @@ def arm_hash(config: DictConfig) -> str:
 
 def run_path(config: DictConfig) -> RunPath:
     """Where the run of a composed config lies. UserError for a seed out of its bound."""
-    check_number("seed", config.seed, BOUNDS["seed"])
+    check_value("seed", config.seed, SEED)
     chosen = config.hydra.runtime.choices
     root = Path(config.paths.runs)
     return RunPath(root=root, env=chosen.env, algo=chosen.algo, arm=arm_hash(config), seed=config.seed)

@@ -1,7 +1,7 @@
 """The runs that a command line asks for, checked before any of them starts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +9,24 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from marlpipe.config.bounds import BOUNDS
-from marlpipe.config.compose import compose_api, compose_run, parse_overrides
+from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.heavy_imports import heavy_imports
 from marlpipe.config.hydra_internals import split_sweep
-from marlpipe.config.keys import check_keys
-from marlpipe.config.launcher import check_launcher, check_runs_here, check_selected
+from marlpipe.config.kinds import check_value
+from marlpipe.config.launcher import (
+    check_launcher,
+    check_runs_here,
+    check_selected,
+    check_settings,
+    launcher,
+    usual_launcher,
+)
 from marlpipe.config.moved import check_same_names
 from marlpipe.config.naming import defining_config, run_path
+from marlpipe.config.schema import SEED
 from marlpipe.config.search_space import check_installed, divide, ends_of_space, is_search, makes_a_search
-from marlpipe.errors import UserError, check_number
+from marlpipe.config.typed import parse_overrides
+from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.path import RunPath
 
@@ -58,6 +66,7 @@ def plan(overrides: Sequence[str], folder: Path, *, sweep: bool) -> list[RunPath
                 "  hydra.launcher.env"
             )
     grid = compose_grid(overrides, folder)
+    check_settings(grid)
     if is_search(grid):
         check_search(overrides, grid, folder)
     seeds_of: dict[tuple[str, ...], list[list[str]]] = {}
@@ -83,10 +92,10 @@ def _planned_run(overrides: Sequence[str], folder: Path) -> PlannedArm:
         raise UserError("a search is many runs\n  next: put -m behind marlpipe")
     check_selected(config, folder)
     check_runs_here(config, folder)
-    usual, folder_of_hydra = run_path(config), Path(config.hydra.run.dir)
-    run = usual if folder_of_hydra == usual.folder else replace(usual, elsewhere=folder_of_hydra)
+    run = run_path(config)
+    check_folders(config, run)
     check_same_names(RunFolder(run.folder), config)
-    _check_unless_finished(config, [run])
+    _check_unless_finished(config, [run], here=True)
     return PlannedArm(overrides=" ".join(overrides), config=config, runs=[run])
 
 
@@ -96,21 +105,33 @@ def _planned_arm(runs: Sequence[Sequence[str]], grid: DictConfig, folder: Path) 
     check_selected(config, folder)
     check_launcher(grid, config)
     first = run_path(config)
+    check_folders(config, first)
     typed = [override for run in runs for override in parse_overrides(run) if override.key_or_group == "seed"]
     seeds: list[Any] = [override.value() for override in typed] or [config.seed]
     for seed in seeds:
-        check_number("seed", seed, BOUNDS["seed"])
+        check_value("seed", seed, SEED)
     planned = [first.sibling(seed) for seed in seeds]
-    _check_unless_finished(config, planned)
+    _check_unless_finished(config, planned, here=launcher(config) == usual_launcher(folder))
     return PlannedArm(overrides=" ".join(runs[0]), config=config, runs=planned)
 
 
-def _check_unless_finished(config: DictConfig, runs: Sequence[RunPath]) -> None:
+def check_folders(config: DictConfig, run: RunPath) -> None:
+    """UserError if a YAML file of somebody's puts Hydra's output elsewhere: paths.runs alone decides where runs go."""
+    ours, theirs = str(run.folder), {"hydra.run.dir": config.hydra.run.dir, "hydra.sweep.dir": config.hydra.sweep.dir}
+    for key, value in {**theirs, "hydra.sweep.subdir": config.hydra.sweep.subdir}.items():
+        if str(value) not in (ours, str(run.root), run.name):
+            raise UserError(f"a YAML file sets {key}={value}, which is not followed.\n  next: set paths.runs instead")
+
+
+def _check_unless_finished(config: DictConfig, runs: Sequence[RunPath], *, here: bool) -> None:
+    """here: whether this machine is the one that trains."""
     if not all(RunFolder(run.folder).status.state == "finished" for run in runs):
         with heavy_imports():
-            from marlpipe.config.check import check_run  # builds the run, for which it imports torch
+            from marlpipe.config.check import check_device, check_run  # build the run, for which they import torch
 
         check_run(config)
+        if here:
+            check_device(config)
 
 
 def check_names(arms: Sequence[PlannedArm]) -> None:
@@ -148,6 +169,9 @@ def expand_sweep(grid: DictConfig) -> list[list[str]]:
     typed = parse_overrides([*own, *overrides])
     if is_search(grid):
         return ends_of_space(divide(typed))
+    for override in filter(Override.is_sweep_override, typed):
+        if not override.is_interval_sweep() and not list(override.sweep_string_iterator()):
+            raise UserError(f"{override.input_line} matches nothing.\n  next: see --help for the options of each group")
     for override in filter(Override.is_interval_sweep, typed):
         raise UserError(
             f"{override.input_line}: a grid cannot try all values of an interval\n"
@@ -161,7 +185,6 @@ def check_search(overrides: Sequence[str], grid: DictConfig, folder: Path) -> No
     trial, trained without a search, would be another run.
     """
     check_installed()
-    check_keys(grid.hydra.sweeper.sampler, "hydra.sweeper.sampler")
     typed = [override for override in parse_overrides(overrides) if not override.is_sweep_override()]
     without = compose_run([str(one.input_line) for one in typed if not makes_a_search(one)], folder)
     alone, searched = defining_config(without), defining_config(grid)

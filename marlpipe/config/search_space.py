@@ -9,6 +9,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from omegaconf import DictConfig
 
 from marlpipe.errors import UserError
+from marlpipe.runs.extras import install
 
 GROUP = "hparams_search"  # of our config
 
@@ -98,4 +99,4 @@ def ends_of_space(asked: Asked) -> list[list[str]]:
 def check_installed() -> None:
     """UserError where Optuna, which is an extra, is missing."""
     if find_spec("optuna") is None:
-        raise UserError('a search needs Optuna, which is not installed\n  next: pip install "marlpipe[search]"')
+        raise UserError(f"a search needs Optuna, which is not installed\n  next: {install('search')}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 from math import cos, radians, sin
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from marlpipe.envs import graphs
 from marlpipe.envs.scene import Box, Label, Line, Scene, Shape
-from marlpipe.errors import Bound, check_numbers, unknown
+from marlpipe.errors import Bound, bounds_of, check_numbers, unknown
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 GRAVITY = 9.8  # m/s²
@@ -33,7 +33,8 @@ UPRIGHT, FALLEN, SPRING, GROUND = "#2f5d8a", "#d03030", "#8a8a8a", "#404040"
 
 # Whether the episode terminates, given the carts that had fallen before the step. As in the authors' code this is
 # evaluated before the carts move: one more step, with reward 0, follows the last fall.
-TERMINATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+Termination = Literal["all", "any", "endless"]
+TERMINATIONS: dict[Termination, Callable[[Tensor], Tensor]] = {
     "all": lambda fallen: fallen.all(1),
     "any": lambda fallen: fallen.any(1),
     "endless": lambda fallen: torch.zeros_like(fallen[:, 0]),
@@ -128,16 +129,6 @@ def constants(n_agents: int, distance: float, force: float, dtype: torch.dtype, 
     )
 
 
-BOUNDS = {
-    "n_agents": Bound(1),
-    "time_limit": Bound(1),
-    "observation_radius": Bound(0),
-    "spring": Bound(0, integer=False),
-    "cart_distance": Bound(0, integer=False, exclusive_low=True),
-    "force": Bound(0, integer=False, exclusive_low=True),
-}
-
-
 @dataclass(kw_only=True, eq=False)
 class CartPole:
     """n carts, each pushed left (action 0) or right (1), with a reward of 1 for each that stood before the step.
@@ -147,19 +138,19 @@ class CartPole:
     missing neighbours. The world's state is these four of every cart, x relative to home there as well.
     """
 
-    n_agents: int
-    time_limit: int  # env steps
-    spring: float  # stiffness, N/m
-    cart_distance: float  # m
-    force: float  # N
-    observation_radius: int  # neighbours to each side
-    termination: str  # one of TERMINATIONS
+    n_agents: Annotated[int, Bound(1, 1000)]
+    time_limit: Annotated[int, Bound(1, 10**6)]  # env steps
+    spring: Annotated[float, Bound(0, 10**6, integer=False)]  # stiffness, N/m
+    cart_distance: Annotated[float, Bound(0, 10**6, integer=False, exclusive_low=True)]  # m
+    force: Annotated[float, Bound(0, 10**6, integer=False, exclusive_low=True)]  # N
+    observation_radius: Annotated[int, Bound(0, 1000)]  # neighbours to each side
+    termination: Termination
     edge_springs: bool
     time_limit_is_terminal: bool
     spec: EnvSpec = field(init=False)
 
     def __post_init__(self) -> None:
-        check_numbers("env", vars(self), BOUNDS)
+        check_numbers("env", vars(self), bounds_of(CartPole.__init__))
         if self.termination not in TERMINATIONS:
             raise unknown("termination", self.termination, TERMINATIONS)
         obs_dim, own = 4 * (2 * self.observation_radius + 1), 4 * self.observation_radius + torch.arange(4)

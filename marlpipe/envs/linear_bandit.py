@@ -6,7 +6,7 @@ S_θ = 1/n on the norm of the parameters keeps E[r_J] within [−1, 1], as Theor
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from marlpipe.envs.scene import Box, Label, Line, Scene, Shape
-from marlpipe.errors import Bound, UserError, check_numbers
+from marlpipe.errors import Bound, UserError, bounds_of, check_numbers
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 
@@ -49,17 +49,6 @@ def regret(
     return (means.amax(-1) - means.gather(-1, actions.unsqueeze(-1)).squeeze(-1)).sum(-1)
 
 
-BOUNDS = {
-    "n_agents": Bound(1),
-    "n_actions": Bound(1),
-    "context_dim": Bound(1),
-    "horizon": Bound(1),
-    "instance_seed": Bound(0),
-    "context_radius": Bound(0, 1, integer=False, exclusive_low=True),  # so that |E[r]| ≤ 1
-    "noise": Bound(0, integer=False),
-}
-
-
 @dataclass(kw_only=True, eq=False)
 class LinearBandit:
     """`horizon` rounds with a new context in each, then termination. All agents observe the context, the state.
@@ -70,19 +59,19 @@ class LinearBandit:
     coupling graph has no edges.
     """
 
-    n_agents: int
-    n_actions: int  # K
-    context_dim: int  # D
-    horizon: int  # rounds
-    context_radius: float  # S_x
-    noise: float  # standard deviation of each agent's reward
-    instance_seed: int
+    n_agents: Annotated[int, Bound(1, 1000)]
+    n_actions: Annotated[int, Bound(1, 100)]  # K
+    context_dim: Annotated[int, Bound(1, 1000)]  # D
+    horizon: Annotated[int, Bound(1, 10**6)]  # rounds
+    context_radius: Annotated[float, Bound(0, 1, integer=False, exclusive_low=True)]  # S_x, so that |E[r]| ≤ 1
+    noise: Annotated[float, Bound(0, 10**6, integer=False)]  # standard deviation of each agent's reward
+    instance_seed: Annotated[int, Bound(0, 2**32 - 1)]
     contexts: Sequence[Any] | Float[Tensor, "T D"] | None  # T = horizon
     parameters: Float[Tensor, "N K D"] = field(init=False)
     spec: EnvSpec = field(init=False)
 
     def __post_init__(self) -> None:
-        check_numbers("env", vars(self), BOUNDS)
+        check_numbers("env", vars(self), bounds_of(LinearBandit.__init__))
         instance = torch.Generator().manual_seed(self.instance_seed)
         shape = (self.n_agents, self.n_actions, self.context_dim)
         self.parameters = in_ball(shape, self.parameter_radius, instance)
@@ -108,7 +97,7 @@ class LinearBandit:
         following = "  next: correct the rows, or set env.contexts=null for random ones"
         try:
             rows = torch.as_tensor(contexts, dtype=self.parameters.dtype)
-        except (TypeError, ValueError) as error:  # ragged, or not numbers
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:  # ragged, or not numbers
             raise UserError(f"contexts is not a table of numbers: {error}.\n  valid: {valid}\n{following}") from error
         if rows.shape != (self.horizon, self.context_dim):
             raise UserError(f"contexts has the shape {tuple(rows.shape)}.\n  valid: {valid}\n{following}")

@@ -8,16 +8,16 @@ from colorsys import hsv_to_rgb
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import cycle, islice
-from math import inf, isfinite
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from marlpipe.envs.navigation_coverage import SHARINGS, nearness, occupancy, seen_landmarks
+from marlpipe.envs.navigation_coverage import SHARINGS, Sharing, nearness, occupancy, seen_landmarks
 from marlpipe.envs.navigation_particles import (
     REGIONS,
+    RegionName,
     accelerate,
     contact_forces,
     contacts,
@@ -26,10 +26,13 @@ from marlpipe.envs.navigation_particles import (
     overlapping,
 )
 from marlpipe.envs.scene import Disc, Line, Point, Scene, Shape
-from marlpipe.errors import Bound, check_number, check_numbers, refused, unknown
+from marlpipe.errors import Bound, bounds_of, check_number, check_numbers, refused, unknown
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 DIRECTIONS = ((0.0, 0.0), (-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0))  # in which each action pushes
+MOST = 1000  # agents, and landmarks
+POSITIVE, NOT_NEGATIVE = Bound(0, 10**6, integer=False, exclusive_low=True), Bound(0, 10**6, integer=False)
+COORDINATE = Bound(-(10**6), 10**6, integer=False)  # m
 GOLDEN_RATIO = 0.618  # hues that far apart, on a circle of 1, are all distinct
 
 
@@ -54,10 +57,11 @@ def grid(
 def _points(name: str, given: Sequence[Any]) -> tuple[Point, ...]:
     try:
         points = tuple((float(x), float(y)) for x, y in given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         points = ()
-    if not points or not all(isfinite(number) for point in points for number in point):
-        raise refused(name, given, "a list of points [x, y], in m", "[[0,0],[1,0]]")
+    if not 0 < len(points) <= MOST or not all(COORDINATE.holds(number) for point in points for number in point):
+        valid = f"a list of points [x, y], in m, at most {MOST} of them, each coordinate {COORDINATE}"
+        raise refused(name, given, valid, "[[0,0],[1,0]]")
     return points
 
 
@@ -65,21 +69,6 @@ def _points(name: str, given: Sequence[Any]) -> tuple[Point, ...]:
 def constant(points: tuple[Point, ...], dtype: torch.dtype, device: torch.device) -> Float[Tensor, "P 2"]:
     """Points that never change, as a tensor."""
     return torch.tensor(points, dtype=dtype, device=device)
-
-
-BOUNDS = {
-    **dict.fromkeys(("columns", "rows", "time_limit"), Bound(1)),
-    **dict.fromkeys(("n_landmarks", "observed_landmarks"), Bound(1, or_null=True)),
-    **dict.fromkeys(
-        ("region_radius", "force", "agent_radius", "landmark_radius"), Bound(0, integer=False, exclusive_low=True)
-    ),
-    **dict.fromkeys(
-        ("column_distance", "row_distance", "agent_spawn_radius", "landmark_spawn_radius"), Bound(0, integer=False)
-    ),
-    **dict.fromkeys(("nearness_reward", "collision_penalty"), Bound(0, integer=False)),
-    "odd_column_shift": Bound(-inf, integer=False),
-    "damping": Bound(0, 1, integer=False),
-}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -97,36 +86,37 @@ class Navigation:
     observed_landmarks: None: one more than the largest number of neighbours of an agent.
     """
 
-    columns: int
-    rows: int
-    column_distance: float  # m
-    row_distance: float  # m
-    odd_column_shift: float  # m, along y
+    columns: Annotated[int, Bound(1, MOST)]
+    rows: Annotated[int, Bound(1, MOST)]
+    column_distance: Annotated[float, NOT_NEGATIVE]  # m
+    row_distance: Annotated[float, NOT_NEGATIVE]  # m
+    odd_column_shift: Annotated[float, COORDINATE]  # m, along y
     agent_centres: Sequence[Any] | None  # points, m
     landmark_centres: Sequence[Any] | None  # points, m
-    n_landmarks: int | None
-    time_limit: int  # env steps
-    region: str  # one of REGIONS
-    region_radius: float  # m
-    agent_spawn_radius: float  # m, along each axis
-    landmark_spawn_radius: float  # m, along each axis
-    observed_landmarks: int | None
-    force: float  # N
-    damping: float  # the share of its velocity that a particle loses in a step
-    agent_radius: float  # m
-    landmark_radius: float  # m
-    sharing: str  # one of SHARINGS
-    nearness_reward: float
-    collision_penalty: float
+    n_landmarks: Annotated[int, Bound(1, MOST)] | None
+    time_limit: Annotated[int, Bound(1, 10**6)]  # env steps
+    region: RegionName
+    region_radius: Annotated[float, POSITIVE]  # m
+    agent_spawn_radius: Annotated[float, NOT_NEGATIVE]  # m, along each axis
+    landmark_spawn_radius: Annotated[float, NOT_NEGATIVE]  # m, along each axis
+    observed_landmarks: Annotated[int, Bound(1, MOST)] | None
+    force: Annotated[float, POSITIVE]  # N
+    damping: Annotated[float, Bound(0, 1, integer=False)]  # the share of its velocity that a particle loses in a step
+    agent_radius: Annotated[float, POSITIVE]  # m
+    landmark_radius: Annotated[float, POSITIVE]  # m
+    sharing: Sharing
+    nearness_reward: Annotated[float, NOT_NEGATIVE]
+    collision_penalty: Annotated[float, NOT_NEGATIVE]
     time_limit_is_terminal: bool
     spec: EnvSpec = field(init=False)
 
     def __post_init__(self) -> None:
-        check_numbers("env", vars(self), BOUNDS)
+        check_numbers("env", vars(self), bounds_of(Navigation.__init__))
         for name, valid in {"region": REGIONS.keys(), "sharing": SHARINGS.keys()}.items():
             if getattr(self, name) not in valid:
                 raise unknown(name, getattr(self, name), valid)
         if self.agent_centres is None:
+            check_number("env.columns · env.rows", self.columns * self.rows, Bound(1, MOST))
             self._centres = grid(
                 self.columns,
                 self.rows,

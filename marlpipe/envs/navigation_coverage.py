@@ -4,6 +4,7 @@ Both follow LOMAQ's code. An agent covers a landmark closer than `reach`, the su
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -32,7 +33,8 @@ def pay_the_closest(
     )
 
 
-SHARINGS: dict[str, Callable[[Tensor, float, float], Tensor]] = {
+Sharing = Literal["occupants", "closest"]
+SHARINGS: dict[Sharing, Callable[[Tensor, float, float], Tensor]] = {
     "occupants": split_among_occupants,
     "closest": pay_the_closest,
 }

@@ -6,7 +6,7 @@ LOMAQ's code. Lengths are in m, forces in N.
 
 from collections.abc import Callable
 from math import inf
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -85,7 +85,11 @@ class Region(NamedTuple):
     outline: Callable[[Point, float, str], Shape]
 
 
-REGIONS = {"square": Region(inf, confine_to_square, square), "circle": Region(2.0, confine_to_circle, circle)}
+RegionName = Literal["square", "circle"]
+REGIONS: dict[RegionName, Region] = {
+    "square": Region(inf, confine_to_square, square),
+    "circle": Region(2.0, confine_to_circle, circle),
+}
 
 
 def overlapping(centres: Float[Tensor, "N 2"], region: Region, radius: float) -> Bool[Tensor, "N N"]:

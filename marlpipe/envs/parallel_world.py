@@ -9,13 +9,14 @@ from numpy import ndarray
 
 from marlpipe.envs.scene import Scenic
 from marlpipe.errors import UserError, unknown
+from marlpipe.runs.extras import install
 from marlpipe.types import Env
 
 try:
     from gymnasium.spaces import Box, Dict, Discrete
     from pettingzoo import ParallelEnv  # type: ignore[import-untyped]
 except ModuleNotFoundError as error:
-    raise UserError("ParallelWorld needs PettingZoo.\n  next: pip install 'marlpipe[pettingzoo]'") from error
+    raise UserError(f"ParallelWorld needs PettingZoo.\n  next: {install('pettingzoo')}") from error
 
 RENDER_MODES = ["rgb_array"]
 

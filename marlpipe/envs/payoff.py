@@ -6,7 +6,7 @@ QTRAN, WQMIX and QPLEX use others to show what a monotonic mixer cannot represen
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from marlpipe.envs import graphs
 from marlpipe.envs.scene import Box, Label, Line, Scene, Shape
-from marlpipe.errors import Bound, UserError, check_number
+from marlpipe.errors import Bound, UserError, bounds_of, check_numbers
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 TAKEN, OPTIMAL = "#d55e00", "#b8860b"
@@ -41,15 +41,15 @@ def parse_payoffs(
     [(name, payoffs)] = named
     try:
         tables = torch.tensor(payoffs, dtype=torch.float64)
-    except (TypeError, ValueError) as error:  # ragged, or not numbers
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:  # ragged, or not numbers
         raise _not_a_table(name, str(error)) from error
     if name == "team_payoffs":
         tables = torch.stack([tables, *[torch.zeros_like(tables)] * (tables.dim() - 1)])
     n_agents, *n_actions = tables.shape
     if len(n_actions) != n_agents or len(set(n_actions)) != 1 or 0 in n_actions:
         raise _not_a_table(name, f"its shape is {tuple(torch.tensor(payoffs).shape)}")
-    if not tables.isfinite().all():
-        raise _not_a_table(name, "it holds a number that is not finite")
+    if not tables.to(torch.get_default_dtype()).isfinite().all():
+        raise _not_a_table(name, "it holds a number that is not finite, or too large")
     return tables
 
 
@@ -92,11 +92,10 @@ class PayoffGame:
         *,
         team_payoffs: Sequence[Any] | None = None,
         local_payoffs: Sequence[Any] | None = None,
-        obs_dim: int,
-        horizon: int,
+        obs_dim: Annotated[int, Bound(1, 10_000)],
+        horizon: Annotated[int, Bound(1, 10**6)],
     ) -> None:
-        for name, given in {"obs_dim": obs_dim, "horizon": horizon}.items():
-            check_number(f"env.{name}", given, Bound(1))
+        check_numbers("env", {"obs_dim": obs_dim, "horizon": horizon}, bounds_of(PayoffGame.__init__))
         tables = parse_payoffs(team_payoffs, local_payoffs)
         team = tables.sum(0)
         self.team_table = team.to(torch.get_default_dtype())

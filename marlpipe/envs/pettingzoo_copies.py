@@ -1,19 +1,20 @@
 """Copies of a PettingZoo world, stepped one after the other, as arrays padded to shapes common to all agents."""
 
+import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, Space, Tuple, flatdim, flatten
+from gymnasium.spaces import flatten
 from jaxtyping import Bool, Float32, Int, UInt8
 from numpy import ndarray
 
+from marlpipe.envs.pettingzoo_answers import RESET, STEP, Call
 from marlpipe.envs.pettingzoo_import import Source
+from marlpipe.envs.pettingzoo_spaces import MASK, discrete, scales, without_mask
 from marlpipe.errors import UserError
 
-MASK = "action_mask"  # key of the available actions, in the observation or in the infos
 TIMED_STEPS = 10
 
 
@@ -28,22 +29,6 @@ class CopiesStep(NamedTuple):
     truncated: Bool[ndarray, "*B"]
 
 
-def without_mask(space: Space[Any]) -> Space[Any]:
-    """The observation space of an agent, without the mask of its actions."""
-    if isinstance(space, Dict) and MASK in space.spaces:
-        return Dict({name: part for name, part in space.spaces.items() if name != MASK})
-    return space
-
-
-def scales(space: Space[Any]) -> Float32[ndarray, " O"]:
-    """The factor of each number of a flattened observation: 1/255 for 8-bit pixels, 1 for all others."""
-    if isinstance(space, Dict | Tuple):
-        parts = space.spaces.values() if isinstance(space, Dict) else space.spaces
-        return np.concatenate([scales(part) for part in parts])
-    pixels = isinstance(space, Box) and space.dtype == np.uint8 and bool((space.high == 255).all())
-    return np.full(flatdim(space), 1 / 255 if pixels else 1, dtype=np.float32)
-
-
 class Layout:
     """Common shapes for agents with different observations and actions. UserError for a world without such.
 
@@ -52,9 +37,7 @@ class Layout:
     """
 
     def __init__(self, source: Source) -> None:
-        world = source.make()
-        with source.errors_as_user_errors("could not be inspected"):
-            self._inspect(source, world)
+        source.made("could not be inspected", self._inspect, source, source.make())
 
     def _inspect(self, source: Source, world: Any) -> None:
         self.agents = list(world.possible_agents)
@@ -72,30 +55,44 @@ class Layout:
         self.n_actions = max(int(actions.n) for actions in self.actions)
         self.obs_dim = max(len(scale) for scale in self.scales.values())
         world.reset(seed=0)
+        self.state_shape: tuple[int, ...] | None = None
         try:
-            self.state_dim, self.has_state = np.asarray(world.state()).size, True
+            self.state_shape = np.asarray(world.state()).shape
         except Exception:  # it has none, or none that works
-            self.state_dim, self.has_state = len(self.agents) * self.obs_dim, False
+            self.state_dim = len(self.agents) * self.obs_dim
+        else:
+            self.state_dim = math.prod(self.state_shape)
         self.max_cycles: int | None = getattr(getattr(world, "unwrapped", world), "max_cycles", None)
 
     def see(
-        self, world: Any, observations: Mapping[str, Any], infos: Mapping[str, Any], present: Iterable[str]
+        self,
+        call: Call,
+        world: Any,
+        observations: Mapping[str, Any],
+        infos: Mapping[str, Any],
+        present: Iterable[str],
     ) -> tuple[Float32[ndarray, "N O"], Float32[ndarray, " S"], Bool[ndarray, "N A"]]:
-        """Observations, state and available actions. Absent agents observe zeros and have action 0 only."""
+        """Observations, state and available actions. Absent agents observe zeros and have action 0 only.
+
+        MisfitError for what is not as the world declares it. Infos may be empty altogether.
+        """
         obs = np.zeros((len(self.agents), self.obs_dim), dtype=np.float32)
         avail_actions = np.zeros((len(self.agents), self.n_actions), dtype=bool)
         there = set(present)
         for i, agent in enumerate(self.agents):
             if agent in there:
-                seen, scale = observations[agent], self.scales[agent]
+                seen, scale = call.of(agent, "observations", observations), self.scales[agent]
+                call.check_seen(agent, self.spaces[agent], seen)
                 obs[i, : len(scale)] = flatten(self.spaces[agent], seen) * scale
-                mask = seen.get(MASK) if isinstance(seen, dict) else None
-                mask = infos.get(agent, {}).get(MASK) if mask is None else mask
-                avail_actions[i, : self.actions[i].n] = True if mask is None else mask
+                mask = seen.get(MASK) if isinstance(seen, Mapping) else None
+                info = call.of(agent, "infos", infos) if infos and mask is None else None
+                mask = info.get(MASK) if isinstance(info, Mapping) else mask
+                n_actions = int(self.actions[i].n)
+                avail_actions[i, :n_actions] = True if mask is None else call.mask(agent, n_actions, mask)
         avail_actions[~avail_actions.any(1), 0] = True
-        if not self.has_state:
+        if self.state_shape is None:
             return obs, obs.ravel(), avail_actions
-        state = np.asarray(world.state())
+        state = call.state(self.state_shape, world.state())
         return obs, state.ravel().astype(np.float32) / (255 if state.dtype == np.uint8 else 1), avail_actions
 
     def joint_action(self, actions: Int[ndarray, " N"], acting: Iterable[str]) -> dict[str, int]:
@@ -105,23 +102,12 @@ class Layout:
         return {agent: int(space.start) + action for agent, space, action in chosen if agent in active}
 
 
-def discrete(name: str, agent: str, space: Space[Any]) -> Discrete:
-    """The space, if it is discrete; UserError otherwise."""
-    if not isinstance(space, Discrete):
-        raise UserError(
-            f"{name}: {agent} acts in {space}.\n"
-            "  valid: Discrete actions, each of which gets a value\n"
-            "  next: choose them in env.arguments if the world has them, as in 'env.arguments={continuous: false}', or "
-            "another env.name"
-        )
-    return space
-
-
 class Copy:
-    """One copy of a world and its episode."""
+    """One copy of a world and its episode. Its methods raise `WorldError` for what the world raises or returns."""
 
-    def __init__(self, source: Source, layout: Layout, *, horizon: int, rebuild: bool) -> None:
+    def __init__(self, source: Source, layout: Layout, number: int, *, horizon: int, rebuild: bool) -> None:
         self.source, self.layout, self.horizon, self.rebuild = source, layout, horizon, rebuild
+        self.number = number
         self.world = source.make()
 
     def reset(self, seed: int) -> CopiesStep:
@@ -129,8 +115,14 @@ class Copy:
             self.world = self.source.make()
         self.seed, self.history = seed, list[dict[str, int]]()
         self.cut = self.over = False
-        observations, infos = self.world.reset(seed=seed)
-        return self._observed(observations, infos, self.world.agents, {})
+        call = self._call("reset")
+        observations, infos = call.parts(self.source.asked(call.name, self.world.reset, seed=seed), RESET)
+        return self._observed(call, observations, infos, self.world.agents, {})
+
+    def _call(self, name: str) -> Call:
+        """A call of the world at the next env step."""
+        at = "" if name == "reset" else f" at env step {len(self.history) + 1}"
+        return Call(self.source.name, f"{name}() of copy {self.number}{at}")
 
     def step(self, actions: Int[ndarray, " N"]) -> CopiesStep:
         """One time step; all zeros after the episode has ended, when no agent is left or at the horizon.
@@ -141,34 +133,47 @@ class Copy:
             return self.padding
         acting = list(self.world.agents)
         joint_action = self.layout.joint_action(actions, acting)
-        observations, rewards, terminations, truncations, infos = self.world.step(joint_action)
+        call = self._call("step")
+        answer = self.source.asked(call.name, self.world.step, joint_action)
+        observations, rewards, *ends, infos = call.parts(answer, STEP)
         self.history.append(joint_action)
+        terminations, truncations = (
+            {agent: call.truth(agent, name, call.of(agent, name, part)) for agent in acting}
+            for name, part in zip(STEP[2:4], ends, strict=True)
+        )
         cut = [agent for agent in acting if truncations[agent] and not terminations[agent]]
         self.cut |= bool(cut)
         none_left = not self.world.agents
         self.over = none_left or len(self.history) >= self.horizon
         terminated = none_left and not self.cut
         return self._observed(
+            call,
             observations,
             infos,
             [*self.world.agents, *cut],  # the last observation of a truncated agent is needed for bootstrapping
-            {agent: rewards[agent] for agent in acting},
+            {agent: call.number(agent, call.of(agent, "rewards", rewards)) for agent in acting},
             terminated=terminated,
             truncated=self.over and not terminated,
         )
 
     def _observed(
         self,
+        call: Call,
         observations: Mapping[str, Any],
         infos: Mapping[str, Any],
         present: Iterable[str],
-        rewards: Mapping[str, Any],
+        rewards: Mapping[str, float],
         *,
         terminated: bool = False,
         truncated: bool = False,
     ) -> CopiesStep:
+        obs, state, avail_actions = self.source.asked(
+            call.name, self.layout.see, call, self.world, observations, infos, present
+        )
         return CopiesStep(
-            *self.layout.see(self.world, observations, infos, present),
+            obs=obs,
+            state=state,
+            avail_actions=avail_actions,
             rewards=np.array([rewards.get(agent, 0) for agent in self.layout.agents], dtype=np.float32),
             terminated=np.array(terminated),
             truncated=np.array(truncated),
@@ -194,10 +199,14 @@ class Copy:
         """
         if getattr(self.world, "render_mode", None) != "rgb_array":
             self.world = self.source.make(render_mode="rgb_array")
-            self.world.reset(seed=self.seed)
-            for joint_action in self.history:
-                self.world.step(joint_action)
-        return np.asarray(self.world.render(), dtype=np.uint8)
+            self.source.asked(f"playing copy {self.number} again for a picture", self._play_again)
+        picture = self.source.asked(f"render() of copy {self.number}", self.world.render)
+        return np.asarray(picture, dtype=np.uint8)
+
+    def _play_again(self) -> None:
+        self.world.reset(seed=self.seed)
+        for joint_action in self.history:
+            self.world.step(joint_action)
 
 
 class Copies:
@@ -211,28 +220,15 @@ class Copies:
     def reset(self, seeds: Sequence[int]) -> CopiesStep:
         """Begins an episode in as many copies as there are seeds."""
         while len(self.copies) < len(seeds):
-            self.copies.append(Copy(self.source, self.layout, horizon=self.horizon, rebuild=self.rebuild))
-        steps = []
-        for i, seed in enumerate(seeds):
-            with self._copy(i) as copy:
-                steps.append(copy.reset(seed))
-        return stacked(steps)
+            number = self.first + self.stride * len(self.copies)
+            self.copies.append(Copy(self.source, self.layout, number, horizon=self.horizon, rebuild=self.rebuild))
+        return stacked([copy.reset(seed) for copy, seed in zip(self.copies, seeds, strict=False)])
 
     def step(self, actions: Int[ndarray, "B N"]) -> CopiesStep:
-        steps = []
-        for i, chosen in enumerate(actions):
-            with self._copy(i) as copy:
-                steps.append(copy.step(chosen))
-        return stacked(steps)
+        return stacked([copy.step(chosen) for copy, chosen in zip(self.copies, actions, strict=False)])
 
     def picture(self, i: int) -> UInt8[ndarray, "H W 3"]:
-        with self._copy(i) as copy:
-            return copy.picture()
-
-    @contextmanager
-    def _copy(self, i: int) -> Iterator[Copy]:
-        with self.source.errors_as_user_errors(f"failed in copy {self.first + self.stride * i}"):
-            yield self.copies[i]
+        return self.copies[i].picture()
 
     def seconds_per_step(self) -> float:
         """Mean over the first steps of an episode of one copy."""

@@ -3,17 +3,20 @@
 PettingZoo is imported inside the functions, so that everything else works without the package.
 """
 
+import difflib
 import importlib
 import importlib.util
 import pkgutil
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Mapping
 from functools import partial
+from importlib import metadata
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from marlpipe.envs.failures import RAISED, failure
 from marlpipe.errors import UserError, unknown
+from marlpipe.runs.extras import install
 
 NAMES = (
     "  valid: a name of PettingZoo's own, as sisl/pursuit-v5, a module with a parallel_env, as mpe2.simple_spread_v3, "
@@ -32,8 +35,7 @@ class Source(NamedTuple):
         called = creator(self.name)
         from pettingzoo import AECEnv  # type: ignore[import-untyped]
 
-        with self.errors_as_user_errors("could not be made"):
-            world = called(**{**self.arguments, **more})
+        world = self.made("could not be made", called, **{**self.arguments, **more})
         if isinstance(world, AECEnv) or not hasattr(world, "step"):
             raise not_parallel(self.name)
         if not getattr(world, "possible_agents", None):
@@ -44,27 +46,41 @@ class Source(NamedTuple):
             )
         return world
 
-    @contextmanager
-    def errors_as_user_errors(self, what: str) -> Iterator[None]:
-        """UserError for any error of a world, which the user has chosen and can correct."""
+    def made(self, what: str, function: Callable[..., Any], /, *given: Any, **named: Any) -> Any:
+        """What a function returns that makes a world. UserError for whatever it raises.
+
+        what: went wrong then, as `could not be made`.
+        """
         try:
-            yield
+            return function(*given, **named)
         except UserError:
             raise
-        except Exception as error:
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            raise UserError(
-                f"{self.name} {what}: {type(error).__name__}: {error}\n"
-                f"  where: {place.filename}:{place.lineno}\n"
-                f"  given: env.arguments={dict(self.arguments)}\n"
-                "  next: give it the arguments that it takes, install what it needs, or correct it"
-            ) from error
+        except RAISED as error:
+            following = "give it the arguments that it takes, install what it needs, or correct it"
+            said = f"the world {self.name} {what}"
+            raise failure(said, error, given=self._given, kind=UserError, following=following) from error
+
+    def asked(self, call: str, function: Callable[..., Any], /, *given: Any, **named: Any) -> Any:
+        """What a function of a world returns that is played. WorldError for whatever it raises.
+
+        call: what is called, as `step() of copy 0 at env step 3`.
+        """
+        try:
+            return function(*given, **named)
+        except UserError:
+            raise
+        except RAISED as error:
+            raise failure(f"the world {self.name} failed in {call}", error, given=self._given) from error
+
+    @property
+    def _given(self) -> str:
+        return f"env.arguments={dict(self.arguments)}"
 
 
 def creator(name: str) -> Callable[..., Any]:
     """The function that makes the world of that name. UserError if there is none."""
     if importlib.util.find_spec("pettingzoo") is None:
-        raise UserError("worlds of PettingZoo need the package.\n  next: pip install 'marlpipe[pettingzoo]'")
+        raise UserError(f"worlds of PettingZoo need the package.\n  next: {install('pettingzoo')}")
     if "/" in name:
         return registered(name)
     module_name, _, function = name.partition(":")
@@ -91,7 +107,7 @@ def registered(name: str) -> Callable[..., Any]:
         if kind == "aec":
             raise not_parallel(name)
         return partial(pettingzoo.make, kind, name)
-    raise unknown("env.name", name, pettingzoo.parallel_registry)
+    raise no_module(name)
 
 
 def imported(name: str) -> ModuleType:
@@ -107,15 +123,49 @@ def imported(name: str) -> ModuleType:
             ) from error
         if package:
             raise unknown("env.name: the module", f"{package}.{last}", siblings(package)) from error
-        raise UserError(
-            f"env.name: there is no module {name}.\n{NAMES}"
-            f"  next: install the package that has it, as in pip install {missing}, or correct the name"
-        ) from error
-    except Exception as error:
+        raise no_module(name) from error
+    except RAISED as error:
         raise UserError(
             f"env.name: {name or 'an empty name'} cannot be imported: {type(error).__name__}: {error}\n{NAMES}"
             "  next: correct the name or the module"
         ) from error
+
+
+def no_module(name: str) -> UserError:
+    """The error for a name that leads nowhere, with the installed worlds that have a similar one."""
+    worlds = installed()
+    by_last = {last_part(world): world for world in worlds}
+    last = last_part(name)
+    close = [by_last[match] for match in ([last] if last in by_last else difflib.get_close_matches(last, by_last))]
+    found = f"  next: env.name={' or env.name='.join(close)}" if close else "  next: correct the name"
+    return UserError(
+        f"env.name: there is no world {name}.\n{NAMES}  installed: {', '.join(worlds) or 'none'}\n"
+        f"{found}, or install the package that has it"
+    )
+
+
+def last_part(name: str) -> str:
+    """A world's name without where it is, as simple_spread_v3 of mpe2.simple_spread_v3."""
+    return re.split("[/.:]", name)[-1]
+
+
+def installed() -> list[str]:
+    """PettingZoo's own worlds, and the modules of packages that need PettingZoo, whose names end with a version."""
+    import pettingzoo
+
+    packages = [
+        package
+        for package, providers in metadata.packages_distributions().items()
+        if any(needs_pettingzoo(provider) for provider in providers)
+    ]
+    modules = [module for package in sorted(packages) for module in siblings(package)]
+    return [*sorted(pettingzoo.parallel_registry), *(module for module in modules if re.search(r"_v\d+$", module))]
+
+
+def needs_pettingzoo(distribution: str) -> bool:
+    """Whether an installed distribution asks for PettingZoo, and is not marlpipe."""
+    needs = metadata.requires(distribution) or []
+    return distribution != "marlpipe" and any(re.match(r"pettingzoo\b", need, re.IGNORECASE) for need in needs)
 
 
 def siblings(package: str) -> list[str]:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from numpy import ndarray
 
 from marlpipe.envs.pettingzoo_copies import Copies, CopiesStep
 from marlpipe.envs.pettingzoo_import import Source
-from marlpipe.errors import UserError
+from marlpipe.errors import UserError, WorldError
 
 PATIENCE_S = 5.0  # for a worker to end before it is killed
 MESSAGE_S = 1.5e-4  # round trip to a worker, measured between two cores
@@ -78,7 +79,7 @@ class Workers:
         except (EOFError, ConnectionResetError) as error:
             status = self.processes[worker].wait()
             copies = ", ".join(map(str, range(worker, self.n, self.count)))
-            raise UserError(
+            raise WorldError(
                 f"{self.source.name} ended its process, with exit status {status}, in one of the copies {copies}.\n"
                 "  next: read what it wrote above; env.workers=0 runs it in this process"
             ) from error
@@ -137,5 +138,6 @@ def serve(descriptor: int) -> None:
                 copies = copies or Copies(source, **options)
                 answer = getattr(copies, method)(given)
             except UserError as error:
+                error.add_note("".join(traceback.format_exception(error)))  # all that pickle keeps of the traceback
                 answer = error
             pipe.send(answer)

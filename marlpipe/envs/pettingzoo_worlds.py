@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from marlpipe.envs import graphs
+from marlpipe.envs.opposed_rewards import OpposedRewards
 from marlpipe.envs.pettingzoo_import import Source, creator
 from marlpipe.envs.scene import Pixels, Scene
 from marlpipe.errors import Bound, UserError, refused
@@ -32,19 +33,29 @@ class PettingZooState:
     version: int  # number of resets and steps of the world so far
 
 
-def coupling(n_agents: int, edges: Sequence[Sequence[int]] | None) -> Bool[Tensor, "N N"]:
+MOST_WORKERS = 1000
+
+
+def listed(given: Any) -> list[Any]:
+    """The members of a list; anything else is the only member."""
+    return list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+
+
+def coupling(n_agents: int, edges: Sequence[Any] | None) -> Bool[Tensor, "N N"]:
     """All pairs of agents, or the given ones only. UserError for an edge that is no pair of two agents."""
     if edges is None:
         return graphs.complete(n_agents)
     graph = torch.zeros(n_agents, n_agents, dtype=torch.bool)
-    for edge in edges:
-        if len(edge) != 2 or edge[0] == edge[1] or not all(0 <= agent < n_agents for agent in edge):
+    numbers = Bound(0, n_agents - 1)
+    for edge in listed(edges):
+        pair = listed(edge)
+        if len(pair) != 2 or pair[0] == pair[1] or not all(map(numbers.holds, pair)):
             raise UserError(
-                f"edges: {list(edge)} does not couple two agents.\n"
+                f"edges: {edge} does not couple two agents.\n"
                 f"  valid: pairs of different agents from 0 to {n_agents - 1}, or null for all pairs\n"
                 "  next: set it, as in env.edges=[[0,1]]"
             )
-        graph[edge[0], edge[1]] = graph[edge[1], edge[0]] = True
+        graph[pair[0], pair[1]] = graph[pair[1], pair[0]] = True
     return graph
 
 
@@ -58,18 +69,24 @@ class PettingZooWorld:
     passed to the world, and gets reward 0. The state is the world's `state()`, or all observations where that fails.
     8-bit pixels are scaled to 0 to 1; other numbers are unchanged.
 
+    All agents are one team, whose reward is the sum of theirs. A world of opposed sides can be seen by its rewards
+    alone: then `remarks` says so.
+
     An episode is terminated if every agent was; otherwise, and at the horizon, it is truncated. A copy is seeded from
     the generator at each reset, reused for later episodes, and not stepped after its episode has ended.
     """
 
     name: str  # PettingZoo's own, as sisl/pursuit-v5, a module with a parallel_env, or module:function
     arguments: Mapping[str, Any] | None  # keyword arguments of the world
-    horizon: int | None  # env steps; None: the world's own max_cycles
+    horizon: Annotated[int, Bound(1, 10**6)] | None  # env steps; None: the world's own max_cycles
     local_rewards: bool
-    edges: Sequence[Sequence[int]] | None  # pairs of coupled agents; None: all
+    edges: Sequence[Any] | None  # pairs of coupled agents; None: all
     rebuild: bool  # whether to make a new world for each episode
-    workers: int | str  # processes; 0: this process only, "auto": as many as threads, if that is faster
+    # processes; 0: this process only, "auto": as many as threads, if that is faster
+    workers: Annotated[int, Bound(0, MOST_WORKERS)] | Literal["auto"]
     spec: EnvSpec = field(init=False)
+    agents: list[str] = field(init=False)  # their names
+    remarks: list[str] = field(init=False)  # what the episodes have shown that the user should know
 
     @staticmethod
     def packages(config: Mapping[str, Any]) -> list[str]:
@@ -78,9 +95,11 @@ class PettingZooWorld:
         return ["pettingzoo"] if "/" in name else ["pettingzoo", re.split("[.:]", name)[0]]
 
     def __post_init__(self) -> None:
-        if self.workers != "auto" and not Bound(0).holds(self.workers):
+        if self.workers != "auto" and not Bound(0, MOST_WORKERS).holds(self.workers):
             valid = "auto, or a number of processes from 0, which is this one alone"
             raise refused("workers", self.workers, valid, "auto")
+        if not isinstance(self.arguments, Mapping | None):
+            raise refused("arguments", self.arguments, "null, or the world's arguments by name", "{max_cycles: 25}")
         source = Source(self.name, self.arguments or {})
         creator(self.name)  # UserError where the package that the next import needs is missing
         from marlpipe.envs.pettingzoo_copies import Layout
@@ -104,6 +123,7 @@ class PettingZooWorld:
             graph=coupling(len(layout.agents), self.edges),
             local_rewards=self.local_rewards,
         )
+        self.agents, self.remarks, self._opposed = layout.agents, [], OpposedRewards(layout.agents)
         self._source = source
         self._copies: Copies | Workers | None = None
         self._version = 0
@@ -164,6 +184,12 @@ class PettingZooWorld:
         copies = self._at(state)
         with self._used(copies):
             seen = copies.step(actions.cpu().numpy())
+        opposed = self._opposed.seen(seen.rewards)
+        if opposed:
+            self.remarks.append(
+                f"{self.name}: {opposed}. All agents learn as one team from the sum of their rewards. If they are no "
+                "team, name a world whose other side is part of the world, as in env.name=module:function"
+            )
         after = self._state(seen, state.elapsed + 1)
         return after, Timestep(*(torch.from_numpy(part).to(actions.device) for part in seen[3:]))
 

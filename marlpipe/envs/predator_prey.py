@@ -5,8 +5,7 @@ points: a prey is worth 10, as in QPro's appendix, not 1, and a move into an occ
 """
 
 from dataclasses import dataclass, field
-from math import inf
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +16,7 @@ from marlpipe.envs import graphs
 from marlpipe.envs.predator_prey_grid import NOWHERE, Grid, beside, walled, window
 from marlpipe.envs.predator_prey_hunt import Draws, chase_prey, draw, move_predators
 from marlpipe.envs.scene import Box, Disc, Line, Point, Scene, Shape
-from marlpipe.errors import Bound, UserError, check_numbers, refused
+from marlpipe.errors import Bound, UserError, bounds_of, check_numbers, refused
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 STAY, CATCH = 4, 5  # after the four moves, which are in the order of DIRECTIONS
@@ -32,13 +31,6 @@ class PredatorPreyState(NamedTuple):
     hunting: Bool[Tensor, "B N"]  # predators that are not removed
     alive: Bool[Tensor, "B M"]  # prey that is not caught
     elapsed: Int[Tensor, " B"]  # env steps since the reset
-
-
-BOUNDS = {
-    **dict.fromkeys(("n_agents", "n_prey", "rows", "columns", "view", "time_limit", "catch_threshold"), Bound(1)),
-    "capture_reward": Bound(0, integer=False),
-    "punishment": Bound(-inf, 0, integer=False),
-}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -56,21 +48,21 @@ class PredatorPrey:
     zero. The world's state is the whole grid in the same encoding.
     """
 
-    n_agents: int  # predators
-    n_prey: int
-    rows: int
-    columns: int
-    view: int  # cells on a side of the window, odd
-    time_limit: int  # env steps
-    capture_reward: float
-    punishment: float
-    catch_threshold: int  # predators that it takes to catch a prey
+    n_agents: Annotated[int, Bound(1, 1000)]  # predators
+    n_prey: Annotated[int, Bound(1, 1000)]
+    rows: Annotated[int, Bound(1, 1000)]
+    columns: Annotated[int, Bound(1, 1000)]
+    view: Annotated[int, Bound(1, 99)]  # cells on a side of the window, odd
+    time_limit: Annotated[int, Bound(1, 10**6)]  # env steps
+    capture_reward: Annotated[float, Bound(0, 10**6, integer=False)]
+    punishment: Annotated[float, Bound(-(10**6), 0, integer=False)]
+    catch_threshold: Annotated[int, Bound(1, 1000)]  # predators that it takes to catch a prey
     hare_channel: bool
     time_limit_is_terminal: bool
     spec: EnvSpec = field(init=False)
 
     def __post_init__(self) -> None:
-        check_numbers("env", vars(self), BOUNDS)
+        check_numbers("env", vars(self), bounds_of(PredatorPrey.__init__))
         if self.view % 2 == 0:
             raise refused("view", self.view, "an odd number, for the agent is in the middle of what it sees", 5)
         if self.n_agents + self.n_prey > self.rows * self.columns:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy
 import torch
@@ -21,7 +21,8 @@ from torch import Tensor
 from marlpipe.envs import graphs
 from marlpipe.envs.scene import Scene
 from marlpipe.envs.vmas_scenes import scene
-from marlpipe.errors import Bound, UserError, check_number, unknown
+from marlpipe.errors import Bound, MisfitError, UserError, bounds_of, check_numbers, unknown
+from marlpipe.runs.extras import install
 from marlpipe.types import EnvSpec, Observation, Timestep
 
 
@@ -44,7 +45,7 @@ def import_vmas() -> Any:
         return importlib.import_module("vmas")
     except ImportError as error:
         raise UserError(
-            f"env=vmas needs the package vmas, which cannot be imported: {error}.\n  next: pip install 'marlpipe[vmas]'"
+            f"env=vmas needs the package vmas, which cannot be imported: {error}.\n  next: {install('vmas')}"
         ) from error
 
 
@@ -106,10 +107,15 @@ class VmasWorld:
 
     scenario: str  # its name, as in vmas.scenarios, vmas.mpe_scenarios and vmas.debug_scenarios
     arguments: Mapping[str, Any] | None  # of the scenario
-    horizon: int  # env steps
+    horizon: Annotated[int, Bound(1, 10**6)]  # env steps
     local_rewards: bool  # whether agents may learn from their own rewards
     time_limit_is_terminal: bool
     spec: EnvSpec = field(init=False)
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return self.scenario
 
     @staticmethod
     def packages(config: Mapping[str, Any]) -> list[str]:  # noqa: ARG004 whatever the scenario
@@ -117,7 +123,7 @@ class VmasWorld:
         return ["vmas"]
 
     def __post_init__(self) -> None:
-        check_number("env.horizon", self.horizon, Bound(1))
+        check_numbers("env", vars(self), bounds_of(VmasWorld.__init__))
         vmas = import_vmas()
         scenarios = {*vmas.scenarios, *vmas.mpe_scenarios, *vmas.debug_scenarios}
         if self.scenario not in scenarios:
@@ -139,6 +145,7 @@ class VmasWorld:
                     f"  valid: suitable values of {', '.join(takes)}\n"
                     "  next: correct env.arguments, or leave one out for its default"
                 ) from error
+        self._widths = widths
         self._n_actions = torch.tensor([space.n for space in simulator.action_space])
         self.spec = EnvSpec(
             n_agents=len(widths),
@@ -157,6 +164,13 @@ class VmasWorld:
 
     def _observed(self, simulator: Any, observations: list[Any], elapsed: Int[Tensor, " B"]) -> VmasState:
         seen = [flat(observation) for observation in observations]
+        for agent, own, width in zip(simulator.agents, seen, self._widths, strict=True):
+            if own.shape != (len(elapsed), width):
+                raise MisfitError(
+                    f"the scenario {self.scenario}: {agent.name} observes {tuple(own.shape)} numbers.\n"
+                    f"  valid: {(len(elapsed), width)}, copies and as many numbers as at its first reset\n"
+                    "  next: correct the scenario"
+                )
         entities = simulator.world.entities
         return VmasState(
             simulator=simulator,

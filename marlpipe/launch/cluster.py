@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
@@ -18,7 +18,7 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from marlpipe.errors import Bound, UserError, check_number, unknown
 from marlpipe.launch.cluster_job import Run, RunsOfOneJob
-from marlpipe.launch.cluster_plan import Array, Resources, arrays, needed
+from marlpipe.launch.cluster_plan import BOUNDS, Array, Resources, arrays, needed
 from marlpipe.launch.job_configs import JobConfigs
 from marlpipe.launch.run_task import RunTask, job_folder
 from marlpipe.runs.files import read_json, write_json
@@ -28,12 +28,15 @@ from marlpipe.runs.provenance import command_line, software_and_machine
 
 log = logging.getLogger(__name__)
 
+GRACE, REQUEUES = Bound(1), Bound(0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRun:
     """A run before it is submitted, with the resources and modules that it needs."""
 
     run: Run
+    name: str  # environment and algorithm
     resources: Resources
     preload: Sequence[str]
 
@@ -54,29 +57,29 @@ class ClusterLauncher(Launcher):
     def __init__(
         self,
         *,
-        gpus: int,
-        cpus: int,
-        memory_gib: float | int,
-        hours: float | int,
-        runs_per_job: int,
+        gpus: Annotated[int, BOUNDS["gpus"]],
+        cpus: Annotated[int, BOUNDS["cpus"]],
+        memory_gib: Annotated[float | int, BOUNDS["memory_gib"]],
+        hours: Annotated[float | int, BOUNDS["hours"]],
+        runs_per_job: Annotated[int, BOUNDS["runs_per_job"]],
         algo: Mapping[str, Any],
         env: Mapping[str, Any],
-        grace_s: int,
-        requeues: int,
+        grace_s: Annotated[int, GRACE],
+        requeues: Annotated[int, REQUEUES],
         dry_run: bool,
     ) -> None:
         self._usual = Resources(gpus=gpus, cpus=cpus, memory_gib=memory_gib, hours=hours, runs_per_job=runs_per_job)
-        check_number("hydra.launcher.grace_s", grace_s, Bound(1))
-        check_number("hydra.launcher.requeues", requeues, Bound(0))
+        check_number("hydra.launcher.grace_s", grace_s, GRACE)
+        check_number("hydra.launcher.requeues", requeues, REQUEUES)
         self._own = {"algo": algo, "env": env}
         self._grace_s, self._requeues, self._dry_run = grace_s, requeues, dry_run
 
     @abstractmethod
-    def executor(self, resources: Resources, runs: int, folder: Path) -> Executor:
-        """What submits jobs of so many runs each, and keeps its own files in a folder."""
+    def executor(self, resources: Resources, runs: int, name: str, folder: Path) -> Executor:
+        """What submits jobs of so many runs each under a name, and keeps its own files in a folder."""
 
     @abstractmethod
-    def script(self, array: Array, folder: Path) -> str:
+    def script(self, array: Array, name: str, folder: Path) -> str:
         """What would be submitted, for a person."""
 
     @abstractmethod
@@ -112,7 +115,8 @@ class ClusterLauncher(Launcher):
             folder = job_folder(config)
             runs[folder] = PlannedRun(
                 run=Run(folder=folder, call=self._task.call(config)),
-                resources=self._needed(config),
+                name=run_name(config),
+                resources=self.needed(config),
                 preload=self._task.preload(config),
             )
         left = [runs[folder] for folder in self._left(list(runs))]
@@ -120,11 +124,11 @@ class ClusterLauncher(Launcher):
         kept = Path(str(self._config.hydra.sweep.dir)).absolute() / ".jobs"  # submitit's own files
         if self._dry_run:
             for array in planned:
-                print(f"\n# {describe(array)}\n{self.script(array, kept)}")
+                print(f"\n# {describe(array)}\n{self.script(array, job_name(array, left), kept)}")
             print(f"\nnothing was submitted: {total(planned)}")
             raise SystemExit(0)
         for array in planned:
-            self._submit(array, [[left[number] for number in job] for job in array.jobs], kept)
+            self._submit(array, [[left[number] for number in job] for job in array.jobs], job_name(array, left), kept)
         return []
 
     def _left(self, folders: Sequence[Path]) -> list[Path]:
@@ -154,7 +158,8 @@ class ClusterLauncher(Launcher):
                 if valid and option not in valid:
                     raise unknown(f"hydra.launcher.{group}: the option", str(option), valid)
 
-    def _needed(self, config: DictConfig) -> Resources:
+    def needed(self, config: DictConfig) -> Resources:
+        """What a run's job asks for. UserError where that does not go together."""
         chosen = config.hydra.runtime.choices
         need = needed(self._usual, {group: own.get(str(chosen.get(group))) for group, own in self._own.items()})
         if 60 * need.minutes <= self._grace_s:
@@ -164,7 +169,7 @@ class ClusterLauncher(Launcher):
             )
         return need
 
-    def _submit(self, array: Array, jobs: Sequence[Sequence[PlannedRun]], kept: Path) -> None:
+    def _submit(self, array: Array, jobs: Sequence[Sequence[PlannedRun]], name: str, kept: Path) -> None:
         calls = [
             RunsOfOneJob(
                 runs=[planned.run for planned in job],
@@ -179,8 +184,8 @@ class ClusterLauncher(Launcher):
         folders = [[RunFolder(planned.run.folder).create() for planned in job] for job in jobs]
         for folder in (folder for job in folders for folder in job):
             folder.submission.unlink(missing_ok=True)  # that of a job that is over
-            folder.update_status(state="queued", reason=None)
-        executor = self.executor(array.resources, len(jobs[0]), kept)
+            folder.update_status(state="queued", reason=None, grid=None)
+        executor = self.executor(array.resources, len(jobs[0]), name, kept)
         try:
             with executor.batch():
                 submitted = [executor.submit(call) for call in calls]
@@ -197,6 +202,19 @@ class ClusterLauncher(Launcher):
                 )
         ids = [job.job_id for job in submitted]
         log.info("%s: %s", describe(array), ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}")
+
+
+def run_name(config: DictConfig) -> str:
+    """Environment and algorithm, such as cartpole-qmix; that of the application where it has neither."""
+    chosen = config.hydra.runtime.choices
+    parts = [str(chosen[group]) for group in ("env", "algo") if group in chosen]
+    return "-".join(parts).replace("/", "-") or str(config.hydra.job.name)
+
+
+def job_name(array: Array, planned: Sequence[PlannedRun]) -> str:
+    """The name of its runs; where they have several, the first, and how many more, as cartpole-qpro+2."""
+    first, *others = dict.fromkeys(planned[number].name for job in array.jobs for number in job)
+    return f"{first}+{len(others)}" if others else first
 
 
 def describe(array: Array) -> str:

@@ -20,6 +20,7 @@ from marlpipe.runs.live import GridDisplay
 from marlpipe.runs.lock import owner
 from marlpipe.runs.provenance import COMMAND_VARIABLE
 from marlpipe.runs.status import State
+from marlpipe.runs.terminal import make_streams_usable
 
 OWNED_ELSEWHERE_S = 30.0  # between two looks at a run that another process still owns
 SAVING = 0.75  # of the grace that runs get to save themselves, before they are ended while the job is put back
@@ -53,6 +54,7 @@ class RunsOfOneJob:
 
     def __call__(self) -> None:
         """Returns when all runs have ended, in whatever way each of them does: its status file says so."""
+        make_streams_usable()
         common = {**os.environ, COMMAND_VARIABLE: self.command, "MARLPIPE_THREADS": str(self.threads)}
         common["OMP_NUM_THREADS"] = str(self.threads)
         pool = RunPool(

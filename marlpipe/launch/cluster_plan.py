@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from marlpipe.errors import Bound, UserError, check_numbers, unknown
 
@@ -23,11 +23,11 @@ class Resources:
     gpus, hours: of a job. cpus, memory_gib: of each of its runs. runs_per_job: how many runs share a job.
     """
 
-    gpus: int
-    cpus: int
-    memory_gib: float | int
-    hours: float | int
-    runs_per_job: int
+    gpus: Annotated[int, BOUNDS["gpus"]]
+    cpus: Annotated[int, BOUNDS["cpus"]]
+    memory_gib: Annotated[float | int, BOUNDS["memory_gib"]]
+    hours: Annotated[float | int, BOUNDS["hours"]]
+    runs_per_job: Annotated[int, BOUNDS["runs_per_job"]]
 
     def __post_init__(self) -> None:
         check_numbers("hydra.launcher", vars(self), BOUNDS)

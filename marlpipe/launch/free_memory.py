@@ -1,10 +1,11 @@
-"""How much memory is left, and whether one more run fits into it."""
+"""How much memory is left, whether one more run fits into it, and whether the lack of it has killed one."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 GIB = 2**30
 USUAL_PEAK = 2 * GIB  # bytes that a run is taken to need before one was seen to need more
+LOW = GIB // 2  # bytes; with less than that, a system's services may kill processes before the kernel does
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
@@ -19,6 +20,21 @@ class Memory:
         self._given = peak_gib is not None
         self.peak = USUAL_PEAK if peak_gib is None else round(peak_gib * GIB)  # of a run, in bytes
         self.free = available()
+        self._oom_kills = oom_kills()
+
+    def look(self) -> None:
+        """Remembers how much is free now."""
+        self.free = available()
+
+    def shortage(self) -> str | None:
+        """Evidence that a process that was just killed was killed for lack of memory; None where there is none."""
+        kills = oom_kills()
+        if kills is not None and self._oom_kills is not None and kills > self._oom_kills:
+            self._oom_kills += 1  # each victim of the kernel explains one process
+            return "the memory ran out, says the kernel"
+        if self.free is not None and self.free < LOW:
+            return f"most likely for lack of memory, of which {self.free / GIB:.1f} GiB were left"
+        return None
 
     def fits(self, pids: Sequence[int]) -> bool:
         """Whether one more run can start in addition to these processes, each of which may still grow to the peak.
@@ -55,6 +71,22 @@ def available(proc: Path = PROC, cgroups: Path = CGROUPS) -> int | None:
     return min(left, default=None)
 
 
+def oom_kills(proc: Path = PROC, cgroups: Path = CGROUPS) -> int | None:
+    """How many processes the kernel has killed for lack of memory: in this process's cgroup, or on the machine.
+
+    None where it is unknown.
+    """
+    for line in _lines(proc / "self" / "cgroup"):
+        _, controllers, path = line.split(":", 2)
+        name = "memory.events" if controllers == "" else "memory.oom_control"
+        if controllers == "" or "memory" in controllers.split(","):
+            root = cgroups if controllers == "" else cgroups / "memory"
+            counted = _table(root / path.lstrip("/") / name).get("oom_kill")
+            if counted is not None:
+                return counted
+    return _table(proc / "vmstat").get("oom_kill")
+
+
 def _left_in(root: Path, path: str, limit: str, usage: str, cache: str) -> list[int]:
     """What the limits of a cgroup and of those above it leave; files that are cached there give way."""
     own = root / path.lstrip("/")
@@ -74,6 +106,6 @@ def _table(file: Path) -> dict[str, int]:
 
 def _lines(file: Path) -> list[str]:
     try:
-        return file.read_text().splitlines()
+        return file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []

@@ -2,9 +2,12 @@
 
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
@@ -14,14 +17,17 @@ from omegaconf import DictConfig
 from marlpipe.errors import Bound, check_number
 from marlpipe.launch.free_memory import GIB, Memory
 from marlpipe.launch.job_configs import JobConfigs
-from marlpipe.launch.pool import RunPool
+from marlpipe.launch.pool import RunPool, record_unstarted
 from marlpipe.launch.run_process import Job
 from marlpipe.launch.run_task import RunTask, job_folder, job_return
 from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.grid import living_grid
 from marlpipe.runs.live import GridDisplay
 from marlpipe.runs.lock import owner
 from marlpipe.runs.provenance import COMMAND_VARIABLE, command_line, cores
 
+PROCESSES = THREADS = Bound(1, 10_000, or_null=True)
+MEMORY, GRACE = Bound(0, integer=False, or_null=True), Bound(0, integer=False)
 THREADS_VARIABLE = "MARLPIPE_THREADS"
 
 log = logging.getLogger(__name__)
@@ -44,15 +50,15 @@ class LocalLauncher(Launcher):
     def __init__(
         self,
         *,
-        processes: int | None = None,
-        threads: int | None = None,
-        memory_gib: float | int | None = None,
-        grace_s: float | int = 30,
+        processes: Annotated[int | None, PROCESSES] = None,
+        threads: Annotated[int | None, THREADS] = None,
+        memory_gib: Annotated[float | int | None, MEMORY] = None,
+        grace_s: Annotated[float | int, GRACE] = 30,
     ) -> None:
-        check_number("hydra.launcher.processes", processes, Bound(1, or_null=True))
-        check_number("hydra.launcher.threads", threads, Bound(1, or_null=True))
-        check_number("hydra.launcher.memory_gib", memory_gib, Bound(0, integer=False, or_null=True))
-        check_number("hydra.launcher.grace_s", grace_s, Bound(0, integer=False))
+        check_number("hydra.launcher.processes", processes, PROCESSES)
+        check_number("hydra.launcher.threads", threads, THREADS)
+        check_number("hydra.launcher.memory_gib", memory_gib, MEMORY)
+        check_number("hydra.launcher.grace_s", grace_s, GRACE)
         self._processes = processes
         self._threads = threads
         self._memory_gib = memory_gib
@@ -68,7 +74,7 @@ class LocalLauncher(Launcher):
 
         Raises:
             UserError: the task function cannot be imported by another process, or a folder cannot be written.
-            SystemExit: with 130, after a Ctrl-C and once all runs have stopped.
+            SystemExit: with 130 after a Ctrl-C, with 143 after a SIGTERM, once all runs have stopped.
         """
         setup_globals()
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
@@ -107,7 +113,8 @@ class LocalLauncher(Launcher):
             threads,
             _describe(memory),
         )
-        values = dict(zip(jobs, _run(pool, list(jobs.values())), strict=True)) if jobs else {}
+        root = Path(str(self._config.hydra.sweep.dir))
+        values = dict(zip(jobs, _run(pool, list(jobs.values()), root), strict=True)) if jobs else {}
         name = first.hydra.job.name
         return [
             job_return(name, overrides, values.get(folder))
@@ -115,18 +122,38 @@ class LocalLauncher(Launcher):
         ]
 
 
-def _run(pool: RunPool, jobs: Sequence[Job]) -> list[float | int | None]:
+def _run(pool: RunPool, jobs: Sequence[Job], root: Path) -> list[float | int | None]:
+    """Runs all jobs, and in whatever way that ends, none is left that says it waits."""
     folders = [RunFolder(job.folder) for job in jobs]
-    for folder in folders:
-        if owner(folder.lock) is None:
-            folder.submission.unlink(missing_ok=True)  # to a cluster, earlier
-            folder.update_status(state="queued", reason=None)
+    with living_grid(root) as grid, _stopped_by_sigterm() as came:
+        try:
+            for folder in folders:
+                if owner(folder.lock) is None:
+                    folder.submission.unlink(missing_ok=True)  # to a cluster, earlier
+                    folder.update_status(state="queued", reason=None, grid=grid)
+            with GridDisplay(folders=folders) as display:
+                return pool.run(jobs, display.refresh)
+        except KeyboardInterrupt:
+            print("stopped. The same command goes on where the runs left off.", file=sys.stderr)
+            raise SystemExit(128 + (came[0] if came else signal.SIGINT)) from None
+        finally:
+            record_unstarted(folders)
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[list[int]]:
+    """Inside, SIGTERM does what Ctrl-C does; yields the signals that came."""
+    came: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
-        with GridDisplay(folders=folders) as display:
-            return pool.run(jobs, display.refresh)
-    except KeyboardInterrupt:
-        print("stopped. The same command goes on where the runs left off.", file=sys.stderr)
-        raise SystemExit(130) from None
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def share_cores(*, runs: int, cores: int, processes: int | None, threads: int | None) -> tuple[int, int]:

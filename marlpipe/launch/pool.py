@@ -16,6 +16,7 @@ from multiprocessing.context import ForkServerProcess
 from marlpipe.errors import UserError
 from marlpipe.launch.free_memory import GIB, Memory
 from marlpipe.launch.run_process import Job, Outcome, work
+from marlpipe.launch.sockets import make_room_for_sockets
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import owner
 
@@ -58,6 +59,7 @@ class RunPool:
         self._processes = processes
         self._memory, self._holding_back = memory, False
         self._grace_s = grace_s
+        make_room_for_sockets()
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         own = dict(os.environ)
@@ -94,15 +96,12 @@ class RunPool:
                     with _log_user_error(), _signals_deferred():
                         self._start(jobs, waiting.popleft())
                 look()
+                self._memory.look()
                 for run in self._ended(LOOK_EVERY_S):
-                    values[run.number] = _conclude(run, jobs[run.number], stopped=False)
+                    values[run.number] = self._conclude(run, jobs[run.number], stopped=False)
         except KeyboardInterrupt:
             self._stop(jobs, look)
-            for number in waiting:
-                folder = RunFolder(jobs[number].folder)
-                with _log_user_error():
-                    if not folder.status.ended:
-                        folder.update_status(state="interrupted", reason="stopped by the user before it started")
+            record_unstarted([RunFolder(jobs[number].folder) for number in waiting])
             raise
         finally:
             self._stop(jobs, lambda: None)  # nothing is left running, whatever error came
@@ -140,7 +139,7 @@ class RunPool:
     def _start(self, jobs: Sequence[Job], number: int) -> None:
         folder = RunFolder(jobs[number].folder)
         if folder.status.state != "finished" and owner(folder.lock) is None:
-            folder.update_status(state="running")
+            folder.update_status(state="running", pid=None, host=None)  # until it says so itself
         receive, send = self._context.Pipe(duplex=False)
         process = self._context.Process(target=work, args=(jobs[number], send), name=f"run-{number}")
         process.start()
@@ -168,26 +167,34 @@ class RunPool:
                 while self._running and time.monotonic() < deadline:
                     look()
                     for run in self._ended(LOOK_EVERY_S):
-                        _conclude(run, jobs[run.number], stopped=True)
+                        self._conclude(run, jobs[run.number], stopped=True)
+
+    def _conclude(self, run: Running, job: Job, *, stopped: bool) -> float | int | None:
+        """Writes to the status file how a run ended, where the run itself did not."""
+        run.process.join()
+        outcome = _received(run.channel)
+        folder = RunFolder(job.folder)
+        with _log_user_error():
+            if outcome is not None and outcome.kind == "owned":
+                log.info("%s", outcome.reason)
+            elif folder.status.ended:
+                pass  # the run has written so itself
+            elif outcome is not None and outcome.kind == "returned":
+                folder.update_status(state="finished")
+            elif stopped or (outcome is not None and outcome.kind == "interrupted"):
+                folder.update_status(state="interrupted", reason="stopped")
+            else:
+                reason = outcome.reason if outcome else _exit_reason(run.process.exitcode, self._memory)
+                folder.update_status(state="failed", reason=reason)
+        return outcome.value if outcome else None
 
 
-def _conclude(run: Running, job: Job, *, stopped: bool) -> float | int | None:
-    """Writes to the status file how a run ended, where the run itself did not."""
-    run.process.join()
-    outcome = _received(run.channel)
-    folder = RunFolder(job.folder)
-    with _log_user_error():
-        if outcome is not None and outcome.kind == "owned":
-            log.info("%s", outcome.reason)
-        elif folder.status.ended:
-            pass  # the run has written so itself
-        elif outcome is not None and outcome.kind == "returned":
-            folder.update_status(state="finished")
-        elif stopped or (outcome is not None and outcome.kind == "interrupted"):
-            folder.update_status(state="interrupted", reason="stopped by the user")
-        else:
-            folder.update_status(state="failed", reason=outcome.reason if outcome else _exit_reason(run.process))
-    return outcome.value if outcome else None
+def record_unstarted(folders: Sequence[RunFolder]) -> None:
+    """Writes to the status file of each run that waits that it will not start."""
+    for folder in folders:
+        with _log_user_error():
+            if folder.status.state == "queued" and owner(folder.lock) is None:
+                folder.update_status(state="interrupted", reason="stopped before it started")
 
 
 @contextlib.contextmanager
@@ -221,10 +228,10 @@ def _received(channel: "Connection[Outcome, Outcome]") -> Outcome | None:
             return None
 
 
-def _exit_reason(process: ForkServerProcess) -> str:
-    exitcode = process.exitcode
+def _exit_reason(exitcode: int | None, memory: Memory) -> str:
     if exitcode is None or exitcode >= 0:
         return f"its process ended with exit code {exitcode} and said nothing"
     name = signal.Signals(-exitcode).name
-    likely = ", most likely because the memory ran out" if name == "SIGKILL" else ""
-    return f"its process was killed by {name}{likely}"
+    if name != "SIGKILL":
+        return f"its process was killed by {name}"
+    return f"its process was killed by SIGKILL: {memory.shortage() or 'by someone, or for lack of memory'}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import parent_process
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cloudpickle  # type: ignore[import-untyped]
 from hydra.core.singleton import Singleton
@@ -102,8 +102,9 @@ def _print_into(console: Path) -> None:
     os.dup2(file, 2)
     os.close(file)
     # new objects: the inherited ones would write to the launcher's terminal
-    sys.stdout = open(1, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115 it lives as long as the process
-    sys.stderr = open(2, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115
+    form: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "buffering": 1, "closefd": False}
+    sys.stdout = open(1, "w", **form)  # noqa: SIM115 it lives as long as the process
+    sys.stderr = open(2, "w", **form)  # noqa: SIM115
 
 
 def _end_with_the_launcher() -> None:

@@ -2,7 +2,7 @@
 
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from submitit import LocalExecutor
 from submitit.core.core import Executor
@@ -13,6 +13,7 @@ from marlpipe.launch.cluster_plan import Array, Resources
 
 NO_LIMIT = 10**6  # jobs: they are processes, and all start at once
 SESSIONS = 6  # of a job; submitit's controller of local jobs then gives up
+REQUEUES = Bound(0, SESSIONS - 1)
 MODULE = "submitit.local._local"
 SHELL = (
     "trap : EXIT",  # some shells would else become the controller, which asks for its parent's id
@@ -25,12 +26,12 @@ class SubmititLocalLauncher(ClusterLauncher):
 
     cluster = "local"
 
-    def __init__(self, *, requeues: int, **resources: Any) -> None:
+    def __init__(self, *, requeues: Annotated[int, REQUEUES], **resources: Any) -> None:
         super().__init__(requeues=requeues, **resources)
-        check_number("hydra.launcher.requeues", requeues, Bound(0, SESSIONS - 1))
+        check_number("hydra.launcher.requeues", requeues, REQUEUES)
 
-    def executor(self, resources: Resources, runs: int, folder: Path) -> Executor:
-        del runs
+    def executor(self, resources: Resources, runs: int, name: str, folder: Path) -> Executor:
+        del runs, name
         executor = LocalExecutor(folder=folder / "%j", max_num_timeout=self._requeues)
         executor.update_parameters(
             timeout_min=resources.minutes,
@@ -41,7 +42,8 @@ class SubmititLocalLauncher(ClusterLauncher):
         )
         return executor
 
-    def script(self, array: Array, folder: Path) -> str:
+    def script(self, array: Array, name: str, folder: Path) -> str:
+        del name
         jobs = len(array.jobs)
         return f"python -m {MODULE} {folder / '%j'}" + f"    # {jobs} times, at the same time" * (jobs > 1)
 
@@ -52,7 +54,7 @@ class SubmititLocalLauncher(ClusterLauncher):
         """The controllers that live; none where `ps` fails: a run's lock keeps it from being trained twice."""
         try:
             processes = subprocess.run(
-                ["ps", "-axwwo", "pid=,args="], capture_output=True, text=True, check=True
+                ["ps", "-axwwo", "pid=,args="], capture_output=True, encoding="utf-8", errors="replace", check=True
             ).stdout
         except (OSError, subprocess.SubprocessError):
             return set()

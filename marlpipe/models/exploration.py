@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from marlpipe.errors import Bound, Share
 from marlpipe.models.utilities import greedy_actions
 
 # utilities (B,N,A), available actions, ε, generator -> actions (B,N)
@@ -20,9 +22,9 @@ class LinearEpsilon:
     action_sampler: how actions are drawn with that ε, `epsilon_greedy` or `epsilon_softmax`.
     """
 
-    start: float
-    end: float
-    anneal_env_steps: int
+    start: Share
+    end: Share
+    anneal_env_steps: Annotated[int, Bound(0, 10**12)]
     action_sampler: ActionSampler
 
     def __call__(self, env_steps: int) -> float:

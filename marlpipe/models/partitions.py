@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from marlpipe.errors import Bound, UserError, check_number
+from marlpipe.errors import Bound, Count, Hops, UserError, check_number
 from marlpipe.models.graphs import neighbourhoods as hop_neighbourhoods
 from marlpipe.types import EnvSpec
 
@@ -46,14 +46,14 @@ def singletons(spec: EnvSpec) -> Float[Tensor, "N N"]:
     return torch.eye(spec.n_agents)
 
 
-def blocks(spec: EnvSpec, *, size: int) -> Float[Tensor, "J N"]:
+def blocks(spec: EnvSpec, *, size: Count) -> Float[Tensor, "J N"]:
     """Consecutive blocks of `size` agents; the last one takes what is left."""
     check_number("partition.size", size, Bound(1))
     agents = range(spec.n_agents)
     return explicit(spec, blocks=[agents[start : start + size] for start in range(0, spec.n_agents, size)])
 
 
-def neighbourhoods(spec: EnvSpec, *, hops: int) -> Float[Tensor, "J N"]:
+def neighbourhoods(spec: EnvSpec, *, hops: Hops) -> Float[Tensor, "J N"]:
     """κ-hop neighbourhoods made disjoint: the lowest free agent takes all free agents at most `hops` edges away."""
     near = hop_neighbourhoods(spec.graph, hops)
     free = set(range(spec.n_agents))

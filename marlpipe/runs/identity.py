@@ -32,8 +32,9 @@ def identity(folder: RunFolder) -> Identity:
     """
     record = run_record(folder)
     choices = record.get("choices", {})
-    path = RunPath.parse(folder.path.resolve())
-    algo = path.algo if path else folder.path.resolve().name
+    resolved = folder.path.resolve()
+    path = RunPath.parse(folder.path.absolute()) or RunPath.parse(resolved)  # a folder elsewhere is named by its link
+    algo = path.algo if path else resolved.name
     return Identity(
         label=_line(record.get("label", algo)),
         env=_line(choices.get("env", path.env if path else "")),

@@ -96,7 +96,7 @@ class FolderLock:
     def _fresh(self) -> dict[str, Any]:
         """The current content under the file's name, if any; opening it anew bypasses a network disk's cache."""
         try:
-            with self.path.open() as file:
+            with self.path.open("rb") as file:
                 return _content(file.fileno())
         except FileNotFoundError:
             return {}

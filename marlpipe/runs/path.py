@@ -10,17 +10,13 @@ SEED = re.compile(r"seed=(?P<seed>[0-9]{1,9})")
 
 @dataclass(frozen=True, kw_only=True)
 class RunPath:
-    """Where a run lies: below a root, named after its world, its algorithm, the hash of its config, and its seed.
-
-    elsewhere: the folder that `hydra.run.dir=FOLDER` puts the run into, instead.
-    """
+    """Where a run lies: below a root, named after its world, its algorithm, the hash of its config, and its seed."""
 
     root: Path
     env: str
     algo: str
     arm: str  # eight hexadecimal digits that all seeds of an arm share
     seed: int
-    elsewhere: Path | None = None
 
     @property
     def name(self) -> str:
@@ -30,7 +26,7 @@ class RunPath:
     @property
     def folder(self) -> Path:
         """With its root."""
-        return self.elsewhere or self.root / self.name
+        return self.root / self.name
 
     def sibling(self, seed: int) -> "RunPath":
         """The same arm with another seed."""
@@ -38,7 +34,7 @@ class RunPath:
 
     @classmethod
     def parse(cls, folder: Path) -> "RunPath | None":
-        """Takes a folder's path apart; None for a folder that has another form, as with `hydra.run.dir=FOLDER`."""
+        """Takes a folder's path apart; None for a folder that has another form, as one that was renamed."""
         if len(folder.parts) < 3:
             return None
         env, arm, seed = folder.parts[-3:]

@@ -1,26 +1,23 @@
 """Provenance of a run's results: code, packages, machine and command."""
 
 import functools
-import hashlib
 import os
 import platform
-import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distributions, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
 import marlpipe
-from marlpipe.runs.files import replacing
+from marlpipe.runs.code_state import CodeState, code_state, repository
+from marlpipe.runs.files import write_bytes
 
 COMMAND_VARIABLE = "MARLPIPE_COMMAND"  # the user's command, for processes that a launcher starts
 SOURCE = Path(marlpipe.__file__).parent
-LARGEST_DIFF = 5 * 2**20  # bytes
-AS_A_PATCH = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", "--binary")
 
 
 def provenance() -> dict[str, Any]:
@@ -30,11 +27,16 @@ def provenance() -> dict[str, Any]:
 
 @functools.cache
 def software_and_machine() -> dict[str, Any]:
-    """The part that is constant in this process: packages and code as they were loaded, and the machine."""
+    """The part that is constant in this process: packages and code as they were loaded, and the machine.
+
+    Says once on stderr if git gives no answer about the code; `git_error` is why the commit or the changes are unknown.
+    """
+    _warn_of(own_state())
     return {
         "versions": versions(),
         "python": platform.python_version(),
         "git": git(),
+        "git_error": own_state().error,
         "hardware": hardware(),
     }
 
@@ -69,71 +71,75 @@ def packaged(packages: Iterable[str]) -> dict[str, str | None]:
     return found
 
 
-def git(source: Path = SOURCE) -> dict[str, str | bool | None] | None:
-    """The commit of the running code, whether the work tree is dirty, and a hash of the uncommitted changes.
+def git(state: CodeState | None = None) -> dict[str, str | bool | None] | None:
+    """The commit of some code, whether it has uncommitted changes, and a hash of these.
 
     Args:
-        source: a folder of the code, by default marlpipe's own.
+        state: by default marlpipe's own.
 
     Returns:
-        None for code that git does not track. `diff`, the hash of `code_diff`, is None without changes.
+        None for code that git does not track, or gives no answer about. `diff` is None without changes; `dirty` is None
+        where git gave only half an answer.
     """
-    # a virtual environment within another repository has a commit, too, but not this code's: so ask for a tracked file
-    if not _ask(["git", "ls-files", "*.py"], source):
-        return None
-    commit = _ask(["git", "rev-parse", "--verify", "HEAD"], source)
-    changes = _ask(["git", "status", "--porcelain"], source)
-    if commit is None:
-        return None
-    diff = code_diff(source)
-    return {
-        "commit": commit,
-        "dirty": changes != "",
-        "diff": hashlib.sha256(diff).hexdigest()[:16] if diff else None,
-    }
+    state = state or own_state()
+    return None if state.commit is None else {"commit": state.commit, "dirty": state.dirty, "diff": state.diff}
 
 
 @functools.cache
-def code_diff(source: Path) -> bytes:
-    """Uncommitted changes of the code as a patch, which `git apply` at the top of the repository restores.
+def own_state() -> CodeState:
+    """The state of marlpipe's own folders. Cached: it describes the code that was loaded."""
+    return code_state(own_folders(SOURCE))
 
-    Includes untracked Python and YAML files, except for ignored ones and those in run folders. Past `LARGEST_DIFF` the
-    patch ends between two files, with a comment. Cached: it describes the code that was loaded.
+
+def own_folders(source: Path) -> list[Path]:
+    """What marlpipe's code is made of: its package, and in a checkout the folders next to that."""
+    beside = () if (source / "conf").is_dir() else ("conf", "hydra_plugins")
+    return [source, *(source.parent / name for name in beside if (source.parent / name).is_dir())]
+
+
+@functools.cache
+def users_states(files: tuple[Path, ...]) -> dict[Path, CodeState]:
+    """The state of the user's own files in each of their repositories, by its top; the others are left out.
+
+    Cached: it describes the code that was loaded.
     """
-    top = Path(_ask(["git", "rev-parse", "--show-toplevel"], source) or source)
-    diff = b""
-    for part in _patches(top):
-        if len(diff) + len(part) > LARGEST_DIFF:
-            return diff + b"# More differs than fits here: from this place on it is left out.\n"
-        diff += part
-    return diff
+    groups: dict[Path, list[Path]] = {}
+    for file in files:
+        if (top := repository(file)) is not None:
+            groups.setdefault(top, []).append(file)
+    states = {top: code_state(group, tracked=False) for top, group in groups.items()}
+    for state in states.values():
+        _warn_of(state)
+    return states
 
 
-def write_code_diff(path: Path) -> None:
-    """Writes marlpipe's uncommitted changes, or removes the file where there are none.
+def users_code(files: tuple[Path, ...]) -> dict[str, Any]:
+    """For each repository with the user's own files, by its name: as `git`, and `error`, why something is unknown."""
+    return {top.name: {**(git(state) or {}), "error": state.error} for top, state in users_states(files).items()}
+
+
+def write_code_diff(path: Path, files: tuple[Path, ...] = ()) -> None:
+    """Writes the uncommitted changes of marlpipe and of the user's own files, or removes the file where there are none.
+
+    Changes in another repository than marlpipe's follow a comment that names it.
 
     Raises:
         UserError: the disk refuses.
     """
-    diff = code_diff(SOURCE)
-    if not diff:
+    diff = own_state().patch
+    for top, state in users_states(files).items():
+        if state.patch and state.top != own_state().top:
+            diff += f"# in the repository {top.name}, at its commit {state.commit}:\n".encode()
+        diff += state.patch
+    if diff:
+        write_bytes(path, diff)
+    else:
         path.unlink(missing_ok=True)
-        return
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with replacing(path, unfinished):
-        unfinished.write_bytes(diff)
 
 
-def _patches(top: Path) -> Iterator[bytes]:
-    """One patch per file."""
-    tracked = _output(["git", "diff", *AS_A_PATCH, "HEAD"], top) or b""
-    yield from re.split(rb"^(?=diff --git )", tracked, flags=re.MULTILINE)
-    others = _output(["git", "ls-files", "-z", "--others", "--exclude-standard", "*.py", "*.yaml"], top) or b""
-    for name in filter(None, others.split(b"\0")):
-        file = Path(os.fsdecode(name))
-        if not any((top / folder / "status.json").exists() for folder in file.parents):
-            compared = ["git", "diff", "--no-index", *AS_A_PATCH, "--", os.devnull, str(file)]
-            yield _output(compared, top, accepted=(0, 1)) or b""  # 1: they differ
+def _warn_of(state: CodeState) -> None:
+    if state.failed:
+        print(f"warning: the commit or the changes of the code are not recorded: {state.error}", file=sys.stderr)
 
 
 def hardware() -> dict[str, Any]:
@@ -172,18 +178,12 @@ def _memory_gib() -> float | None:
         return None
 
 
-def _ask(command: list[str], folder: Path | None = None) -> str | None:
-    """The output of a program as text, as `_output`, stripped."""
-    said = _output(command, folder)
-    return None if said is None else said.decode(errors="replace").strip()
-
-
-def _output(command: list[str], folder: Path | None = None, accepted: Collection[int] = (0,)) -> bytes | None:
-    """The output of a program; None where it is missing, fails, or takes longer than ten seconds."""
+def _ask(command: list[str]) -> str | None:
+    """What a program prints, stripped; None where it is missing, fails, or takes longer than ten seconds."""
     if shutil.which(command[0]) is None:
         return None
     try:
-        asked = subprocess.run(command, cwd=folder, capture_output=True, timeout=10, check=False)
+        asked = subprocess.run(command, capture_output=True, timeout=10, check=False)
     except (subprocess.SubprocessError, OSError):
         return None
-    return asked.stdout if asked.returncode in accepted else None
+    return asked.stdout.decode(errors="replace").strip() if asked.returncode == 0 else None

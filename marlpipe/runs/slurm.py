@@ -19,7 +19,9 @@ def known_jobs() -> dict[str, str] | None:
         return None
     command = ["squeue", "--noheader", "--array", "--format=%i %T"]
     try:
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=ASK_S, check=True)
+        asked = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=ASK_S, check=True
+        )
     except (subprocess.SubprocessError, OSError):
         return None
     return dict(line.split(maxsplit=1) for line in asked.stdout.splitlines() if " " in line.strip())

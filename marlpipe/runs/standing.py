@@ -12,6 +12,7 @@ from typing import Any, Literal
 from marlpipe.errors import UserError
 from marlpipe.runs.files import read_json
 from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.grid import lives
 from marlpipe.runs.identity import Identity, identity, run_record
 from marlpipe.runs.links import check_enclosed
 from marlpipe.runs.lock import owner
@@ -23,6 +24,7 @@ from marlpipe.runs.text import printable
 WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SUSPENDED"}  # of Slurm's job states
 
 KILLED = "no process trains it: killed, or its machine went down"
+ABANDONED = "the process that was to start it is gone: killed, or its machine went down"
 GONE = "Slurm no longer has its job: cancelled, or ended before the run began"
 AGAIN = "its job waits in Slurm to be started again; the run then resumes from its checkpoint"
 
@@ -46,6 +48,7 @@ class RunRecords:
     identity: Identity | None = None
     status: Status = field(default_factory=Status)
     held: bool = False  # by a live process that trains it; only looked up where the status says "running"
+    grid_lives: bool | None = None  # the process that starts the runs of its grid; None where nothing is known of one
     submitted: Submission | None = None
     command: str | None = None  # what the user typed for the whole grid; untrusted text
     refusal: str | None = None  # why the files cannot be read
@@ -62,7 +65,7 @@ class RunRecords:
 
 @dataclass(frozen=True, kw_only=True)
 class DerivedState:
-    """The actual state. `lost`: the run ended without writing so, or its job ended before the run began."""
+    """The actual state. `lost`: the run ended without writing so, or what was to start it ended before it began."""
 
     state: State | Literal["lost"]
     reason: str | None = None
@@ -101,7 +104,9 @@ def standings(folders: Iterable[RunFolder]) -> list[RunStanding]:
     jobs = known_jobs() if any(map(in_slurm, undecided)) else None
     found = []
     for records in all_records:
-        derived = derive_state(records.status, records.submitted, held=records.held, jobs=jobs)
+        derived = derive_state(
+            records.status, records.submitted, held=records.held, grid_lives=records.grid_lives, jobs=jobs
+        )
         if derived.state == "lost" and (again := read_records(records.folder)) != records:
             records = again
             derived = DerivedState(state=records.status.state, reason=records.status.reason)
@@ -117,7 +122,12 @@ def standings(folders: Iterable[RunFolder]) -> list[RunStanding]:
 
 
 def derive_state(
-    status: Status, submitted: Submission | None, *, held: bool, jobs: Mapping[str, str] | None
+    status: Status,
+    submitted: Submission | None,
+    *,
+    held: bool,
+    grid_lives: bool | None,
+    jobs: Mapping[str, str] | None,
 ) -> DerivedState:
     """The actual state of a run, from its status file and all other evidence. Pure.
 
@@ -125,11 +135,16 @@ def derive_state(
         status: the content of the status file.
         submitted: None for a run that no cluster was asked for.
         held: whether a live process holds the lock; counts only where the status says "running".
+        grid_lives: whether the process lives that starts the runs of its grid; None where nothing is known of one.
         jobs: Slurm's state of each job that waits or runs, by its name; None where no cluster answers.
     """
     asked = submitted.job if submitted and submitted.cluster == "slurm" else None
     if status.state == "queued" and asked and jobs is not None and asked not in jobs:
         return DerivedState(state="lost", reason=GONE)
+    if status.state == "queued" and submitted is None and grid_lives is False:
+        return DerivedState(state="lost", reason=ABANDONED)
+    if status.state == "running" and status.pid is None and grid_lives:
+        return DerivedState(state="running")  # its process was just started
     if status.state == "interrupted" or (status.state == "running" and not held):
         job_states = {jobs[job] for job in (asked, status.job) if job and job in jobs} if jobs else set()
         if job_states & WAITING:
@@ -151,6 +166,7 @@ def read_records(folder: RunFolder) -> RunRecords:
             identity=identity(folder),
             status=status,
             held=status.state == "running" and is_held(folder),
+            grid_lives=lives(status.grid) if status.state in ("queued", "running") else None,
             submitted=submitted,
             command=typed if isinstance(typed, str) else (submitted.command if submitted else None),
         )

@@ -30,6 +30,7 @@ class Status:
     pid: int | None = None
     host: str | None = None
     job: str | None = None  # the Slurm job that it runs in, as squeue names it
+    grid: str | None = None  # the lock of the process that is to start it, see `runs/grid.py`
     updated: str | None = None  # ISO 8601, UTC
 
     @property

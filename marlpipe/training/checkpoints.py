@@ -138,7 +138,7 @@ def check_same_run(folder: RunFolder, config: DictConfig, arm: str) -> None:
     shown = first_few(found, MOST_SHOWN, indent="    ")
     raise UserError(
         "\n".join([f"{folder.path} holds another run, and is left as it is:", *shown])
-        + "\n  Leave hydra.run.dir alone, so that each config gets a folder of its own, or choose one that is empty."
+        + "\n  Move the folder away, or choose another root, paths.runs=FOLDER."
     )
 
 

@@ -13,10 +13,13 @@ from hydra.utils import get_object
 from omegaconf import DictConfig
 
 from marlpipe.config.differences import differences, format_value
+from marlpipe.errors import Bound, UserError
 from marlpipe.runs.provenance import cores, packaged
 from marlpipe.runs.slurm import current_job
 
-BIT_RELEVANT = {"git": ("commit", "diff"), "versions": ("torch", "numpy"), "hardware": ("cpu",)}  # and all `numerics`
+CODE = ("commit", "diff")
+# and all `numerics`, and `CODE` of each repository in `users_code`
+BIT_RELEVANT = {"git": CODE, "versions": ("torch", "numpy"), "hardware": ("cpu",)}
 
 
 @runtime_checkable
@@ -36,8 +39,23 @@ def environment(config: DictConfig) -> dict[str, Any]:
 
 
 def threads(config: DictConfig) -> int:
-    """The number of CPU threads of the run: of the config, the launcher, or all cores."""
-    return int(config.threads or os.environ.get("MARLPIPE_THREADS", cores()))
+    """The number of CPU threads of the run: of the config, the launcher, OMP_NUM_THREADS, or all cores.
+
+    Raises:
+        UserError: a variable is no whole number of at least 1.
+    """
+    if config.threads is not None:
+        return int(config.threads)
+    for variable in ("MARLPIPE_THREADS", "OMP_NUM_THREADS"):
+        if given := os.environ.get(variable):
+            number = int(given) if given.isdecimal() and given.isascii() else None
+            if not Bound(1).holds(number):
+                raise UserError(
+                    f"{variable}={given} is not possible.\n  valid: {Bound(1)}\n"
+                    f"  next: export {variable}=1, or unset {variable}, or threads=1 on the command line"
+                )
+            return int(given)
+    return cores()
 
 
 def numerics(config: DictConfig) -> dict[str, Any]:
@@ -69,6 +87,10 @@ def bit_relevant(record: Mapping[str, Any]) -> dict[str, Any]:
     parts = {key: record.get(key) or {} for key in BIT_RELEVANT}
     return {
         **{key: {name: parts[key].get(name) for name in names} for key, names in BIT_RELEVANT.items()},
+        "users_code": {
+            repository: {name: state.get(name) for name in CODE}
+            for repository, state in (record.get("users_code") or {}).items()
+        },
         "numerics": record.get("numerics") or {},
     }
 

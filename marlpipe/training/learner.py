@@ -1,15 +1,16 @@
 """The LightningModule: one gradient step, and one evaluation."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from marlpipe.algos.algorithm import Algorithm
-from marlpipe.errors import UserError
+from marlpipe.errors import DivergenceError, UserError
 from marlpipe.runs.text import first_few
 from marlpipe.training.diagnostics import diagnostic_metrics, episode_metrics
 from marlpipe.types import EpisodeBatch, Metrics, OptimizerOf, TrainingBatch, Update
@@ -57,19 +58,21 @@ class Learner(LightningModule):
             self.synced_at_episode = batch.progress.episodes
         metrics: Metrics = {}
         for update in self.algorithm.updates(batch, self.generator):
-            self.step(update)
+            norm = self.step(update)
+            check_finite(update, norm, after=f"gradient step {self.global_step}, {batch.progress.env_steps} env steps")
             metrics |= update.metrics
         return {"metrics": metrics}
 
-    def step(self, update: Update) -> None:
-        """One gradient step."""
+    def step(self, update: Update) -> Float[Tensor, ""]:
+        """One gradient step. Returns the norm of the gradient before it is clipped."""
         owned, optimizer = self.trained[update.of], self.optimizer_of(update.of)
         optimizer.zero_grad()
         self.manual_backward(update.loss)
         clip = self.gradient_clip if owned.gradient_clip is None else owned.gradient_clip
-        self.clip_gradients(optimizer, gradient_clip_val=clip, gradient_clip_algorithm="norm")
+        norm = torch.nn.utils.clip_grad_norm_(owned.parameters, clip or math.inf)
         optimizer.step()
         self.algorithm.after_step()
+        return norm
 
     def optimizer_of(self, name: str) -> Any:
         """Lightning's wrapper of the named optimiser; Lightning returns a list if there are several."""
@@ -79,6 +82,7 @@ class Learner(LightningModule):
     def validation_step(self, batch: EpisodeBatch, batch_idx: int) -> Metrics:
         """Returns of the greedy episodes, and diagnostics of the first few of them."""
         del batch_idx
+        check_finite_parameters(self.algorithm)
         first = batch.first(DIAGNOSED_EPISODES)
         diagnostics = diagnostic_metrics(self.algorithm.joint_value_view(first), first, self.team_table)
         metrics = {f"eval/{name}": value for name, value in {**episode_metrics(batch), **diagnostics}.items()}
@@ -103,6 +107,33 @@ class Learner(LightningModule):
 def learner_seed(seed: int) -> int:
     """Apart from the seed of acting, in the 32 bits that torch's CPU generator uses."""
     return (seed + 2**31) % 2**32
+
+
+def check_finite(update: Update, norm: Float[Tensor, ""], *, after: str) -> None:
+    """DivergenceError if a loss or its gradient is NaN or infinite.
+
+    Args:
+        update: of which both are.
+        norm: of the gradient.
+        after: when it was made, in words.
+    """
+    loss = update.loss.detach()
+    if not (loss + norm).isfinite():
+        wrong = f"the loss of its {update.of}" if not loss.isfinite() else f"the gradient of its {update.of}"
+        raise DivergenceError(
+            f"the run diverged: {wrong} is {float(norm if loss.isfinite() else loss):g} ({after})\n"
+            "  next: a smaller profile.optimizer.lr or profile.gradient_clip; metrics.jsonl shows how it came"
+        )
+
+
+def check_finite_parameters(algorithm: nn.Module) -> None:
+    """DivergenceError if a parameter is NaN or infinite, as after a last gradient step that nothing has used so far."""
+    wrong = [name for name, parameter in algorithm.named_parameters() if not parameter.isfinite().all()]
+    if wrong:
+        raise DivergenceError(
+            f"the run diverged: {len(wrong)} of its parameters are not finite, as {wrong[0]}\n"
+            "  next: a smaller profile.optimizer.lr or profile.gradient_clip"
+        )
 
 
 def check_same_tensors(stored: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> None:

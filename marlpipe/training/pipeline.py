@@ -10,6 +10,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig
 
 from marlpipe.config.build import build_algorithm, build_env, build_part
+from marlpipe.config.check import check_device
 from marlpipe.models.agents.compiled import CompiledAgent
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import FolderLock
@@ -19,6 +20,7 @@ from marlpipe.training.callbacks.best_policy import BestPolicy
 from marlpipe.training.callbacks.checkpointing import Resumable
 from marlpipe.training.callbacks.evaluation_cadence import EvaluationCadence
 from marlpipe.training.callbacks.final_state import FinalState
+from marlpipe.training.callbacks.first_values import FirstValues
 from marlpipe.training.callbacks.pictures import Pictures
 from marlpipe.training.callbacks.progress import EnvStepProgress
 from marlpipe.training.callbacks.recorder import Recorder
@@ -56,6 +58,7 @@ def fit(
         UserError: parts do not fit together, or the disk refuses.
         Interrupted: the run was asked to stop, or lost its lock.
     """
+    check_device(config)
     prepare_process(config)
     trainer = build_trainer(config, folder, callbacks(config, folder, lock, sinks, label, header))
     device = trainer.strategy.root_device  # the trainer chooses it, so it is built first
@@ -125,6 +128,7 @@ def callbacks(
     schedule = EvaluationSchedule(every_env_steps=config.evaluation.every_env_steps)
     return [
         EvaluationCadence(schedule),
+        FirstValues(label=f"{label} seed {config.seed}"),
         Pictures(folder=folder, films=config.evaluation.films, seed=config.seed, total_env_steps=config.env_steps),
         Recorder(
             folder=folder,

@@ -1,11 +1,14 @@
 """Acting: complete episodes of many environment copies at once."""
 
+import sys
+from inspect import unwrap
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from marlpipe.envs.guarded import Guarded, not_finite
 from marlpipe.models.agents.agent import Agent
 from marlpipe.models.exploration import ActionSampler, epsilon_greedy
 from marlpipe.types import Env, EpisodeBatch, Observation, Timestep
@@ -23,8 +26,37 @@ def rollout(
 
     Copies whose episodes have ended are dropped as soon as they are a quarter of the copies that are stepped, where the
     environment's state consists of tensors, which can be indexed by copy.
+
+    Raises:
+        WorldError: the environment fails, returns what its spec excludes, or a number that is not finite.
     """
-    return joined(stretches(env, agent, n, epsilon, generator, action_sampler), n)
+    batch = joined(stretches(Guarded(env), agent, n, epsilon, generator, action_sampler), n)
+    check_finite(env, batch)
+    say_remarks(env)
+    return batch
+
+
+def check_finite(env: Env[Any], batch: EpisodeBatch) -> None:
+    """WorldError for the first number in time that is NaN or infinite. Padding has none."""
+    fields = {"obs": batch.obs, "state": batch.state, "rewards": batch.rewards}
+    sums = torch.stack([field.sum() for field in fields.values()])
+    if sums.isfinite().all():  # NaN and infinity survive in a sum, which takes a fraction of the time
+        return
+    found = []
+    for name, field in fields.items():
+        for t in (~field.isfinite()).flatten(2).any(2).any(0).nonzero().flatten().tolist()[:1]:
+            copy, *place = (~field[:, t].isfinite()).nonzero()[0].tolist()
+            value, late = field[(copy, t, *place)].item(), name == "rewards"
+            found.append((t + late, late, not_finite(env, name, value, copy=copy, env_step=t + late, place=place)))
+    if found:  # a sum of large finite numbers may overflow
+        raise min(found, key=lambda one: one[:2])[2]
+
+
+def say_remarks(env: Env[Any]) -> None:
+    """Prints what a world has noticed in its episodes, each remark once."""
+    remarks = getattr(unwrap(env), "remarks", None)  # type: ignore[arg-type]
+    while remarks:
+        print(f"marlpipe: {remarks.pop(0)}", file=sys.stderr)
 
 
 class Stretch(NamedTuple):

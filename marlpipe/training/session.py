@@ -12,15 +12,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from marlpipe.config.build import build_part
 from marlpipe.config.naming import arm_hash, arm_label, register_resolvers
-from marlpipe.errors import Interrupted, UserError
+from marlpipe.errors import Interrupted, UserError, WorldError
 from marlpipe.runs.files import os_errors_inside_as_user_errors, read_json, write_json, write_text
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.links import check_enclosed
 from marlpipe.runs.lock import FolderLock
-from marlpipe.runs.provenance import provenance, write_code_diff
+from marlpipe.runs.provenance import provenance, users_code, write_code_diff
 from marlpipe.runs.slurm import current_job
+from marlpipe.training.allocator import memory_errors_as_user_errors
 from marlpipe.training.checkpoints import Checkpoint, check_same_run, checkpoint_header, newest_checkpoint
 from marlpipe.training.conditions import environment, numerics, session_entry, warn_if_changed, warn_of_newer_code
+from marlpipe.training.own_code import users_configs, users_modules
 from marlpipe.training.pipeline import fit
 
 register_resolvers()
@@ -34,13 +36,15 @@ class RunRequest:
     label: str  # of the run's arm, in figures and tables
     overrides: list[str]
     choices: dict[str, str]  # the chosen option of each config group
+    configs: tuple[Path, ...] = ()  # YAML files of the user's own among the options
 
     @classmethod
     def by_hydra(cls, config: DictConfig, hydra: Any) -> "RunRequest":
         """The request for a config, in Hydra's own config."""
         chosen = {group: choice for group, choice in hydra.runtime.choices.items() if "/" not in group}
         overrides = list(hydra.overrides.task)
-        return cls(arm=arm_hash(config), label=arm_label(hydra), overrides=overrides, choices=chosen)
+        configs = tuple(users_configs(hydra))
+        return cls(arm=arm_hash(config), label=arm_label(hydra), overrides=overrides, choices=chosen, configs=configs)
 
 
 def train(config: DictConfig) -> None:
@@ -75,7 +79,7 @@ def train_in(folder: RunFolder, config: DictConfig, request: RunRequest) -> None
             job=current_job(),
         )
         try:
-            with os_errors_inside_as_user_errors(folder.path):
+            with os_errors_inside_as_user_errors(folder.path), memory_errors_as_user_errors():
                 header = checkpoint_header(request.arm, config.seed)
                 checkpoint = newest_checkpoint(folder, header)
                 write_identity(folder, config, request, checkpoint)
@@ -109,6 +113,8 @@ def record_outcome(folder: RunFolder, error: BaseException) -> None:
             folder.record_end("interrupted", str(error))
         case KeyboardInterrupt() | SystemExit():
             folder.record_end("interrupted", "stopped at once")
+        case WorldError():
+            folder.record_end("failed", str(error), traceback.format_exc())
         case UserError():
             folder.record_end("failed", str(error))
         case _:
@@ -132,11 +138,17 @@ def write_identity(
         UserError: run.json cannot be read, or the disk refuses.
     """
     earlier = read_json(folder.run) or {}
-    now = {**provenance(), "environment": environment(config), "numerics": numerics(config)}
+    files = (*users_modules(config), *request.configs)
+    now = {
+        **provenance(),
+        "users_code": users_code(files),
+        "environment": environment(config),
+        "numerics": numerics(config),
+    }
     warn_of_newer_code(read_json(folder.submission) or {}, now, folder.path)
     if checkpoint is None:
         own, from_env_steps = now, 0
-        write_code_diff(folder.code_diff)
+        write_code_diff(folder.code_diff, files)
     else:
         own, from_env_steps = {key: earlier.get(key, now[key]) for key in now}, checkpoint.env_steps
         warn_if_changed(own, now, f"{request.label} seed {config.seed}")

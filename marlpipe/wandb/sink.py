@@ -15,7 +15,8 @@ from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.metrics import EVAL_RETURN, Row
 from marlpipe.runs.provenance import SOURCE
 from marlpipe.runs.sinks import BackgroundSink, Sink
-from marlpipe.wandb.run import FINISH_TIMEOUT_S, INIT_TIMEOUT_S, Mode, open_run, warn
+from marlpipe.wandb.own_settings import Mode, code_wanted, sent_record
+from marlpipe.wandb.run import FINISH_TIMEOUT_S, INIT_TIMEOUT_S, open_run, warn
 
 GROUPED_BY = ("algo", "env", "partition", "monotonicity", "profile")
 
@@ -25,12 +26,12 @@ def wandb_sink(
     *,
     folder: RunFolder,
     config: dict[str, Any],
-    project: str,
+    project: str | None,
     entity: str | None,
     mode: Mode,
-    tags: Sequence[str],
+    tags: Sequence[str] | None,
     save_policy: bool,
-    save_code: bool,
+    save_code: bool | None,
 ) -> Iterator[list[Sink]]:
     """logger=wandb: a W&B run named after the run folder, marked as failed if the run does not finish.
 
@@ -41,10 +42,11 @@ def wandb_sink(
         config: resolved.
         project, entity, mode, tags: as for `open_run`.
         save_policy: whether the best policy is saved as an artifact.
-        save_code: whether marlpipe's code is saved as an artifact; its commit and changes are always saved.
+        save_code: whether W&B gets marlpipe's code as an artifact, and `code.diff`; None leaves it to W&B's variables.
     """
     record = read_json(folder.run)
     assert record is not None, "run.json is written before sinks are opened"
+    send_code = code_wanted(save_code)
     choices = {group: record["choices"][group] for group in GROUPED_BY}
 
     def open_sink() -> WandbSink | None:
@@ -54,12 +56,17 @@ def wandb_sink(
             entity=entity,
             mode=mode,
             tags=tags,
+            send_code=send_code,
             group="-".join([*choices.values(), record["arm"]]),
             name=f"{record['label']} {choices['env']} seed {record['seed']}",
             config=config,
-            comparison={**choices, **{key: record[key] for key in ("seed", "arm", "label")}, **_code(record)},
+            comparison={
+                **choices,
+                **{key: record[key] for key in ("seed", "arm", "label")},
+                **_code(sent_record(record)),
+            },
         )
-        return WandbSink(run=run, folder=folder, save_policy=save_policy, save_code=save_code) if run else None
+        return WandbSink(run=run, folder=folder, save_policy=save_policy, save_code=send_code) if run else None
 
     sink = BackgroundSink(open_sink, patience_s=INIT_TIMEOUT_S + FINISH_TIMEOUT_S)
     try:
@@ -77,7 +84,8 @@ class WandbSink:
     Args:
         run: an open W&B run that writes into the folder.
         folder: the run folder.
-        save_policy, save_code: as for `wandb_sink`.
+        save_policy: as for `wandb_sink`.
+        save_code: whether marlpipe's code is saved as an artifact.
     """
 
     def __init__(

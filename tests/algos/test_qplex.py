@@ -238,8 +238,6 @@ def test_targets_are_copies_without_gradient() -> None:
         ("mixer=qmix", "mixer=builtin"),
         ("projection=optimistic", "projection=uniform"),
         ("monotonicity=projected", "generated"),
-        ("loss.duplex.heads=0", "loss.duplex.heads=0"),
-        ("loss.duplex.attention_layers=0", "loss.duplex.attention_layers=0"),
     ],
 )
 def test_what_does_not_fit_is_refused(override: str, reason: str) -> None:

@@ -140,7 +140,7 @@ def test_many_arms_have_a_colour_each() -> None:
         (["ridge=0"], "ridge=0 is not possible.*above 0"),
         (["ridge=500"], "no confidence radius.*at most 480"),
         (["exploration_factor=-1"], "exploration_factor=-1 is not possible"),
-        (["block_noise=none"], "block_noise: the option 'none' does not exist.*valid: independent, sum"),
+        (["block_noise=none"], "block_noise=none is not possible.*valid: independent, sum"),
         (["env=cartpole"], "env=cartpole is no linear bandit.*valid: env=linear_bandit"),
         (["env.noise=-1.0"], "noise=-1.0 is not possible"),
         (["env._target_=nowhere.World"], "leads nowhere"),
@@ -184,3 +184,9 @@ def test_documented_commands_are_accepted() -> None:
     assert commands
     for command in commands:
         assert built(asked(shlex.split(command, comments=True)[2:], config_folder())[-1].config)
+
+
+@pytest.mark.parametrize("sweep", ["seed=interval(0,2)", "partition=glob(*)", "seed=range(0,0)"])
+def test_values_that_are_not_listed_are_refused(sweep: str) -> None:
+    with pytest.raises(UserError, match=r"has no list of values\.\n  valid: A,B,… or choice"):
+        asked([sweep], config_folder())

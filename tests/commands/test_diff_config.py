@@ -358,9 +358,9 @@ def test_a_config_whose_recorded_name_is_another(folder: Path, trained: Path, ca
         (["-m", ""], ["the option '-m' does not exist.", "valid: --help"]),
         (["algo=qpro,vdn seed=3,4", ""], ["is a grid.", "pick one of its runs, as in 'algo=qpro seed=3'"]),
         (["a='b", ""], ["a='b cannot be read: No closing quotation", "close the quotes"]),
-        (["profile.discount=${nope}", ""], ["comes to no run: Interpolation key 'nope' not found"]),
+        (["profile.discount=${nope}", ""], ["discount refers to what is not there: Interpolation key 'nope'"]),
         (["++mixer.embd=3", ""], ["mixer: the key 'embd' does not exist. Did you mean 'embed'?"]),
-        (["~env", ""], ["'~env' is not the config of a run: it has no env."]),
+        (["~env", ""], ["no env is chosen."]),
     ],
 )
 def test_bad_input(

@@ -152,7 +152,7 @@ def test_true_is_gif_where_there_is_no_ffmpeg(
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     assert run([folder, "--episodes=1", "--video"]) == 0
     assert [path.name for path in sorted((folder / "evaluation").iterdir())] == ["episode-0.gif", "episodes.csv"]
-    assert "pip install 'marlpipe[video]'" in capsys.readouterr().out
+    assert "pip install 'imageio-ffmpeg" in capsys.readouterr().out
 
 
 def test_a_run_that_has_only_its_config_and_its_policy(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from marlpipe.commands import train as cli
+from marlpipe.commands.command_line import verbs as cli
 from marlpipe.commands.drill.sessions import parent
 from marlpipe.commands.drill.verdict import departures
 from marlpipe.config.folder import config_folder
@@ -30,7 +30,7 @@ def sessions(folder: RunFolder) -> int:
     return len((read_json(folder.run) or {}).get("sessions", []))
 
 
-@pytest.mark.slow  # four minutes on a busy machine
+@pytest.mark.slow
 def test_interrupted_twice_and_none_is_done_twice(tmp_path: Path) -> None:
     command = ["seed=range(0,4)", "hydra.launcher.processes=2"]
     folders = planned(tmp_path, *command)

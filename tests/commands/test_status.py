@@ -25,7 +25,18 @@ from marlpipe.runs.display import COLOURS, about
 from marlpipe.runs.files import write_json
 from marlpipe.runs.find import find_folders
 from marlpipe.runs.folder import RunFolder
-from marlpipe.runs.standing import AGAIN, GONE, KILLED, DerivedState, Submission, derive_state, standings, submission
+from marlpipe.runs.grid import lives, living_grid
+from marlpipe.runs.standing import (
+    ABANDONED,
+    AGAIN,
+    GONE,
+    KILLED,
+    DerivedState,
+    Submission,
+    derive_state,
+    standings,
+    submission,
+)
 from marlpipe.runs.status import Status
 from marlpipe.runs.terminal import FILE_WIDTH
 from tests.support.command import verb
@@ -134,7 +145,43 @@ def trained(root: Path) -> Iterator[tuple[RunFolder, subprocess.Popen[str]]]:
 def test_what_a_status_comes_to(
     status: Status, submitted: Submission | None, held: bool, jobs: dict[str, str] | None, expected: DerivedState
 ) -> None:
-    assert derive_state(status, submitted, held=held, jobs=jobs) == expected
+    assert derive_state(status, submitted, held=held, grid_lives=None, jobs=jobs) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "grid_lives", "expected"),
+    [
+        (Status(state="queued"), True, DerivedState(state="queued")),
+        (Status(state="queued"), False, DerivedState(state="lost", reason=ABANDONED)),
+        (Status(state="running"), True, DerivedState(state="running")),  # its process was just started
+        (Status(state="running"), False, DerivedState(state="lost", reason=KILLED)),
+        (Status(state="running", pid=7), True, DerivedState(state="lost", reason=KILLED)),
+    ],
+)
+def test_runs_of_a_grid(status: Status, grid_lives: bool, expected: DerivedState) -> None:
+    assert derive_state(status, None, held=False, grid_lives=grid_lives, jobs=None) == expected
+
+
+def test_a_run_waits_for_its_grid_as_long_as_that_lives(root: Path, capsys: Capture) -> None:
+    with living_grid(root) as grid:
+        folder = made(root, state="queued", grid=grid)
+        assert document(capsys, root)["commands"] == []
+    assert lives(grid) is None  # a grid that ended by itself leaves nothing
+    Path(grid).write_text('{"host": "far", "pid": 1, "token": "a", "beat": 9}')
+    os.utime(grid, (1, 1))
+    assert document(capsys, root)["commands"] == [COMMAND]
+    for stranger in ("/etc/passwd", f"{root}/.grids/../../x", str(folder.lock)):
+        folder.update_status(grid=stranger)
+        assert lives(stranger) is None
+        assert document(capsys, root)["runs"][0]["state"] == "queued"
+
+
+def test_what_failed_would_fail_again(root: Path, capsys: Capture) -> None:
+    made(root, 0, state="failed", reason="UserError: no such thing")
+    made(root, 1, state="interrupted")
+    then = f"the same command then completes the 2 missing runs\n  {COMMAND}\n"
+    assert f"next: mend the error above; {then}" in shown(capsys, root)[1]
+    assert f"next: mend what --state failed shows; {then}" in shown(capsys, root, "--state=interrupted")[1]
 
 
 def test_a_run_whose_process_is_killed_is_lost(

@@ -35,7 +35,8 @@ def composed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def test_a_grid(composed: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Job] = []
 
-    def finish(_: object, jobs: Sequence[Job]) -> list[None]:
+    def finish(_: object, jobs: Sequence[Job], root: Path) -> list[None]:
+        assert root == Path()
         started.extend(jobs)
         for job in jobs:
             RunFolder(job.folder).update_status(state="finished")
@@ -45,7 +46,7 @@ def test_a_grid(composed: list[list[str]], tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(local, "RunPool", lambda **_: None)
     monkeypatch.setattr(local, "_run", finish)
     monkeypatch.setattr(cli, "conclude", lambda runs, **_: len(runs))
-    assert cli.run(["-m", *SMALL, "algo=vdn,qmix", "seed=0,1,2"]) == 6
+    assert cli.run([*SMALL, "algo=vdn,qmix", "seed=0,1,2"], sweep=True) == 6
     assert len(started) == 6
     assert len(composed) == 3, composed  # the two arms, and the config of the grid itself
 
@@ -55,5 +56,5 @@ def test_a_single_run(composed: list[list[str]], tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(session, "train", trained.append)
     monkeypatch.setattr(cli, "conclude", lambda runs, **_: len(runs))
-    assert cli.run([*SMALL, "algo=vdn"]) == 1
+    assert cli.run([*SMALL, "algo=vdn"], sweep=False) == 1
     assert len(trained) == len(composed) == 1, composed

@@ -103,8 +103,10 @@ def test_a_key_that_only_swept_options_have() -> None:
     )
 
 
-def test_a_run_lies_where_hydra_puts_it(tmp_path: Path) -> None:
+def test_a_run_lies_where_paths_says_and_nowhere_else(tmp_path: Path) -> None:
     register_resolvers()
     usual = planned_folders([f"paths.runs={tmp_path}"], config_folder(), sweep=False)
     assert usual[0].is_relative_to(tmp_path)
-    assert planned_folders([f"hydra.run.dir={tmp_path}/mine"], config_folder(), sweep=False) == [tmp_path / "mine"]
+    for key in ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"):
+        with pytest.raises(UserError, match=rf"a YAML file sets {key}={tmp_path}/mine.*\n  next: set paths.runs"):
+            planned_folders([f"{key}={tmp_path}/mine"], config_folder(), sweep=False)

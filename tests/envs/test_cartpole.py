@@ -343,6 +343,7 @@ def test_a_bad_value_is_named(name: str, value: float) -> None:
     world(**{name: type(value)(1)})
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_an_unknown_termination_is_answered_with_the_known() -> None:
     with pytest.raises(UserError, match=r"(?s)termination 'al'.*'all'.*valid: all, any, endless"):
         world(termination="al")

@@ -409,6 +409,7 @@ def test_bad_points_are_named(name: str, value: Any) -> None:
         world(**{name: value})
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(("name", "valid"), [("region", "circle, square"), ("sharing", "closest, occupants")])
 def test_an_unknown_option_is_answered_with_the_known(name: str, valid: str) -> None:
     with pytest.raises(UserError, match=rf"(?s){name} 'none'.*valid: {valid}"):

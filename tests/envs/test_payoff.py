@@ -162,5 +162,5 @@ def test_what_is_no_table_is_explained(payoffs: dict[str, Any], complaint: str) 
 @pytest.mark.parametrize("name", ["obs_dim", "horizon"])
 def test_a_bad_size_is_named(name: str) -> None:
     sizes = {"obs_dim": 1, "horizon": 1} | {name: 0}
-    with pytest.raises(UserError, match=f"(?s){name}=0 is not possible.*at least 1.*env.{name}=1"):
+    with pytest.raises(UserError, match=f"(?s){name}=0 is not possible.*from 1 to .*env.{name}=1"):
         PayoffGame(team_payoffs=[1], obs_dim=sizes["obs_dim"], horizon=sizes["horizon"])

@@ -39,6 +39,7 @@ def task(config: Any) -> float | None:
             os._exit(7)
         case "wait":
             try:
+                (folder() / "waits").write_text("yes")
                 time.sleep(60)
             except KeyboardInterrupt:
                 (folder() / "saved").write_text("yes")

@@ -15,6 +15,7 @@ import pytest
 from marlpipe.errors import UserError
 from marlpipe.launch.local import LocalLauncher, share_cores
 from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.standing import ABANDONED, standings
 from tests.support.repository import ROOT
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -69,7 +70,7 @@ def test_runs_that_raise_or_die_leave_the_others_alone(start: Start, tmp_path: P
         "work": "finished",
     }
     assert states["raise"].reason == "RuntimeError: seed 3 went wrong"
-    assert "SIGKILL" in (states["kill"].reason or "")
+    assert states["kill"].reason == "its process was killed by SIGKILL: by someone, or for lack of memory"
     assert "exit code 7" in (states["exit"].reason or "")
     assert states["mend"].reason == "no such thing\n  valid: another"
     assert states["work"].reason is None
@@ -130,18 +131,24 @@ def test_two_jobs_with_one_folder_are_one_run(start: Start, tmp_path: Path) -> N
     assert run(tmp_path, "work").console.read_text().count("printing") == 1
 
 
-def test_ctrl_c_lets_runs_save_and_tells_which_did_not_start(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_lets_runs_save_and_tells_which_did_not_start(
+    number: signal.Signals, exit_code: int, start: Start, tmp_path: Path
+) -> None:
     application = start("do=wait", "seed=0,1,2", "hydra.launcher.processes=2")
     for seed in (0, 1):
-        wait_for(run(tmp_path, "wait", seed).path / "began")
-    os.killpg(application.pid, signal.SIGINT)
+        wait_for(run(tmp_path, "wait", seed).path / "waits")
+    if number == signal.SIGINT:
+        os.killpg(application.pid, number)  # a terminal sends it to all processes
+    else:
+        application.send_signal(number)
     printed, _ = application.communicate(timeout=PATIENCE_S)
-    assert application.returncode == 130, printed
+    assert application.returncode == exit_code, printed
     assert "Traceback" not in printed
     for seed in (0, 1):
         assert (run(tmp_path, "wait", seed).path / "saved").exists()
-        assert run(tmp_path, "wait", seed).status.reason == "stopped by the user"
-    assert run(tmp_path, "wait", 2).status.reason == "stopped by the user before it started"
+        assert run(tmp_path, "wait", seed).status.reason == "stopped"
+    assert run(tmp_path, "wait", 2).status.reason == "stopped before it started"
     assert {run(tmp_path, "wait", seed).status.state for seed in range(3)} == {"interrupted"}
 
 
@@ -157,10 +164,15 @@ def test_a_run_that_does_not_listen_is_ended(start: Start, tmp_path: Path) -> No
 
 
 def test_runs_stop_when_the_launcher_is_killed(start: Start, tmp_path: Path) -> None:
-    application = start("do=wait", "seed=0")
-    wait_for(run(tmp_path, "wait").path / "began")
+    application = start("do=wait", "seed=0,1", "hydra.launcher.processes=1")
+    began, waits = run(tmp_path, "wait", 0), run(tmp_path, "wait", 1)
+    wait_for(began.path / "waits")
+    assert standings([waits])[0].state == "queued"
     application.kill()
-    wait_for(run(tmp_path, "wait").path / "saved")
+    application.wait()
+    wait_for(began.path / "saved")
+    assert waits.status.state == "queued"  # nobody is left to write it
+    assert (standings([waits])[0].state, standings([waits])[0].reason) == ("lost", ABANDONED)
 
 
 def test_a_finished_run_stays_finished_and_others_are_queued_again(start: Start, tmp_path: Path) -> None:
@@ -197,7 +209,7 @@ def test_cores_are_shared_out(
 
 
 def test_zero_processes_are_refused() -> None:
-    with pytest.raises(UserError, match=r"(?s)hydra\.launcher\.processes=0.*valid: a .*number of at least 1"):
+    with pytest.raises(UserError, match=r"(?s)hydra\.launcher\.processes=0.*valid: a whole number from 1 to 10000"):
         LocalLauncher(processes=0)
 
 

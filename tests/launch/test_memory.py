@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from marlpipe.launch import free_memory as local_memory
-from marlpipe.launch.free_memory import GIB, USUAL_PEAK, Memory, available, resident
+from marlpipe.launch.free_memory import GIB, LOW, USUAL_PEAK, Memory, available, oom_kills, resident
 
 MIB = 2**20
 
@@ -108,3 +108,29 @@ def test_the_largest_peak_is_remembered(machine: dict[str, object]) -> None:
     machine["held"] = {1: (GIB, 4 * GIB)}
     assert given.fits([1])
     assert given.peak == GIB // 2
+
+
+def test_what_the_kernel_has_killed(tmp_path: Path) -> None:
+    proc = write(tmp_path / "proc", {"self/cgroup": "0::/a", "vmstat": "nr_free_pages 9\noom_kill 5\n"})
+    assert oom_kills(proc, tmp_path / "groups") == 5
+    groups = write(tmp_path / "groups", {"a/memory.events": "low 0\noom 9\noom_kill 2\noom_group_kill 0\n"})
+    assert oom_kills(proc, groups) == 2
+    older = write(
+        tmp_path / "older", {"memory/job/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"}
+    )
+    assert oom_kills(write(tmp_path / "proc2", {"self/cgroup": "4:memory:/job\n"}), older) == 3
+    assert oom_kills(tmp_path / "none", groups) is None
+
+
+def test_lack_of_memory_is_only_blamed_on_evidence(machine: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    kills = [7]
+    monkeypatch.setattr(local_memory, "oom_kills", lambda: kills[0])
+    memory = Memory(peak_gib=None)
+    assert memory.shortage() is None
+    kills[0] = 8
+    assert memory.shortage() == "the memory ran out, says the kernel"
+    assert memory.shortage() is None  # one victim, one run
+    machine["free"] = LOW - 1
+    memory.look()
+    machine["free"] = GIB  # what the killed process has left
+    assert memory.shortage() == "most likely for lack of memory, of which 0.5 GiB were left"

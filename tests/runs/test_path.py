@@ -1,6 +1,5 @@
 """A run's folder as a value: made, parsed, and refused where a folder has another form."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,12 +22,6 @@ def test_a_path_and_its_parts() -> None:
 )
 def test_folders_of_another_form(folder: str) -> None:
     assert RunPath.parse(Path(folder)) is None
-
-
-def test_a_folder_of_the_users_own() -> None:
-    elsewhere = replace(PATH, elsewhere=Path("mine"))
-    assert elsewhere.folder == Path("mine")
-    assert elsewhere.name == PATH.name
 
 
 def test_the_short_name_has_no_root() -> None:

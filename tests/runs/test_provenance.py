@@ -1,11 +1,11 @@
 """A run says which code, packages and machine it came from."""
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,113 +13,100 @@ import pytest
 
 import marlpipe
 from marlpipe.runs import provenance
-
-
-def commit(folder: Path) -> str:
-    who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-    subprocess.run(["git", "init", "-q", folder], check=True)
-    subprocess.run(["git", "-C", folder, "add", "."], check=True)
-    subprocess.run(["git", *who, "-C", folder, "commit", "-q", "-m", "first"], check=True)
-    asked = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
-    return asked.stdout.strip()
+from tests.support.git import commit
 
 
 @pytest.fixture(autouse=True)
 def found_out_anew() -> Iterator[None]:
     """What a process remembers of its code is of no use where a test changes that."""
-    provenance.code_diff.cache_clear()
+    remembered = (provenance.own_state, provenance.users_states, provenance.software_and_machine)
+    for function in remembered:
+        function.cache_clear()
     yield
-    provenance.code_diff.cache_clear()
-
-
-def test_git_commit_and_dirtiness(tmp_path: Path) -> None:
-    (tmp_path / "code.py").write_text("a = 1\n")
-    head = commit(tmp_path)
-    assert provenance.git(tmp_path) == {"commit": head, "dirty": False, "diff": None}
-    (tmp_path / "code.py").write_text("a = 2\n")
-    provenance.code_diff.cache_clear()
-    told = provenance.git(tmp_path)
-    assert told == {
-        "commit": head,
-        "dirty": True,
-        "diff": hashlib.sha256(provenance.code_diff(tmp_path)).hexdigest()[:16],
-    }
-
-
-def test_the_diff_brings_the_code_back(tmp_path: Path) -> None:
-    code, copy = tmp_path / "code", tmp_path / "copy"
-    package = code / "package"
-    package.mkdir(parents=True)
-    (package / "old.py").write_text("a = 1\ndiff --git = 2\n")
-    (package / "staged.py").write_text("b = 1\n")
-    (package / "gone.py").write_text("c = 1\n")
-    (code / "picture.bin").write_bytes(bytes(range(256)))
-    (code / ".gitignore").write_text("ignored/\n")
-    commit(code)
-    subprocess.run(["git", "clone", "-q", code, copy], check=True)
-    subprocess.run(["git", "-C", code, "config", "diff.noprefix", "true"], check=True)
-    subprocess.run(["git", "-C", code, "config", "diff.relative", "true"], check=True)
-
-    (package / "old.py").write_text("a = 2\ndiff --git = 3\nno end of line")
-    (package / "staged.py").write_text("b = 2\n")
-    subprocess.run(["git", "-C", code, "add", "."], check=True)
-    (package / "gone.py").unlink()
-    (code / "picture.bin").write_bytes(bytes(reversed(range(256))))
-    (code / "new one ü.py").write_text("d = 1")
-    (package / "new.yaml").write_text("e: 1\n")
-    (package / "latin.py").write_bytes(b"# -*- coding: latin-1 -*-\n# \xe9\n")
-    for elsewhere in ("ignored/mine.py", "notes.txt", "results/seed=0/config.yaml", "results/seed=0/.hydra/hydra.yaml"):
-        (code / elsewhere).parent.mkdir(parents=True, exist_ok=True)
-        (code / elsewhere).write_text("f: 1\n")
-    (code / "results" / "seed=0" / "status.json").write_text("{}")
-
-    (tmp_path / "code.diff").write_bytes(provenance.code_diff(package))
-    subprocess.run(["git", "-C", copy, "apply", tmp_path / "code.diff"], check=True)
-    expected, found = (
-        {
-            str(file.relative_to(folder)): file.read_bytes()
-            for file in folder.rglob("*")
-            if file.is_file() and not {".git", "ignored", "results"} & set(file.relative_to(folder).parts)
-        }
-        for folder in (code, copy)
-    )
-    del expected["notes.txt"]
-    assert found == expected
-    assert not (copy / "results").exists()
-    assert not (copy / "ignored").exists()
-
-
-def test_a_large_diff_is_cut_between_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("a.py", "b.py"):
-        (tmp_path / name).write_text("")
-    commit(tmp_path)
-    (tmp_path / "a.py").write_text("a = 1\n")
-    (tmp_path / "b.py").write_text("b = 1\n" * 500)
-    monkeypatch.setattr(provenance, "LARGEST_DIFF", 500)
-    diff = provenance.code_diff(tmp_path)
-    assert b"+a = 1" in diff
-    assert b"b = 1" not in diff
-    assert diff.endswith(b"\n# More differs than fits here: from this place on it is left out.\n")
-    subprocess.run(["git", "-C", tmp_path, "checkout", "-q", "."], check=True)
-    (tmp_path / "cut").write_bytes(diff)
-    subprocess.run(["git", "-C", tmp_path, "apply", "cut"], check=True)
-    assert (tmp_path / "a.py").read_text() == "a = 1\n"
+    for function in remembered:
+        function.cache_clear()
 
 
 def test_the_diff_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code, file = tmp_path / "code", tmp_path / "code.diff"
     code.mkdir()
     (code / "code.py").write_text("a = 1\n")
-    commit(code)
+    head = commit(code)
     monkeypatch.setattr(provenance, "SOURCE", code)
     provenance.write_code_diff(file)
     assert not file.exists()
+    assert provenance.git() == {"commit": head, "dirty": False, "diff": None}
     (code / "code.py").write_text("a = 2\n")
     provenance.write_code_diff(file)
     assert not file.exists()  # that is not the code that was loaded
-    provenance.code_diff.cache_clear()
+    provenance.own_state.cache_clear()
     provenance.write_code_diff(file)
-    assert file.read_bytes() == provenance.code_diff(code) != b""
+    assert b"+a = 2" in file.read_bytes()
+    assert provenance.git() == {"commit": head, "dirty": True, "diff": sha256(file.read_bytes()).hexdigest()[:16]}
+
+
+def test_the_users_own_files_are_recorded_by_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those in marlpipe's repository are a part of one patch, the others follow the name of theirs."""
+    ours, theirs, file = tmp_path / "ours", tmp_path / "theirs", tmp_path / "code.diff"
+    for module in (ours / "marlpipe" / "a.py", ours / "mine.py", theirs / "worlds.py", theirs / "other.py"):
+        module.parent.mkdir(parents=True, exist_ok=True)
+        module.write_text("a = 1\n")
+    commit(ours)
+    head = commit(theirs)
+    for module in (ours / "mine.py", theirs / "worlds.py", theirs / "other.py"):
+        module.write_text("a = 2\n")
+    monkeypatch.setattr(provenance, "SOURCE", ours / "marlpipe")
+    files = (ours / "mine.py", theirs / "worlds.py", tmp_path / "in_no_repository.py")
+    provenance.write_code_diff(file, files)
+    lines = [line for line in file.read_text().splitlines() if line.startswith(("diff", "#"))]
+    assert lines == [
+        "diff --git a/mine.py b/mine.py",
+        f"# in the repository theirs, at its commit {head}:",
+        "diff --git a/worlds.py b/worlds.py",
+    ]
+    recorded = provenance.users_code(files)
+    assert list(recorded) == ["ours", "theirs"]
+    assert (recorded["theirs"]["commit"], recorded["theirs"]["dirty"], recorded["theirs"]["error"]) == (
+        head,
+        True,
+        None,
+    )
+    assert provenance.git() == {"commit": recorded["ours"]["commit"], "dirty": False, "diff": None}
+
+
+def test_a_wheel_in_a_repository_of_ones_own_records_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed, file = tmp_path / ".venv" / "site-packages" / "marlpipe", tmp_path / "code.diff"
+    (installed / "conf").mkdir(parents=True)
+    (installed / "types.py").write_text("a = 1\n")
+    (tmp_path / ".gitignore").write_text(".venv/\n")
+    (tmp_path / "mine.py").write_text("a = 1\n")
+    commit(tmp_path)
+    (tmp_path / "mine.py").write_text("a = 2\n")
+    (tmp_path / "secrets.yaml").write_text("token: hidden\n")
+    monkeypatch.setattr(provenance, "SOURCE", installed)
+    provenance.write_code_diff(file)
+    assert not file.exists()
+    assert provenance.git() is None
+    assert provenance.provenance()["git_error"] == "git does not track this code"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_checkout_that_git_refuses_is_one_line_and_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "code.py").write_text("a = 1\n")
+    commit(tmp_path)
+    monkeypatch.setattr(provenance, "SOURCE", tmp_path)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    stored = [provenance.provenance() for _ in range(2)]
+    err = capsys.readouterr().err
+    assert err.startswith("warning: the commit or the changes of the code are not recorded: git refuses to read ")
+    assert err.endswith(f"to allow it: git config --global --add safe.directory {tmp_path}\n")
+    assert err.count("\n") == 1
+    assert stored[0]["git"] is None
+    assert str(stored[0]["git_error"]) in err
 
 
 def test_packages_by_what_is_imported() -> None:
@@ -129,23 +116,6 @@ def test_packages_by_what_is_imported() -> None:
         "PyYAML": version("PyYAML"),
         "never_installed": None,
     }
-
-
-def test_code_that_git_does_not_know(tmp_path: Path) -> None:
-    assert provenance.git(tmp_path) is None
-    (tmp_path / "README").write_text("someone's repository")
-    commit(tmp_path)
-    environment = tmp_path / "site-packages"
-    environment.mkdir()
-    (environment / "code.py").write_text("a = 1\n")
-    assert provenance.git(environment) is None
-
-
-def test_a_machine_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "code.py").write_text("a = 1\n")
-    commit(tmp_path)
-    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    assert provenance.git(tmp_path) is None
 
 
 def test_versions_hold_the_stack_and_marlpipe_itself() -> None:
@@ -173,7 +143,7 @@ def test_hardware_counts_the_cores_that_may_be_used(monkeypatch: pytest.MonkeyPa
 
 def test_everything_goes_into_json() -> None:
     stored = json.loads(json.dumps(provenance.provenance()))
-    assert set(stored) == {"command", "versions", "python", "git", "hardware"}
+    assert set(stored) == {"command", "versions", "python", "git", "git_error", "hardware"}
 
 
 def test_records_and_analysis_start_without_the_heavy_packages() -> None:

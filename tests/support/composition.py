@@ -11,9 +11,10 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from marlpipe.config.build import build_algorithm, build_part
-from marlpipe.config.compose import compose_api, group_of, parse_overrides
+from marlpipe.config.compose import compose_api, group_of
 from marlpipe.config.folder import config_folder, groups
 from marlpipe.config.naming import register_resolvers
+from marlpipe.config.typed import parse_overrides
 from marlpipe.types import EnvSpec, EpisodeBatch, Metrics, RunProgress, TrainingBatch
 from tests.support.synthetic import RaggedWorld
 

@@ -164,6 +164,7 @@ def test_the_keys_of_states_in_a_checkpoint_are_names_not_classes(tmp_path: Path
     stateful = [callback for callback in made if callback.state_dict()]
     assert [callback.state_key for callback in stateful] == [
         "evaluation_cadence",
+        "first_values",
         "pictures",
         "recorder",
         "best_policy",

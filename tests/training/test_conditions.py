@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 import marlpipe
+from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
-from marlpipe.runs.provenance import versions
+from marlpipe.runs.provenance import cores, versions
 from marlpipe.training import conditions
 from marlpipe.training.session import train
 from tests.support.composition import compose
@@ -120,3 +122,32 @@ def test_a_run_that_begins_anew_is_of_today(stopped: Path, capsys: Capture) -> N
     assert after["versions"] == told["versions"]
     assert [entry["from_env_steps"] for entry in after["sessions"]] == [0, 0]
     assert "other conditions" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("threads", "launcher", "omp", "expected"),
+    [
+        (3, "5", "7", 3),
+        (None, "5", "7", 5),
+        (None, None, "7", 7),
+        (None, None, "", cores()),
+        (None, None, None, cores()),
+    ],
+)
+def test_the_number_of_threads(
+    threads: int | None, launcher: str | None, omp: str | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in (("MARLPIPE_THREADS", launcher), ("OMP_NUM_THREADS", omp)):
+        monkeypatch.delenv(variable, raising=False)
+        if value is not None:
+            monkeypatch.setenv(variable, value)
+    assert conditions.threads(OmegaConf.create({"threads": threads})) == expected
+
+
+@pytest.mark.parametrize("variable", ["MARLPIPE_THREADS", "OMP_NUM_THREADS"])
+@pytest.mark.parametrize("value", ["0", "-1", "2.5", "many", "4,2", "²"])
+def test_threads_that_are_no_number(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MARLPIPE_THREADS", raising=False)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UserError, match=rf"(?s){variable}={value} is not .*valid: a whole number of at least 1"):
+        conditions.threads(OmegaConf.create({"threads": None}))

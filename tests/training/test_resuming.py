@@ -320,7 +320,7 @@ def test_an_old_folder_with_a_changed_config_is_left_as_it_is(
     message = refused(folder, override)
     assert message.startswith(f"{folder.path} holds another run, and is left as it is:\n")
     assert told in message
-    assert "\n  Leave hydra.run.dir alone" in message
+    assert "\n  Move the folder away" in message
     assert "object at" not in message
     assert files(folder) == before
 
@@ -339,7 +339,7 @@ def test_only_what_the_results_depend_on_is_told(tmp_path: Path) -> None:
         "    agent.hidden: 8 there, 9 here",
     ]
     folder.config.unlink()
-    with pytest.raises(UserError, match="is left as it is:\n  Leave hydra"):
+    with pytest.raises(UserError, match="is left as it is:\n  Move the folder away"):
         check_same_run(folder, here, arm_hash(here))
 
 

@@ -24,6 +24,7 @@ from marlpipe.training.fingerprint import fingerprint
 from marlpipe.types import RunProgress
 from marlpipe.wandb import run as run_module
 from marlpipe.wandb.log import history, records
+from marlpipe.wandb.own_settings import code_wanted
 from marlpipe.wandb.run import logged_in, open_run
 from marlpipe.wandb.sink import WandbSink
 from tests.support.waiting import wait_until
@@ -150,16 +151,19 @@ def test_evaluations_take_their_pictures_along(folder: RunFolder) -> None:
         assert file.read_bytes() == folder.picture(name, 100, ending).read_bytes()
 
 
-def test_config_provenance_and_uncommitted_code_are_saved(folder: RunFolder) -> None:
+@pytest.mark.parametrize("send_code", [False, True])
+def test_config_and_provenance_are_saved_and_uncommitted_code_on_request(folder: RunFolder, send_code: bool) -> None:
     folder.config.write_text("algo: qmix\n")
     folder.run.write_text("{}\n")
     folder.code_diff.write_text("+changed\n")
-    close(opened(folder), folder)
+    close(opened(folder, send_code=send_code), folder)
     saved = {file.path for files in of_kind(folder, "files") for file in files.files}
-    assert {"marlpipe/config.yaml", "marlpipe/run.json", "marlpipe/code.diff"} <= saved
+    code = {"marlpipe/code.diff"} if send_code else set()
+    assert saved == {"marlpipe/config.yaml", "marlpipe/run.json", "requirements.txt", *code}
     (own,) = folder.wandb.glob("offline-run-*/files/marlpipe")
-    assert (own / "code.diff").read_text() == "+changed\n"
+    assert {file.name for file in own.iterdir()} == {Path(name).name for name in saved - {"requirements.txt"}}
     assert not any(file.is_symlink() for file in own.iterdir())
+    assert not any(environment.git.commit for environment in of_kind(folder, "environment"))
 
 
 def test_the_best_policy_and_the_code_are_artifacts_on_request(folder: RunFolder) -> None:
@@ -311,6 +315,78 @@ def test_a_disabled_sink_is_none(folder: RunFolder, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("WANDB_MODE", "disabled")
     assert maybe_opened(folder) is None
     assert not folder.wandb.exists()
+
+
+@pytest.mark.parametrize(("value", "off"), [("true", True), ("1", True), ("false", False), ("", False)])
+def test_wandb_disabled_switches_it_off(value: str, off: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_DISABLED", value)
+    assert (run_module._mode("auto") == "disabled") is off
+    assert run_module._mode("offline") == "offline"  # typed
+
+
+OF_WANDB = {
+    "WANDB_PROJECT": "theirs",
+    "WANDB_ENTITY": "them",
+    "WANDB_TAGS": "a,b",
+    "WANDB_NOTES": "as before",
+    "WANDB_RUN_GROUP": "together",
+    "WANDB_NAME": "first",
+    "WANDB_JOB_TYPE": "trial",
+    "WANDB_HOST": "somewhere",
+    "WANDB_SILENT": "true",
+    "WANDB_DISABLE_GIT": "true",
+    "WANDB_CONSOLE": "off",
+    "WANDB_RUN_ID": "my-own",
+    "WANDB_DIR": "/nowhere",
+}
+
+
+def test_variables_of_wandb_decide_what_a_config_leaves_open(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.run.write_text('{"git": {"commit": "f00d"}, "hardware": {"host": "real"}, "sessions": [{"host": "real"}]}')
+    for name, value in OF_WANDB.items():
+        monkeypatch.setenv(name, value)
+    close(opened(folder, project=None, entity=None, tags=None), folder)
+    (run,) = of_kind(folder, "run")
+    assert (run.project, run.entity, list(run.tags), run.notes) == ("theirs", "them", ["a", "b"], "as before")
+    assert (run.run_group, run.display_name, run.job_type, run.host) == ("together", "first", "trial", "somewhere")
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        "warning: not obeyed: WANDB_RUN_ID (a run has an id of its own, in wandb_id.txt), "
+        "WANDB_DIR (records are in the run's folder)\n"
+    )
+    assert run.run_id == folder.wandb_id.read_text().strip()
+    (sent,) = folder.wandb.glob("offline-run-*/files/marlpipe/run.json")
+    assert "real" not in sent.read_text()
+    assert "f00d" not in sent.read_text()
+
+
+def test_what_a_config_says_wins_over_the_variables(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in OF_WANDB.items():
+        monkeypatch.setenv(name, value)
+    close(opened(folder, project="study", entity="us", tags=[]), folder)
+    (run,) = of_kind(folder, "run")
+    assert (run.project, run.entity, list(run.tags)) == ("study", "us", [])
+
+
+@pytest.mark.parametrize(
+    ("typed", "variables", "wanted"),
+    [
+        (None, {}, False),
+        (None, {"WANDB_SAVE_CODE": "true"}, True),
+        (None, {"WANDB_SAVE_CODE": "true", "WANDB_DISABLE_CODE": "true"}, False),
+        (False, {"WANDB_SAVE_CODE": "true"}, False),
+        (True, {"WANDB_DISABLE_CODE": "true"}, True),
+    ],
+)
+def test_code_is_sent_on_request_only(
+    typed: bool | None, variables: dict[str, str], wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert code_wanted(typed) is wanted
 
 
 def test_a_server_that_does_not_answer_means_offline(

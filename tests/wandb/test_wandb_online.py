@@ -1,5 +1,7 @@
 """Runs that are online, against a server of the tests' own: what it has afterwards, and that nobody waits for it."""
 
+import json
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from marlpipe.wandb import sink as sink_module
 from marlpipe.wandb.log import history
 from marlpipe.wandb.run import open_run
 from marlpipe.wandb.sink import WandbSink, wandb_sink
+from tests.support.git import commit
 from tests.support.waiting import wait_until
 from tests.wandb.wandb_server import WandbServer, wandb_at
 
@@ -86,6 +89,28 @@ def test_a_run_that_is_interrupted_and_goes_on(
     assert told.out.count("W&B online: ") == 2
     assert "WARNING" not in told.err
     assert server.errors == []
+
+
+def test_nothing_of_the_repository_around_is_sent(
+    server: WandbServer, folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by an account that saves code, nor by W&B's own look at git."""
+    (tmp_path / "mine.py").write_text("a = 1\n")
+    (tmp_path / ".gitignore").write_text("home/\ncartpole/\n")
+    head = commit(tmp_path)
+    subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", "https://user:hidden@example.org/x"], check=True)
+    (tmp_path / "mine.py").write_text("hidden = 2\n")
+    folder.code_diff.write_text("+hidden\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_SAVE_CODE", "true")
+    train(folder, save_code=False)
+    [run] = server.runs.values()
+    files = set(run.files) - {"wandb-metadata.json", "wandb-summary.json", "config.yaml", "requirements.txt"}
+    assert files == {"marlpipe/run.json"}
+    sent = b"".join(run.files.values()) + json.dumps(run.config).encode()
+    assert b"hidden" not in sent
+    assert head.encode() not in sent
+    assert server.artifacts == {}
 
 
 @pytest.mark.parametrize("trouble", ["absent", "failing", "hanging", "slow"])

@@ -7,13 +7,14 @@ The factor d^π/μ is not computed: half of each batch is drawn from recent epis
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from marlpipe.algos.projections.context import ProjectionContext
+from marlpipe.errors import Bound, Factor, Positive, Share
 
 NegativeBracket = Literal["clamp", "zero_weight", "abs"]
 Normalisation = Literal["max", "quantile", "mean"]
@@ -93,14 +94,14 @@ class RegretMinimising:
     min_slope, min_bracket: lower bounds of f′ and g. normalisation, quantile: see `to_range`.
     """
 
-    min_weight: float
-    temperature: float
-    max_exponent: float
-    min_slope: float
-    min_bracket: float
+    min_weight: Share
+    temperature: Positive
+    max_exponent: Annotated[float, Bound(0, 80, integer=False)]  # e^80 is near the largest number of 32 bits
+    min_slope: Positive
+    min_bracket: Factor
     negative_bracket: NegativeBracket
     normalisation: Normalisation
-    quantile: float
+    quantile: Share
     use_bellman_error: bool
     use_underestimation: bool
     use_gradient: bool

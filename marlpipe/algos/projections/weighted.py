@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from marlpipe.algos.projections.context import ProjectionContext
+from marlpipe.errors import Share
 
 
 def optimistic_weights(
@@ -21,7 +22,7 @@ def central_weights(
     is_greedy: Bool[Tensor, "B T J"],
     targets: Float[Tensor, "B T J"],
     greedy_optimal_values: Float[Tensor, "B T J"],
-    alpha: float,
+    alpha: Share,
 ) -> Float[Tensor, "B T J"]:
     """CW: w = 1 where u = û or y > Q*(s, û), else α."""
     return torch.where(is_greedy | (targets > greedy_optimal_values), 1.0, alpha)

@@ -14,7 +14,7 @@ from torch import Tensor
 from marlpipe.algos.rewards.reward import BlockRewards, Reward
 from marlpipe.algos.rewards.set_rewards import SetRewards
 from marlpipe.algos.rewards.sets import Sets, shares
-from marlpipe.errors import Bound, UserError, check_numbers
+from marlpipe.errors import Bound, Count, Factor, Few, Positive, Share, UserError, bounds_of, check_numbers
 from marlpipe.models.utilities import gather_valid, masked_mean, scatter_valid
 from marlpipe.types import EnvSpec, EpisodeBatch, Metrics, OptimizerOf, Trained, TrainingBatch, Update
 
@@ -33,16 +33,6 @@ def steps_to_learn_from(
     """
     accurate = accurate_steps(errors, valid, tolerance)
     return accurate & (accurate.sum() > accurate_share * valid.sum())
-
-
-BOUNDS = {
-    "penalty": Bound(0, integer=False),
-    "tolerance_per_agent": Bound(0, integer=False, exclusive_low=True),
-    "accurate_share": Bound(0, 1, integer=False),
-    "gradient_clip": Bound(0, integer=False),
-    "batch_episodes": Bound(1),
-    "updates_per_batch": Bound(1),
-}
 
 
 @runtime_checkable
@@ -81,15 +71,15 @@ class LearnedReward(Reward):
         partition: Float[Tensor, "J N"],
         sets: Callable[[Tensor], Sets],
         model: MakesModel,
-        penalty: float,
+        penalty: Factor,
         size_weights: Sequence[float],
         reduction: Callable[[Tensor, Tensor, float, int], Tensor],
-        tolerance_per_agent: float,
-        accurate_share: float,
+        tolerance_per_agent: Positive,
+        accurate_share: Share,
         optimizer: OptimizerOf,
-        gradient_clip: float,
-        batch_episodes: int,
-        updates_per_batch: int,
+        gradient_clip: Factor,
+        batch_episodes: Count,
+        updates_per_batch: Few,
     ) -> None:
         super().__init__()
         self.spec, self.sets = spec, sets(spec.graph)
@@ -98,7 +88,7 @@ class LearnedReward(Reward):
         self.tolerance_per_agent, self.accurate_share = tolerance_per_agent, accurate_share
         self.optimizer, self.gradient_clip = optimizer, gradient_clip
         self.batch_episodes, self.updates_per_batch = batch_episodes, updates_per_batch
-        check_numbers("reward", vars(self), BOUNDS)
+        check_numbers("reward", vars(self), bounds_of(type(self).__init__))
         self.register_buffer("shares", shares(self.sets, spec.n_agents), persistent=False)
         self.register_buffer("weights", weights_of(self.sets, size_weights), persistent=False)
         self.register_buffer("partition", partition, persistent=False)

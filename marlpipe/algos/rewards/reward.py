@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from marlpipe.errors import UserError
+from marlpipe.errors import Hops, UserError
 from marlpipe.models.graphs import neighbourhoods
 from marlpipe.types import EnvSpec, EpisodeBatch, Trained, TrainingBatch, Update
 
@@ -58,7 +58,7 @@ class LocalReward(Reward):
 
     shares: Float[Tensor, "J N"]
 
-    def __init__(self, spec: EnvSpec, partition: Float[Tensor, "J N"], *, smoothing_hops: int) -> None:
+    def __init__(self, spec: EnvSpec, partition: Float[Tensor, "J N"], *, smoothing_hops: Hops) -> None:
         super().__init__()
         if not spec.local_rewards:
             raise UserError(

@@ -9,14 +9,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from marlpipe.errors import Bound, UserError, check_numbers
+from marlpipe.errors import Count, Few, UserError, bounds_of, check_numbers
 from marlpipe.models.graphs import neighbourhoods
 
 Sets = list[tuple[int, ...]]
-BOUNDS = dict.fromkeys(("largest", "reach", "limit"), Bound(1))
 
 
-def connected_sets(graph: Bool[Tensor, "N N"], *, largest: int, reach: int, limit: int) -> Sets:
+def connected_sets(graph: Bool[Tensor, "N N"], *, largest: Few, reach: Few, limit: Count) -> Sets:
     """Connected sets of at most `largest` agents that are at most 2β₂ edges apart within the set (LOMAQ's code).
 
     largest: k. reach: β₂. limit: most connected sets that are enumerated.
@@ -39,7 +38,7 @@ def connected_sets(graph: Bool[Tensor, "N N"], *, largest: int, reach: int, limi
     return ordered({members for members in found if diameter_at_most(graph, members, 2 * reach)})
 
 
-def neighbourhood_sets(graph: Bool[Tensor, "N N"], *, largest: int, reach: int, limit: int) -> Sets:
+def neighbourhood_sets(graph: Bool[Tensor, "N N"], *, largest: Few, reach: Few, limit: Count) -> Sets:
     """Sets of at most `largest` agents out of one agent's closed neighbourhood: LOMAQ §4.3, where `reach` is 1 edge.
 
     They need not be connected: an agent's neighbours on a line, i−1 and i+1, are one of them.
@@ -82,7 +81,7 @@ def ordered(sets: set[tuple[int, ...]]) -> Sets:
 
 def check_rule(largest: int, reach: int, limit: int) -> None:
     """UserError for numbers that give no sets."""
-    check_numbers("reward.sets", {"largest": largest, "reach": reach, "limit": limit}, BOUNDS)
+    check_numbers("reward.sets", {"largest": largest, "reach": reach, "limit": limit}, bounds_of(connected_sets))
 
 
 def check_count(count: int, limit: int) -> None:

@@ -1,6 +1,6 @@
 """The calls of a world, held to what its spec says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,16 +10,17 @@ from torch import Tensor
 
 from marlpipe.commands.check_env.global_generators import global_states
 from marlpipe.commands.check_env.mismatches import differences, label
-from marlpipe.commands.check_env.promise import Broken, Failure, described, layout, refuse
+from marlpipe.commands.check_env.promise import Broken, Failure, refuse
 from marlpipe.commands.check_env.values import copied, indexed, is_record, tokens
+from marlpipe.envs.answers import Layout, described, of_observation, of_timestep
+from marlpipe.envs.failures import RAISED, place
+from marlpipe.errors import MisfitError, UserError
 from marlpipe.types import Observation, Timestep
 
 RETURN = "no call raises an exception"
 SHAPES = "shapes, dtypes and device fit the spec"
 GLOBAL = "global random generators are left alone"
 ARGUMENTS = "arguments are not changed in place"
-
-Layouts = dict[str, str]  # by field, what `described` should say
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Calls:
         before = copied(state)
         with _asked("observe", "an Observation", n, env_step):
             seen = Observation(*self.env.observe(state))
-        refuse(SHAPES, _misfits(seen, self._observation(n), env_step))
+        refuse(SHAPES, _misfits(seen, of_observation(self.env.spec, n, self.device), env_step))
         refuse(ARGUMENTS, _changes(before, state, env_step))
         return seen
 
@@ -51,26 +52,11 @@ class Calls:
         if type(after) is not type(state):
             raise Broken(SHAPES, [Failure("the next state", type(state).__name__, type(after).__name__, env_step)])
         refuse(SHAPES, self._state_misfits(after, n, env_step))
-        refuse(SHAPES, _misfits(timestep, self._timestep(n), env_step))
+        refuse(SHAPES, _misfits(timestep, of_timestep(self.env.spec, n, self.device), env_step))
         refuse(ARGUMENTS, _changes(before, state, env_step))
         if not torch.equal(actions, taken):
             raise Broken(ARGUMENTS, [Failure("actions", "the actions that were given", "others, in place", env_step)])
         return after, timestep
-
-    def _observation(self, n: int) -> Layouts:
-        spec, number = self.env.spec, torch.get_default_dtype()
-        return {
-            "obs": layout(number, (n, spec.n_agents, spec.obs_dim), self.device),
-            "state": layout(number, (n, spec.state_dim), self.device),
-            "avail_actions": layout(torch.bool, (n, spec.n_agents, spec.n_actions), self.device),
-        }
-
-    def _timestep(self, n: int) -> Layouts:
-        return {
-            "rewards": layout(torch.get_default_dtype(), (n, self.env.spec.n_agents), self.device),
-            "terminated": layout(torch.bool, (n,), self.device),
-            "truncated": layout(torch.bool, (n,), self.device),
-        }
 
     def _state_misfits(self, state: Any, n: int, env_step: int) -> Iterator[Failure]:
         if is_record(state):
@@ -90,19 +76,26 @@ def _asked(call: str, what: str, n: int, env_step: int) -> Iterator[None]:
     before = global_states()
     try:
         yield
-    except Exception as error:
-        first_line = str(error).strip().partition("\n")[0]
-        came = f"{type(error).__name__}: {first_line}"
-        raise Broken(RETURN, [Failure(f"{call}()", f"{what} for {counted(n)}", came, env_step)]) from error
+    except RAISED as error:
+        promise = SHAPES if isinstance(error, MisfitError) else RETURN
+        raise Broken(promise, [Failure(f"{call}()", f"{what} for {counted(n)}", raised(error), env_step)]) from error
     changed = [name for name, state in global_states().items() if state != before[name]]
     came = f"another one after {call}()"
     refuse(GLOBAL, (Failure(name, "the state that it had", came, env_step) for name in changed))
 
 
-def _misfits(given: Observation | Timestep, layouts: Layouts, env_step: int) -> Iterator[Failure]:
+def raised(error: BaseException) -> str:
+    """An exception on one line, with its place. Our own errors name it, and their next step is left out."""
+    if isinstance(error, UserError):
+        return " ".join(line.strip() for line in str(error).splitlines() if not line.startswith("  next:"))
+    message, where = " ".join(str(error).split()), place(error)
+    return f"{type(error).__name__}: {message}".rstrip(": ") + (f" ({where})" if where else "")
+
+
+def _misfits(given: Observation | Timestep, layouts: Mapping[str, Layout], env_step: int) -> Iterator[Failure]:
     for name, field in given._asdict().items():
-        if described(field) != layouts[name]:
-            yield Failure(name, layouts[name], described(field), env_step)
+        if not layouts[name].fits(field):
+            yield Failure(name, str(layouts[name]), described(field), env_step)
 
 
 def _changes(given: Any, state: Any, env_step: int) -> Iterator[Failure]:

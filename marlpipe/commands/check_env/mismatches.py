@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from marlpipe.commands.check_env.promise import Failure, described
+from marlpipe.commands.check_env.promise import Failure
+from marlpipe.envs.answers import described
 from marlpipe.types import Observation, Timestep
 
 RELATIVE, ABSOLUTE = 1e-5, 1e-5  # how far rounding may take what is computed in batches of another size

@@ -1,10 +1,7 @@
 """How a world is said to break a promise."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
-
-import torch
-from torch import Tensor
+from typing import NamedTuple
 
 
 class Failure(NamedTuple):
@@ -35,15 +32,3 @@ def refuse(promise: str, failures: Iterable[Failure]) -> None:
     """`Broken` if there are any failures."""
     if found := list(failures):
         raise Broken(promise, found)
-
-
-def described(given: Any) -> str:
-    """A tensor's dtype, shape and device, as in `float32 (8, 3, 4) on cpu`; the type of anything else."""
-    if not isinstance(given, Tensor):
-        return f"no tensor but {type(given).__name__}"
-    return layout(given.dtype, tuple(given.shape), given.device)
-
-
-def layout(dtype: torch.dtype, shape: tuple[int, ...], device: torch.device) -> str:
-    """What `described` says of a tensor that is as it should be."""
-    return f"{str(dtype).removeprefix('torch.')} {shape} on {device}"

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from marlpipe.commands.check_env.promise import Failure, described
+from marlpipe.commands.check_env.promise import Failure
+from marlpipe.envs.answers import described
 from marlpipe.errors import Bound
 from marlpipe.types import EnvSpec
 

@@ -1,7 +1,7 @@
 """Checks a world of the config and prints the verdicts."""
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,10 +10,10 @@ from rich.text import Text
 from marlpipe.commands.check_env.check import Report, check
 from marlpipe.commands.check_env.recording import Trial
 from marlpipe.commands.command_line.device import usable
-from marlpipe.config.bounds import BOUNDS
 from marlpipe.config.build import build_env
-from marlpipe.config.keys import check_keys
-from marlpipe.errors import check_number
+from marlpipe.config.keys import check_parts
+from marlpipe.config.kinds import check_value
+from marlpipe.config.schema import SEED
 from marlpipe.runs.terminal import console
 
 COLOURS = {"ok": "green", "failed": "bold red", "skipped": "yellow"}
@@ -31,11 +31,13 @@ def check_world(config: DictConfig, *, copies: int, episodes: int, device: str) 
     Raises:
         UserError: the world cannot be built, or there is no such device.
     """
-    check_number("seed", config.seed, BOUNDS["seed"])
-    check_keys(config.env, "env")
+    check_value("seed", config.seed, SEED)
+    check_parts(OmegaConf.to_container(config.env, resolve=True), "env")
     env, where = build_env(config), usable(device)
     report = check(env, copies=copies, episodes=episodes, seed=config.seed, device=where)
     console().print(shown(report, config.hydra.runtime.choices.env))
+    for remark in getattr(env, "remarks", []):
+        console().print(f"note: {remark}", style="yellow", markup=False, highlight=False)
     return int(any(verdict.failures for verdict in report.verdicts))
 
 

@@ -16,7 +16,9 @@ EXAMPLES = (
     ("other values", "marlpipe algo=qmix profile.batch_episodes=64 env.n_agents=5"),
     ("a figure of a paper", "marlpipe -m +experiment=lomaq/fig5_cartpole"),
     ("all keys of a config", "marlpipe algo=qmix --cfg job"),
-    ("Hydra's own options", "marlpipe --hydra-help"),
+    ("only a part of it", "marlpipe algo=qmix --cfg job --package profile, with --resolve for what ${…} stands for"),
+    ("where it comes from", "marlpipe algo=qmix --info defaults, or one of its other words"),
+    ("options of your own", "marlpipe --config-dir FOLDER env=mine, for FOLDER/env/mine.yaml"),
 )
 COMPLETION = (
     ("bash", 'eval "$(_MARLPIPE_COMPLETE=bash_source marlpipe)"'),

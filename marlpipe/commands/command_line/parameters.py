@@ -1,6 +1,7 @@
 """Parameters that several verbs have. Each refuses a bad value with what is valid."""
 
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +91,61 @@ def out(default: str) -> Decorator:
 
 
 def overrides(config_name: str = "train") -> Decorator:
-    """OVERRIDES…: key=value and group=option of a config, in Hydra's grammar."""
-    return click.argument(
-        "overrides",
-        metavar="[OVERRIDES…]",
-        nargs=-1,
-        type=click.UNPROCESSED,
-        shell_complete=complete_overrides(config_name),
-    )
+    """OVERRIDES…: key=value and group=option of a config, in Hydra's grammar, and --config-dir FOLDER.
+
+    UserError for a word that would be ignored. The verb gets the overrides, with what --config-dir stands for.
+    """
+
+    def decorate(function: Callable[..., int]) -> Callable[..., int]:
+        @click.argument(
+            "overrides",
+            metavar="[OVERRIDES…]",
+            nargs=-1,
+            type=click.UNPROCESSED,
+            shell_complete=complete_overrides(config_name),
+        )
+        @click.option(
+            "--config-dir",
+            "-cd",
+            "config_dirs",
+            metavar="FOLDER",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            help="A folder of options of your own, group/option.yaml, in addition to marlpipe's.",
+        )
+        @functools.wraps(function)
+        def with_config_dirs(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], **others: Any) -> int:
+            from marlpipe.config.typed import check_typed, config_dir_override
+
+            typed = (*overrides, *([config_dir_override(config_dirs)] if config_dirs else ()))
+            check_typed(typed)
+            return function(overrides=typed, **others)
+
+        return with_config_dirs
+
+    return decorate
+
+
+def refused(reasons: Mapping[tuple[str, ...], str]) -> Decorator:
+    """Options of Hydra that marlpipe does not follow, each with what to do instead."""
+
+    def decorate(function: Callable[..., int]) -> Callable[..., int]:
+        for names, instead in reasons.items():
+
+            def refuse(context: click.Context, option: click.Parameter, given: Any, instead: str = instead) -> None:
+                del context
+                if given is not None:
+                    raise UserError(
+                        f"{option.opts[0]} is an option of Hydra that marlpipe does not follow.\n  next: {instead}"
+                    )
+
+            option = click.option(
+                *names, hidden=True, expose_value=False, is_flag=False, flag_value="", is_eager=True, callback=refuse
+            )
+            function = option(function)
+        return function
+
+    return decorate
 
 
 def device() -> Decorator:

@@ -9,11 +9,13 @@ import click
 
 import marlpipe
 from marlpipe.commands.command_line.overview import write_overview
-from marlpipe.commands.command_line.parameters import overrides
+from marlpipe.commands.command_line.parameters import OneOf, overrides, refused
 from marlpipe.commands.command_line.verb import verb
 from marlpipe.errors import UserError, unknown
 
 FOLDER = Path(__file__).parent.parent
+PARTS = ("job", "hydra", "all")  # of a config
+ABOUT = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
 
@@ -62,7 +64,7 @@ class Verbs(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         """A verb, or the first override of a training."""
-        [override] = train.params
+        override = next(one for one in train.params if one.name == "overrides")
         return [*super().shell_complete(ctx, incomplete), *override.shell_complete(ctx, incomplete)]
 
 
@@ -72,20 +74,57 @@ def command_line() -> None:
     """marlpipe"""
 
 
-@verb(
-    stopped="The same command goes on where it left off.",
-    context_settings={"ignore_unknown_options": True},
-    add_help_option=False,
-)
+@verb(stopped="The same command goes on where it left off.", add_help_option=False)
 @overrides()
-def train(overrides: tuple[str, ...]) -> int:
+@click.option("--multirun", "-m", "sweep", is_flag=True, help="A grid: every combination of the values A,B,C of a key.")
+@click.option(
+    "--cfg", "-c", "shown", metavar="PART", type=OneOf(PARTS), help="Print the config, job, hydra or all of it."
+)
+@click.option("--package", "-p", metavar="KEY", help="With --cfg: only what is below a key.")
+@click.option("--resolve", is_flag=True, help="With --cfg: with the values that ${…} stands for.")
+@click.option(
+    "--info",
+    "-i",
+    "asked",
+    metavar="WHAT",
+    type=OneOf(ABOUT),
+    is_flag=False,
+    flag_value="all",
+    help=f"What the config is made of: {', '.join(ABOUT)}.",
+)
+@click.option("--help", "-h", "wants_help", is_flag=True, help="This text.")
+@refused(
+    {
+        ("--run", "-r"): "without -m it is one run anyway",
+        ("--config-name", "-cn"): "there is one root config, train; --config-dir FOLDER adds options of your own",
+        ("--config-path", "-cp"): "--config-dir FOLDER adds options of your own to marlpipe's",
+        ("--shell-completion", "-sc"): "marlpipe --help has a line for each shell",
+        ("--hydra-help",): "marlpipe --help has what marlpipe follows of Hydra's options",
+        ("--experimental-rerun",): "the same command resumes a run, and marlpipe reproduce FOLDER repeats it",
+    }
+)
+def train(
+    overrides: tuple[str, ...],
+    sweep: bool,
+    shown: str | None,
+    package: str | None,
+    resolve: bool,
+    asked: str | None,
+    wants_help: bool,
+) -> int:
     """Trains one run, or with -m a grid."""
-    if {"-h", "--help"} & set(overrides):
+    if wants_help:
         click.echo(command_line.get_help(click.get_current_context().find_root()))
         return 0
+    if shown is None and (package or resolve):
+        raise UserError(f"{'--package' if package else '--resolve'} is of --cfg.\n  next: put --cfg job before it")
+    if shown or asked:
+        from marlpipe.commands.command_line.show_config import show_config, show_info
+
+        return show_info(overrides, asked) if asked else show_config(overrides, str(shown), package, resolve, sweep)
     from marlpipe.commands.train import run
 
-    return run(overrides)
+    return run(overrides, sweep=sweep)
 
 
 def run(arguments: Sequence[str]) -> int:

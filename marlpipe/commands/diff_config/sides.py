@@ -12,12 +12,14 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from marlpipe.config.compose import compose_run, group_of, parse_overrides
+from marlpipe.config import compose as composed
+from marlpipe.config.compose import compose_run, group_of
 from marlpipe.config.folder import config_folder, groups
-from marlpipe.config.keys import check_keys
+from marlpipe.config.keys import check_parts
 from marlpipe.config.naming import run_path
 from marlpipe.config.plan import compose_grid, expand_sweep
 from marlpipe.config.stored import read_config
+from marlpipe.config.typed import check_typed, parse_overrides
 from marlpipe.errors import UserError
 from marlpipe.runs.find import run_at
 from marlpipe.runs.identity import identity, run_record
@@ -67,13 +69,14 @@ def of_command(typed: str) -> Side:
     for word in words:
         check_word(word, groups(folder))
     try:
+        check_typed(words)
         overrides = parse_overrides(words)
         if any(override.is_sweep_override() for override in overrides):
             one = shlex.join(expand_sweep(compose_grid(words, folder))[0])
             raise UserError(f"'{typed}' is a grid.\n  next: pick one of its runs, as in '{one}'")
         config = compose_run(words, folder)
         if any(adds_keys(override, groups(folder)) for override in overrides):
-            check_keys(config)
+            check_parts(composed.resolved(config), "")
         plain, run = resolved(config, f"'{typed}'"), run_path(config)
         return Side(
             overrides=typed,

@@ -124,7 +124,7 @@ def alive(pid: int) -> bool:
     state = Path(f"/proc/{pid}/stat")
     if state.parent.parent.is_dir() and Path("/proc/self").exists():
         try:
-            return state.read_text().rpartition(")")[2].split()[0] != "Z"
+            return state.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0] != "Z"
         except OSError:
             return False
     try:

@@ -17,6 +17,7 @@ from marlpipe.envs.rendering.filmed import Filmed
 from marlpipe.envs.scene import Scene, Scenic
 from marlpipe.errors import UserError
 from marlpipe.models.agents.agent import Agent
+from marlpipe.runs.extras import install
 from marlpipe.runs.files import os_errors_as_user_errors, write_text
 from marlpipe.runs.terminal import console, progress_bar
 from marlpipe.training.rollout import rollout
@@ -80,7 +81,7 @@ def play_again(path: Path, how: Playing) -> int:
     for file in written:
         shown.print(str(file), style="dim", markup=False, soft_wrap=True, highlight=False)
     if films and how.form is None and moving_format() == ".gif":
-        shown.print("as GIF, since MP4 needs more: pip install 'marlpipe[video]'", style="dim", markup=False)
+        shown.print(f"as GIF, since MP4 needs more: {install('video')}", style="dim", markup=False)
     return 0
 
 

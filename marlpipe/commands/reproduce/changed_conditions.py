@@ -12,7 +12,7 @@ from marlpipe.config.differences import add_section, differences, whole
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training.conditions import bit_relevant
 
-KEPT = ("git", "python", "versions", "environment", "numerics", "hardware")  # of run.json
+KEPT = ("git", "users_code", "python", "versions", "environment", "numerics", "hardware")  # of run.json
 
 
 def changed_conditions(folder: RunFolder, then: Mapping[str, Any], now: Mapping[str, Any]) -> RenderableType:
@@ -48,6 +48,9 @@ def sentences(folder: RunFolder, then: Mapping[str, Any], now: Mapping[str, Any]
     if ours != theirs and re.fullmatch(r"[0-9a-f]{40}", str(theirs["commit"])):
         patch = f" && git apply {folder.code_diff.resolve()}" if folder.code_diff.exists() else ""
         yield f"Its code, if you trust it: git checkout {theirs['commit']}{patch}"
+    for name, state in bit_relevant(then)["users_code"].items():
+        if state["diff"] and state["commit"] != theirs["commit"]:
+            yield f"The changes in another repository, {name} at commit {state['commit']}, belong there."
 
 
 def code_of(session: Any) -> tuple[str, str]:

@@ -16,11 +16,12 @@ from marlpipe.runs.find import run_at
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.identity import identity, run_record
 from marlpipe.runs.path import short_name
-from marlpipe.runs.provenance import provenance
+from marlpipe.runs.provenance import provenance, users_code
 from marlpipe.runs.status import LARGEST
 from marlpipe.runs.terminal import console
 from marlpipe.runs.text import printable
 from marlpipe.training.conditions import environment, numerics
+from marlpipe.training.own_code import users_modules
 from marlpipe.training.session import RunRequest, train_in
 
 THREADS = Bound(1, 2**12)
@@ -41,7 +42,12 @@ def train_again(path: Path, *, out: Path | None, env_steps: int | None, dry_run:
     whole_run = shorten(config, folder, env_steps)
     config.threads = threads_then(then, config.threads)
     again = RunFolder(place(folder, out, None if whole_run else config.env_steps))
-    now = run_record(again) or {**provenance(), "environment": environment(config), "numerics": numerics(config)}
+    now = run_record(again) or {
+        **provenance(),
+        "users_code": users_code(tuple(users_modules(config))),
+        "environment": environment(config),
+        "numerics": numerics(config),
+    }
 
     shown = console()
     shown.print(changed_conditions(folder, then, now), crop=False)

@@ -39,12 +39,14 @@ def command(folders: tuple[Path, ...], again: bool, as_json: bool, states: froze
       finished
       failed        by an error, which is shown below the table
       interrupted   asked to stop, with a checkpoint
-      lost          ended without a word: killed, its machine went down,
-                    or its job was cancelled before it began
+      lost          ended without a word: killed, or its machine went
+                    down; or its job, or the process of its grid, ended
+                    before it began
       refused       a file of it cannot be read, or leads out of its folder
 
     The table also shows the last evaluation's return, and how long ago the run gave a last sign of life. The command
-    that started the runs, issued again, completes what is missing and leaves alone what is done.
+    that started the runs, issued again, completes what is missing and leaves alone what is done. What failed would fail
+    again by the same error: mend that first.
 
     \b
     Exit status, of all runs together:

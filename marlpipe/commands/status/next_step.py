@@ -16,13 +16,15 @@ MODULE = re.compile(r"marlpipe(\.\w+)*", re.ASCII)
 def missing(looks: Sequence[RunStanding]) -> list[RunStanding]:
     """The runs that somebody has to start again.
 
-    One that waits for no cluster waits for the process that started its grid, which is alive as long as a run is.
+    One that waits for no cluster waits for the process that starts the runs of its grid; where nothing is known of that
+    one, it is taken to live as long as any run is trained.
     """
     orphaned = {"queued"} if all(look.state != "running" for look in looks) else set()
     return [
         look
         for look in looks
-        if look.state in ENDED_EARLY or (look.state in orphaned and look.records.submitted is None)
+        if look.state in ENDED_EARLY
+        or (look.state in orphaned and look.records.submitted is None and look.records.grid_lives is None)
     ]
 
 

@@ -2,11 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from math import ceil
 from pathlib import Path
 from typing import Any
 
-from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
@@ -52,8 +50,11 @@ def view(
     """
     chosen = [one for one in runs if one.state in states]
     lower = below(chosen, runs)
-    taken = 4 + sum(max(1, ceil(cell_len(line.plain) / width)) for line in lower)  # with heading, notes, cursor
-    lines = None if height is None else max(1, height - taken)
+    lines = None
+    if height is not None:
+        wrapped = Console(width=width)
+        taken = 4 + sum(len(line.wrap(wrapped, width)) for line in lower)  # with heading, notes, cursor
+        lines = max(1, height - taken)
     grid, left_out = table(chosen, width, lines)
     notes = []
     if lines is not None and len(chosen) > lines:

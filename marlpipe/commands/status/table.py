@@ -71,7 +71,7 @@ def below(looks: Sequence[RunStanding], every: Sequence[RunStanding]) -> list[Te
             reasons.setdefault((look.state, first[:LONGEST_REASON]), []).append(look)
     lines = [line for (state, reason), same in reasons.items() for line in _reason(state, reason, same)]
     lines.append(summary([look.records.status for look in every], [look.state for look in every]))
-    return lines + _next(every)
+    return lines + _next(every, looks)
 
 
 def _reason(state: str, reason: str, looks: Sequence[RunStanding]) -> list[Text]:
@@ -97,20 +97,34 @@ def _log(look: RunStanding) -> str | None:
     return str(next((log for log in logs if log.is_file()), folder.path)) if look.state == "failed" else None
 
 
-def _next(every: Sequence[RunStanding]) -> list[Text]:
+def _next(every: Sequence[RunStanding], shown: Sequence[RunStanding]) -> list[Text]:
     if all(look.state == "finished" for look in every):
         return []
     unfinished = missing(every)
     typed = commands(unfinished)
     if not unfinished:
         return []
+    mend = _mend_first(unfinished, shown)
     if not typed:
-        return [Text(f"next: issue the command of the grid again, it completes {_them(unfinished)}")]
-    lines = [Text(f"next: the same command completes {_them(unfinished)}, from the last checkpoint on")]
+        return [Text(f"next: {mend}issue the command of the grid again, it completes {_them(unfinished)}")]
+    if mend:
+        lines = [Text(f"next: {mend}the same command then completes {_them(unfinished)}")]
+    else:
+        lines = [Text(f"next: the same command completes {_them(unfinished)}, from the last checkpoint on")]
     lines += [Text(f"  {command}", style="bold") for command in typed[:MOST_COMMANDS]]
     if len(typed) > MOST_COMMANDS:
         lines.append(Text(f"  and {len(typed) - MOST_COMMANDS} commands more, which --json lists", style="dim"))
     return lines
+
+
+def _mend_first(unfinished: Sequence[RunStanding], shown: Sequence[RunStanding]) -> str:
+    """What has to come before the same command, which would fail again."""
+    failed = [look for look in unfinished if look.state == "failed"]
+    if not failed:
+        return ""
+    if not all(look in shown for look in failed):
+        return "mend what --state failed shows; "
+    return f"mend the error{'s' * (len(failed) > 1)} above; "
 
 
 def _them(looks: Sequence[RunStanding]) -> str:

@@ -15,6 +15,7 @@ from numpy import ndarray
 from PIL import Image
 
 from marlpipe.errors import UserError, unknown
+from marlpipe.runs.extras import install
 from marlpipe.runs.files import replacing
 
 Frame = UInt8[ndarray, "H W 3"]
@@ -71,7 +72,7 @@ def _write_mp4(frames: Iterable[Frame], path: Path, fps: float, colours: int) ->
     except (ImportError, RuntimeError) as error:
         raise UserError(
             f"{path.suffix[1:]} needs ffmpeg, which is not installed: {error}\n"
-            "  next: pip install 'marlpipe[video]', or --format gif, which needs no further package"
+            f"  next: {install('video')}, or --format gif, which needs no further package"
         ) from error
     rest = iter(frames)
     first = next(rest)

@@ -7,7 +7,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from marlpipe.envs.failures import RAISED, failure
+from marlpipe.envs.guarded import name_of
 from marlpipe.envs.scene import Scene, Scenic
+from marlpipe.errors import UserError
 from marlpipe.types import Env, Observation, Timestep
 
 
@@ -34,6 +37,7 @@ class Filmed:
 
     def __init__(self, env: ScenicEnv, copies: int, most: int | float = math.inf) -> None:
         self.env, self.spec, self.copies, self.most = env, env.spec, copies, most
+        self.__wrapped__ = env  # for messages about the world
         self.scenes: list[list[Scene]] = []
         self._running: list[int] = []
         self._elapsed, self._every = 0, 1
@@ -53,11 +57,11 @@ class Filmed:
         rows = {copy: row for row, copy in enumerate(state.copy.tolist()) if copy in self._running}
         if self._elapsed % self._every == 0:
             for copy, row in rows.items():
-                self.scenes[copy].append(self.env.scene(state.of_world, row, actions[row]))
+                self.scenes[copy].append(self._scene(state.of_world, row, actions[row]))
         after, timestep = self.env.step(state.of_world, actions, generator)
         for copy, row in rows.items():
             if timestep.terminated[row] | timestep.truncated[row]:
-                self.scenes[copy].append(self.env.scene(after, row))
+                self.scenes[copy].append(self._scene(after, row))
                 self._running.remove(copy)
         self._elapsed += 1
         if self._elapsed == self.most * self._every:
@@ -65,3 +69,11 @@ class Filmed:
             for copy in self._running:
                 self.scenes[copy] = self.scenes[copy][::2]
         return FilmedState(after, state.copy), timestep
+
+    def _scene(self, state: Any, row: int, actions: Int[Tensor, " N"] | None = None) -> Scene:
+        try:
+            return self.env.scene(state, row, actions)
+        except UserError:
+            raise
+        except RAISED as error:
+            raise failure(f"{name_of(self.env)} failed in scene()", error) from error

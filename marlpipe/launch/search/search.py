@@ -2,17 +2,18 @@
 
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from omegaconf import DictConfig
 from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from marlpipe.config.check import check_run
-from marlpipe.config.compose import compose_run, parse_overrides
+from marlpipe.config.compose import compose_run
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import defining_config, run_path
 from marlpipe.config.search_space import divide
+from marlpipe.config.typed import parse_overrides
 from marlpipe.errors import Bound, UserError, check_number
 from marlpipe.launch.search.outcome import Outcome, outcome
 from marlpipe.launch.search.proposals import Sampler, distribution, propose
@@ -22,6 +23,8 @@ from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import FolderLock
 from marlpipe.runs.path import RunPath
+
+AT_LEAST_ONE, SEED = Bound(1), Bound(0)
 
 
 class Searching:
@@ -45,17 +48,17 @@ class Searching:
         *,
         name: str | None,
         folder: str,
-        n_trials: int,
-        trials_at_once: int,
-        last: int,
+        n_trials: Annotated[int, AT_LEAST_ONE],
+        trials_at_once: Annotated[int, AT_LEAST_ONE],
+        last: Annotated[int, AT_LEAST_ONE],
         sampler: Sampler,
-        sampler_seed: int,
+        sampler_seed: Annotated[int, SEED],
     ) -> None:
         for key, given, bound in (
-            ("n_trials", n_trials, Bound(1)),
-            ("trials_at_once", trials_at_once, Bound(1)),
-            ("last", last, Bound(1)),
-            ("sampler_seed", sampler_seed, Bound(0)),
+            ("n_trials", n_trials, AT_LEAST_ONE),
+            ("trials_at_once", trials_at_once, AT_LEAST_ONE),
+            ("last", last, AT_LEAST_ONE),
+            ("sampler_seed", sampler_seed, SEED),
         ):
             check_number(f"hydra.sweeper.{key}", given, bound)
         self._name, self._folder, self._last = name, Path(folder), last

@@ -3,6 +3,7 @@
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from marlpipe.errors import Width
 from marlpipe.models.agents.agent import Agent
 from marlpipe.models.agents.inputs import AgentInput
 from marlpipe.models.layers import GroupedLinear
@@ -13,7 +14,9 @@ from marlpipe.types import EnvSpec
 class FeedForwardAgent(Agent):
     """Utilities from an agent's present observation alone."""
 
-    def __init__(self, *, spec: EnvSpec, hidden: int, obs_last_action: bool, obs_agent_id: bool, shared: bool) -> None:
+    def __init__(
+        self, *, spec: EnvSpec, hidden: Width, obs_last_action: bool, obs_agent_id: bool, shared: bool
+    ) -> None:
         super().__init__()
         self.input = AgentInput(
             spec=spec, hidden=hidden, obs_last_action=obs_last_action, obs_agent_id=obs_agent_id, shared=shared

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from marlpipe.errors import Width
 from marlpipe.models.agents.agent import Agent
 from marlpipe.models.agents.gru import IndependentGRU, Recurrence, SharedGRU
 from marlpipe.models.agents.inputs import AgentInput
@@ -23,7 +24,7 @@ class RecurrentAgent(Agent):
         self,
         *,
         spec: EnvSpec,
-        hidden: int,
+        hidden: Width,
         obs_last_action: bool,
         obs_agent_id: bool,
         shared: bool,

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from marlpipe.errors import Bound, check_number
+from marlpipe.errors import Layers, Width
 from marlpipe.models.layers import GroupedLinear, perceptron
 from marlpipe.models.monotonicity.method import MixingWeights, Monotonicity
 from marlpipe.types import EnvSpec
@@ -55,7 +55,7 @@ class Duplex(NamedTuple):
 class Heads(nn.Module):
     """K networks of one input side by side, each of `layers` affine maps with ReLU between."""
 
-    def __init__(self, *, heads: int, layers: int, in_features: int, hidden: int, out_features: int) -> None:
+    def __init__(self, *, heads: Layers, layers: int, in_features: int, hidden: int, out_features: int) -> None:
         super().__init__()
         self.heads = heads
         widths = [hidden] * (layers - 1) + [out_features]
@@ -82,14 +82,12 @@ class DuplexMixer(nn.Module):
         *,
         spec: EnvSpec,
         monotonicity: Monotonicity,
-        transform_hidden: int,
-        heads: int,
-        attention_layers: int,
-        attention_hidden: int,
+        transform_hidden: Width,
+        heads: Layers,
+        attention_layers: Layers,
+        attention_hidden: Width,
     ) -> None:
         super().__init__()
-        for name, given in {"heads": heads, "attention_layers": attention_layers}.items():
-            check_number(f"loss.duplex.{name}", given, Bound(1))
         monotonicity.check(self)
         self.constrain, self.n_actions = monotonicity.constrain, spec.n_actions
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from marlpipe.errors import Width
 from marlpipe.models.mixers.hypernet import HyperNetwork
 from marlpipe.models.monotonicity.method import MixingWeights, Monotonicity
 from marlpipe.types import EnvSpec
@@ -51,9 +52,9 @@ class GraphAttentionMixing(nn.Module):
         spec: EnvSpec,
         features: int,
         monotonicity: Monotonicity,
-        attention_width: int,
-        embed: int,
-        hypernet_hidden: int,
+        attention_width: Width,
+        embed: Width,
+        hypernet_hidden: Width,
     ) -> None:
         super().__init__()
         monotonicity.check(self)

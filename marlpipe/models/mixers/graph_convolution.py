@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from marlpipe.errors import Hops, Width
 from marlpipe.models.graphs import normalised_adjacency
 from marlpipe.models.mixers.hypernet import HypernetMixer
 from marlpipe.models.mixers.mixer import Mixer
@@ -39,11 +40,11 @@ class GraphConvolutionMixer(Mixer):
         spec: EnvSpec,
         partition: Float[Tensor, "J N"],
         monotonicity: Monotonicity,
-        hops: int,
-        width: int,
+        hops: Hops,
+        width: Width,
         activation: Activation,
-        embed: int,
-        hypernet_hidden: int,
+        embed: Width,
+        hypernet_hidden: Width,
     ) -> None:
         super().__init__()
         monotonicity.check(self)

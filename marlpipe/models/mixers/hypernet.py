@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from marlpipe.errors import Hops, Width
 from marlpipe.models.layers import GroupedLinear
 from marlpipe.models.mixers.mixer import Mixer
 from marlpipe.models.mixers.reading import gather_read, read_set, scatter_read
@@ -47,9 +48,9 @@ class HypernetMixer(Mixer):
         spec: EnvSpec,
         partition: Float[Tensor, "J N"],
         monotonicity: Monotonicity,
-        embed: int,
-        hypernet_hidden: int,
-        hops: int,
+        embed: Width,
+        hypernet_hidden: Width,
+        hops: Hops,
     ) -> None:
         super().__init__()
         monotonicity.check(self)

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from marlpipe.errors import Width
 from marlpipe.models.mixers.mixer import Mixer
 from marlpipe.models.monotonicity.method import MixingWeights
 from marlpipe.types import EnvSpec
@@ -20,7 +21,7 @@ class LinearMixer(Mixer):
     mixing_weights: MixingWeights = "monotone"
     reads: Bool[Tensor, "1 N"]
 
-    def __init__(self, *, spec: EnvSpec, embed: int, bias: bool) -> None:
+    def __init__(self, *, spec: EnvSpec, embed: Width, bias: bool) -> None:
         super().__init__()
         self.n_agents = spec.n_agents
         self.w1 = nn.Linear(spec.state_dim, spec.n_agents * embed)

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from marlpipe.errors import Hops, Width
 from marlpipe.models.mixers.mixer import Mixer
 from marlpipe.models.mixers.reading import ReadSet, gather_read, read_set
 from marlpipe.models.monotonicity.jacobian import jacobian
@@ -32,8 +33,8 @@ class MonotoneMixer(Mixer):
         spec: EnvSpec,
         partition: Float[Tensor, "J N"],
         monotonicity: Monotonicity,
-        hidden: int,
-        hops: int,
+        hidden: Width,
+        hops: Hops,
         sharing: Callable[[ReadSet, Float[Tensor, "J N"]], Int[Tensor, " J"]],
     ) -> None:
         super().__init__()

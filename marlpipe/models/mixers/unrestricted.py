@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from marlpipe.errors import Layers, Width
 from marlpipe.models.layers import perceptron
 from marlpipe.types import EnvSpec
 
@@ -14,7 +15,7 @@ class UnrestrictedMixer(nn.Module):
     hidden: units of each hidden layer. layers: number of hidden layers of the MLP.
     """
 
-    def __init__(self, *, spec: EnvSpec, partition: Float[Tensor, "J N"], hidden: int, layers: int) -> None:
+    def __init__(self, *, spec: EnvSpec, partition: Float[Tensor, "J N"], hidden: Width, layers: Layers) -> None:
         super().__init__()
         blocks = len(partition)
         self.mlp = perceptron(spec.n_agents + spec.state_dim, *[hidden] * layers, blocks)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from marlpipe.errors import UserError
+from marlpipe.errors import Factor, UserError
 from marlpipe.models.monotonicity.jacobian import jacobian
 from marlpipe.models.utilities import scatter_valid
 from marlpipe.types import EnvSpec
@@ -85,7 +85,7 @@ class GradientPenalty:
         spec: EnvSpec,
         partition: Float[Tensor, "J N"],
         *,
-        coefficient: float,
+        coefficient: Factor,
         form: Literal["convex", "additive"],
         enforced: Callable[[EnvSpec], Float[Tensor, "K N"]] | None,
         sampled: bool,

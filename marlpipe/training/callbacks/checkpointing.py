@@ -90,12 +90,26 @@ class Resumable(Checkpoint):
                 raise Interrupted("another process has taken the run over, while this one gave no sign of life")
         if not due:
             return
+        self.save(trainer)
+        if self.asked is not None:
+            raise Interrupted(f"stopped by {self.asked.name}")
+
+    def save(self, trainer: Trainer) -> None:
+        """Saves a checkpoint, behind all rows that it counts."""
+        started = time.monotonic()
         self.folder.flush_to_disk()
         trainer.save_checkpoint(self.folder.last_checkpoint)
         self.saved_at = time.monotonic()
         self.saving_s = self.saved_at - started
-        if self.asked is not None:
-            raise Interrupted(f"stopped by {self.asked.name}")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Raises Interrupted if Lightning's loop has ended before env_steps were reached.
+
+        The checkpoint before it is what a resume goes on from: at the end of a loop, Lightning saves that it is over.
+        """
+        del pl_module
+        if not cast(TrainingLoader, trainer.train_dataloader).progress.finished:
+            raise Interrupted("Lightning ended its loop before env_steps were reached")
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         del pl_module

@@ -24,6 +24,8 @@ class FinalState(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         learner, training = cast(Learner, pl_module), cast(TrainingLoader, trainer.train_dataloader)
+        if not training.progress.finished:
+            return
         parameters, collected = learner.algorithm.state_dict(), training.state_dict()
         save({"algorithm": parameters, "env_steps": training.progress.env_steps}, self.folder.final_state)
         drawn_from = {name: state for name, state in generator_states().items() if name not in NOT_OURS}

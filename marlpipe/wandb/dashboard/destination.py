@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from marlpipe.analysis.run_config import read_config
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
+from marlpipe.wandb.own_settings import PROJECT, settings
 from marlpipe.wandb.run import NAME
+from marlpipe.wandb.sync.sessions import recorded_destination
 
 
 @dataclass(frozen=True, order=True)
@@ -33,13 +35,18 @@ def typed(text: str) -> Destination:
 def destination(folder: RunFolder) -> Destination | None:
     """The project in the `logger` part of a run's config; None of a run without W&B.
 
+    What the config leaves open is as W&B's own settings say today, else as the run's newest session recorded it.
+
     Raises:
-        UserError: the config cannot be read, or its project or entity is no valid name.
+        UserError: the config or a session cannot be read, or the project or entity is no valid name.
     """
     logger = read_config(folder).get("logger")
-    project, entity = (logger.get(key) if isinstance(logger, dict) else None for key in ("project", "entity"))
-    if project is None:
+    if not isinstance(logger, dict) or "project" not in logger:
         return None
+    project, entity = logger["project"], logger.get("entity")
+    if project is None:
+        today, then = settings(), recorded_destination(folder) or (PROJECT, "")
+        project, entity = today.project or then[0], entity or today.entity or then[1] or None
     if not all(isinstance(name, str) and NAME.fullmatch(name) for name in (project, entity) if name is not None):
         raise UserError(f"{folder.config}: logger.project or logger.entity is no valid name of W&B.")
     return Destination(project, entity)

@@ -11,6 +11,7 @@ from wandb_workspaces.reports.v2 import interface as wr
 
 from marlpipe.errors import UserError
 from marlpipe.wandb.dashboard.destination import Destination
+from marlpipe.wandb.own_settings import check_not_disabled
 from marlpipe.wandb.private_api import (
     WandbApiFailedError,
     report_spec,
@@ -39,8 +40,9 @@ def project(where: Destination) -> Project:
     """The project of a destination.
 
     Raises:
-        UserError: nobody is logged in, W&B does not answer, or there is no such project.
+        UserError: the user has switched W&B off, nobody is logged in, W&B does not answer, or there is no such project.
     """
+    check_not_disabled()
     if not logged_in():
         raise UserError(
             f"nobody is logged in to W&B.\n  next: wandb login, or set WANDB_API_KEY; or do without: {WITHOUT}"

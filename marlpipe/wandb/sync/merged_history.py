@@ -4,7 +4,7 @@ import json
 import shutil
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from marlpipe.runs.files import os_errors_as_user_errors
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.metrics import Row
 from marlpipe.wandb.log import LogReader, row, write_log
+from marlpipe.wandb.own_settings import settings
 from marlpipe.wandb.private_api import STAGING, SYNC_STATE, Record
 from marlpipe.wandb.run import NAME
+from marlpipe.wandb.stored_logger import code_may_be_sent, is_open, stored_logger
 from marlpipe.wandb.sync.sessions import Session
 
 # the kinds of records that a run of marlpipe writes; others in a log are not sent
@@ -60,7 +62,7 @@ class MergedHistory:
         Args:
             into: a new folder; nothing is written outside it.
             first: the `_step` of the first row that W&B lacks.
-            project, entity: the destination, if not the one in the log.
+            project, entity: the destination, if not that of the main session.
 
         Returns:
             Messages for the user on what is missing from the session.
@@ -81,10 +83,12 @@ class MergedHistory:
     ) -> Iterator[Any]:
         wanted = {step for step in self.steps if step >= first}
         missing = deque(sorted(wanted - self.main.steps) if self.rows else ())
+        project, entity = project or self.main.project, entity or self.main.entity
+        with_code = code_may_be_sent(self.folder)
         for record in LogReader(self.main.log):
             kind = record.WhichOneof("record_type")
             if kind == "run":
-                record.run.project, record.run.entity = project or record.run.project, entity or record.run.entity
+                record.run.project, record.run.entity = project, entity
                 for name in ("settings", "sweep_id", "branch_point", "forked"):
                     record.run.ClearField(name)
             elif kind == "history":
@@ -94,10 +98,14 @@ class MergedHistory:
                 while missing and missing[0] < step:
                     yield self._missing_row(missing.popleft())
             elif kind == "files":
+                if not with_code:
+                    _leave_out(record.files.files, f"marlpipe/{self.folder.code_diff.name}")
                 _copy_files(record.files.files, self.main.path / "files", into / "files", self.folder)
             elif kind == "artifact":
                 artifact = record.artifact
-                artifact.project, artifact.entity = project or artifact.project, entity or artifact.entity
+                if artifact.type == "code" and not with_code:
+                    continue
+                artifact.project, artifact.entity = project, entity
                 if not _copy_artifact(artifact, into / "staging", self.folder):
                     lost.append(f"artifact {artifact.name}: its files are not in the run folder")
                     continue
@@ -117,12 +125,20 @@ class MergedHistory:
 def merge_sessions(folder: RunFolder, sessions: Sequence[Session]) -> MergedHistory:
     """Merges the sessions of one W&B run, at least one, in the order of their time.
 
+    Where the config leaves project or entity open, W&B's own settings of today come before those of then.
+
     Raises:
         UserError: the run's files cannot be read, or its project, entity or id is no valid name in W&B.
     """
     rows, status = folder.read_metrics(), folder.status
     end = len(rows) if rows else float("inf")  # later rows predate a resume, which repeated them
     main = max(reversed(sessions), key=lambda one: max((step for step in one.steps if step < end), default=-1))
+    logger, today = stored_logger(folder), settings()
+    main = replace(
+        main,
+        project=(is_open(logger, "project") and today.project) or main.project,
+        entity=(is_open(logger, "entity") and today.entity) or main.entity,
+    )
     for name in (main.run_id, main.project, *filter(None, [main.entity])):
         if not NAME.fullmatch(name):
             raise UserError(f"{main.log} has the name {name!r:.80}, which W&B does not allow.")
@@ -133,6 +149,13 @@ def merge_sessions(folder: RunFolder, sessions: Sequence[Session]) -> MergedHist
 
 def _items(values: Row) -> list[dict[str, Any]]:
     return [{"nested_key": [name], "value_json": json.dumps(value)} for name, value in values.items()]
+
+
+def _leave_out(items: Any, name: str) -> None:
+    """Removes a file from a record."""
+    kept = [item for item in items if item.path != name]
+    del items[:]
+    items.extend(kept)
 
 
 def _copy_files(items: Any, files: Path, into: Path, folder: RunFolder) -> None:

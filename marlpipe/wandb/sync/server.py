@@ -10,6 +10,7 @@ from wandb.errors import AuthenticationError, CommError
 
 from marlpipe.errors import UserError
 from marlpipe.runs.text import printable
+from marlpipe.wandb.own_settings import check_not_disabled
 from marlpipe.wandb.private_api import is_run_not_found
 from marlpipe.wandb.run import logged_in
 from marlpipe.wandb.sync.merged_history import MergedHistory
@@ -35,10 +36,11 @@ class Server:
         project, entity: where to look for runs, if not in the project that they name.
 
     Raises:
-        UserError: there is no login, the login is refused, or W&B does not answer.
+        UserError: the user has switched W&B off, there is no login, the login is refused, or W&B does not answer.
     """
 
     def __init__(self, *, project: str | None, entity: str | None) -> None:
+        check_not_disabled()
         self.address = wandb.setup().settings.base_url
         self._project, self._entity = project, entity
         if not logged_in():

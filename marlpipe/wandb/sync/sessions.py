@@ -45,14 +45,7 @@ def find_sessions(folder: RunFolder) -> Sessions:
         UserError: a link leads out of the run folder, or a log cannot be read.
     """
     found = Sessions()
-    if not folder.wandb.is_dir():
-        return found
-    with os_errors_as_user_errors("look into", folder.wandb):
-        sessions = [(match[1], path) for path in folder.wandb.iterdir() if (match := SESSION.fullmatch(path.name))]
-    for _, path in sorted(sessions):
-        logs = [log for log in path.glob("*.wandb") if log.is_file()] if path.is_dir() else []
-        for each in (path, *logs):
-            check_inside(each, folder.path)
+    for path, logs in _logs(folder):
         results = [_read(log) for log in logs]
         session = next((result for result in results if isinstance(result, Session)), None)
         reasons = [result for result in results if isinstance(result, str)]
@@ -63,6 +56,21 @@ def find_sessions(folder: RunFolder) -> Sessions:
         else:
             found.empty.append(path)
     return found
+
+
+def recorded_destination(folder: RunFolder) -> tuple[str, str] | None:
+    """Project and entity, which is empty for that of the login, as the newest session says that has a readable log.
+
+    Raises:
+        UserError: as `find_sessions`.
+    """
+    for _, logs in reversed(_logs(folder)):
+        for log in logs:
+            with os_errors_as_user_errors("read", log):
+                run = next((one.run for one in LogReader(log) if one.WhichOneof("record_type") == "run"), None)
+            if run is not None:
+                return run.project, run.entity
+    return None
 
 
 def move_empty_sessions(folder: RunFolder, empty: Sequence[Path]) -> None:
@@ -76,6 +84,21 @@ def move_empty_sessions(folder: RunFolder, empty: Sequence[Path]) -> None:
         with os_errors_as_user_errors("move", path):
             aside.mkdir(exist_ok=True)
             path.rename(target)
+
+
+def _logs(folder: RunFolder) -> list[tuple[Path, list[Path]]]:
+    """The folder of each session with the logs in it, in the order of their time. Errors as `find_sessions`."""
+    if not folder.wandb.is_dir():
+        return []
+    with os_errors_as_user_errors("look into", folder.wandb):
+        sessions = [(match[1], path) for path in folder.wandb.iterdir() if (match := SESSION.fullmatch(path.name))]
+    found = []
+    for _, path in sorted(sessions):
+        logs = [log for log in path.glob("*.wandb") if log.is_file()] if path.is_dir() else []
+        for each in (path, *logs):
+            check_inside(each, folder.path)
+        found.append((path, logs))
+    return found
 
 
 def _read(log: Path) -> Session | str | None:

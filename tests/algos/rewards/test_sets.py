@@ -83,7 +83,7 @@ def test_more_sets_than_the_limit_are_refused_before_they_are_built(rule: object
     ("given", "message"), [({"largest": 0}, r"sets\.largest=0"), ({"reach": 0}, r"reach=0"), ({"limit": 0}, r"limit=0")]
 )
 def test_numbers_that_give_no_sets_are_refused(given: dict[str, int], message: str) -> None:
-    with pytest.raises(UserError, match=message + r"(.|\n)*at least 1"):
+    with pytest.raises(UserError, match=message + r"(.|\n)*from 1"):
         connected_sets(graphs.line(3), **{"largest": 1, "reach": 1, "limit": 9, **given})
 
 

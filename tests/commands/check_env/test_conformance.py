@@ -1,6 +1,7 @@
 """Every promise is kept by our worlds, and whoever breaks one is told where."""
 
 import random
+import re
 from typing import Any
 
 import numpy
@@ -49,6 +50,11 @@ def judged(env: Any, **changes: int) -> Report:
 def told(report: Report) -> dict[str, list[str]]:
     """The broken promises and what is said of them."""
     return {verdict.promise: [str(f) for f in verdict.failures] for verdict in report.verdicts if verdict.failures}
+
+
+def without_place(failure: str) -> str:
+    """Exceptions are told with file and line."""
+    return re.sub(r" \(\S*broken_worlds\.py:\d+\)$", "", failure)
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -126,7 +132,7 @@ def test_copies_that_affect_each_other_behind_a_token() -> None:
         (
             worlds.FailingReset,
             RAISES,
-            ["reset(), env step 0: expected a state for 8 copies, came RuntimeError: no world today"],
+            ["reset(), env step 0: expected a state for 8 copies, came RuntimeError: no world today nor tomorrow"],
         ),
         (
             worlds.FailingObserve,
@@ -249,7 +255,7 @@ def test_copies_that_affect_each_other_behind_a_token() -> None:
 def test_what_ends_the_trial(world: type, promise: str, failures: list[str]) -> None:
     """Nothing is said of other promises: they were not judged."""
     report = judged(world())
-    assert told(report) == {promise: failures}
+    assert {name: list(map(without_place, said)) for name, said in told(report).items()} == {promise: failures}
     assert {verdict.state for verdict in report.verdicts if verdict.promise != promise} == {"skipped"}
     assert report.trial is None
 
@@ -339,3 +345,8 @@ def test_the_seed_and_the_numbers_of_copies_and_episodes_are_as_asked() -> None:
     assert [len(recording.running[0]) for recording in trial.recordings] == [5, 5, 5, 1]
     seeds = [torch.Generator().manual_seed(seed).get_state() for seed in (7, 8, 9, 7)]
     assert all(torch.equal(r.draws[0], seed) for r, seed in zip(trial.recordings, seeds, strict=True))
+
+
+def test_an_exception_is_told_with_file_and_line() -> None:
+    [failure] = told(judged(worlds.FailingReset()))[RAISES]
+    assert re.search(r"RuntimeError: no world today nor tomorrow \(\S*broken_worlds\.py:\d+\)$", failure)

@@ -138,7 +138,7 @@ def test_without_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert moving_format() == ".mp4"
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     assert moving_format() == ".gif"
-    with pytest.raises(UserError, match=r"(?s)mp4 needs ffmpeg.*pip install 'marlpipe\[video\]', or --format gif"):
+    with pytest.raises(UserError, match=r"(?s)mp4 needs ffmpeg.*pip install 'imageio-ffmpeg\S+', or --format gif"):
         write_film(frames(), tmp_path / "film.mp4", 5.0)
     assert list(tmp_path.iterdir()) == []
 

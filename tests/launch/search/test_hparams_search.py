@@ -23,7 +23,7 @@ from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from marlpipe.commands import train as cli
+from marlpipe.commands.command_line import verbs as cli
 from marlpipe.config import search_space as space
 from marlpipe.config.compose import compose_api, compose_run
 from marlpipe.config.folder import config_folder
@@ -321,7 +321,7 @@ def test_what_cannot_be_searched_is_refused_before_anything_starts(
 
 def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(space, "find_spec", {}.get)
-    with pytest.raises(UserError, match=r'pip install "marlpipe\[search\]"'):
+    with pytest.raises(UserError, match=r"pip install 'optuna[<>]"):
         planned_folders(["+hparams_search=optuna"], config_folder(), sweep=True)
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 
 from marlpipe.errors import UserError
 from marlpipe.runs.files import write_json
 from marlpipe.runs.folder import RunFolder
 from marlpipe.wandb.dashboard import saving
 from marlpipe.wandb.dashboard.study import study_of
+from marlpipe.wandb.run import open_run
 from marlpipe.wandb.sink import wandb_sink
 from tests.support.command import verb
 from tests.wandb.wandb_graphql import Refused
@@ -313,6 +315,30 @@ def test_a_project_that_does_not_exist(server: WandbServer, grid: Path) -> None:
     with pytest.raises(UserError, match=r"(?s)no project team/study .*marlpipe sync.*compare"):
         run([str(grid)])
     assert not server.views
+
+
+@pytest.mark.usefixtures("logged_out")
+def test_what_a_config_leaves_open_is_where_the_variables_or_the_session_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_run(tmp_path / "grid", config="env: 1\nlogger: {project: null, entity: null}\n")
+    assert str(study_of(tmp_path / "grid").destination) == "marlpipe"
+    opened = open_run(folder=folder, project="then", entity="us", group="g", name="n", config={}, comparison={})
+    assert opened is not None
+    opened.finish()
+    assert str(study_of(tmp_path / "grid").destination) == "us/then"
+    wandb.teardown()
+    monkeypatch.setenv("WANDB_PROJECT", "today")
+    assert str(study_of(tmp_path / "grid").destination) == "us/today"
+
+
+def test_wandb_that_is_switched_off_saves_nothing(
+    server: WandbServer, grid: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_DISABLED", "true")
+    with pytest.raises(UserError, match="WANDB_DISABLED=true switches W&B off"):
+        run([str(grid)])
+    assert server.requests == []
 
 
 def test_runs_that_were_not_sent_are_no_dashboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

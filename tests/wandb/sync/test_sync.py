@@ -59,12 +59,13 @@ def value(step: int) -> float:
 
 
 def trains(
-    folder: RunFolder, end: int, *, exit_code: int = 0, cut: int = 0, artifact: bool = False, online: bool = False
+    folder: RunFolder, end: int, *, exit_code: int = 0, cut: int = 0, artifact: bool = False, **choices: Any
 ) -> Path:
     """A session that tells W&B the rows that there are, and goes on up to a row.
 
     Args:
         cut: so many bytes of its log were not written yet when it was killed.
+        choices: as for `open_run`, offline unless they say otherwise.
 
     Returns:
         What it left for W&B.
@@ -80,7 +81,7 @@ def trains(
         config={"lr": 0.1},
         comparison={"algo": "qmix"},
         tags=["debug"],
-        mode="online" if online else "offline",
+        **{"mode": "offline", **choices},
     )
     assert run is not None
     left = (folder.wandb / "latest-run").resolve()
@@ -96,7 +97,8 @@ def trains(
     run.summary["final/return"] = end
     sink.finish(exit_code)
     wait_until(lambda: "exit" in kinds(log))  # W&B's own process writes it a little later
-    session = left.with_name(f"{'' if online else 'offline-'}run-20260101_00000{number}-{run.id}")
+    kind = "run" if choices.get("mode") == "online" else "offline-run"
+    session = left.with_name(f"{kind}-20260101_00000{number}-{run.id}")
     left.rename(session)  # W&B names them by the second
     if cut:
         log = session / log.name
@@ -325,7 +327,7 @@ def test_a_run_that_lost_its_server_is_completed(
 ) -> None:
     monkeypatch.setattr(wandb_run, "FINISH_TIMEOUT_S", 1.0)
     server.breaks_at = 5
-    trains(folder, 8, online=True)
+    trains(folder, 8, mode="online")
     wandb.teardown()
     server.breaks_at, server.failing = None, False
     [run] = server.runs.values()
@@ -402,6 +404,43 @@ def test_the_project_can_be_chosen(server: WandbServer, folder: RunFolder, capsy
     assert sync([str(folder.path), "--project", "ours"]) == 0
     assert there(server, folder).project == "ours"
     assert [artifact["project"] for artifact in server.artifacts.values()] == ["ours"]
+
+
+def test_what_a_config_leaves_open_is_sent_where_the_variables_say(
+    server: WandbServer, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trains(folder, 3)
+    wandb.teardown()  # `sync` is a process of its own, which reads the variables anew
+    monkeypatch.setenv("WANDB_PROJECT", "theirs")
+    folder.config.write_text("env: 1\nlogger: {project: null, entity: null}\n")
+    assert sync([str(folder.path)]) == 0
+    assert there(server, folder).project == "theirs"
+    folder.config.write_text("env: 1\nlogger: {project: study}\n")
+    server.runs.clear()
+    assert sync([str(folder.path)]) == 0
+    assert there(server, folder).project == "study"
+
+
+@pytest.mark.parametrize(("variable", "value"), [("WANDB_DISABLED", "true"), ("WANDB_MODE", "disabled")])
+def test_nothing_is_sent_where_wandb_is_switched_off(
+    variable: str, value: str, server: WandbServer, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trains(folder, 3)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UserError, match=f"{variable}={value} switches W&B off(.|\n)*unset {variable}"):
+        sync([str(folder.path)])
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(("save_code", "sent"), [("false", False), ("null", True), ("true", True)])
+def test_code_that_an_earlier_version_recorded_is_not_sent(
+    save_code: str, sent: bool, server: WandbServer, folder: RunFolder
+) -> None:
+    folder.code_diff.write_text("+token\n")
+    trains(folder, 2, send_code=True)
+    folder.config.write_text(f"env: 1\nlogger: {{project: study, save_code: {save_code}}}\n")
+    assert sync([str(folder.path)]) == 0
+    assert ("marlpipe/code.diff" in there(server, folder).files) is sent
 
 
 def test_a_folder_without_runs_or_without_wandb_is_an_error(server: WandbServer, folder: RunFolder) -> None:

@@ -1,0 +1,127 @@
+"""What a user types behind a verb, read before anything is composed: each word is of use, or is refused by name."""
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from marlpipe.config.hydra_internals import config_loader
+from marlpipe.errors import UserError
+
+OF_HYDRA = ("hydra.launcher", "hydra.sweeper", "hydra/launcher", "hydra/sweeper", "hydra.searchpath")
+FOLDERS = ("hydra.run", "hydra.sweep")  # which have one source, paths.runs
+SEARCHPATH = "hydra.searchpath"
+PLAIN = re.compile(r"[\w.+:/\\%@-]*", re.ASCII)  # of a value that needs no quotes
+
+
+def parse_overrides(overrides: Sequence[str]) -> list[Override]:
+    """UserError for what is not of the form key=value."""
+    parser, loader = OverridesParser.create(), config_loader()
+    typed = []
+    for override in overrides:
+        try:
+            typed.append(parser.parse_override(override))
+            typed[-1].config_loader = loader  # which lists the options that a glob matches
+        except HydraException as error:
+            raise invalid_override(override, str(error).splitlines()[0]) from error
+        if not typed[-1].key_or_group:
+            raise invalid_override(override, "it has no key")
+    return typed
+
+
+def invalid_override(typed: str, reason: str) -> UserError:
+    """The error for a text that is no override, with the quotes that would make it one."""
+    key, equals, value = typed.partition("=")
+    if equals and not PLAIN.fullmatch(value) and "\n" not in value and is_override(f"{key}={quoted(value)}"):
+        return UserError(
+            f"'{typed}' needs quotes: {reason}\n  valid: letters without accents, digits and -_./:%+@ as they are\n"
+            f"  next: type {shell_quoted(f'{key}={quoted(value)}')}, if the value is text"
+        )
+    return UserError(
+        f"'{typed}' is no override: {reason}\n"
+        "  valid: key=value, group=option, or +key=value for a new key\n  next: see --help"
+    )
+
+
+def is_override(text: str) -> bool:
+    """Whether Hydra's grammar accepts it."""
+    try:
+        return bool(OverridesParser.create().parse_override(text).key_or_group)
+    except HydraException:
+        return False
+
+
+def quoted(value: str) -> str:
+    """A text as Hydra's grammar has it in quotes."""
+    bare = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
+    escaped = re.sub(r'(\\*)(")', r"\1\1\\\2", bare)
+    return f'"{escaped}"'
+
+
+def shell_quoted(text: str) -> str:
+    """In single quotes for a shell."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def check_typed(overrides: Sequence[str]) -> None:
+    """UserError for a word that would be ignored: a key of Hydra that nothing follows, a folder that is not there."""
+    typed = parse_overrides(overrides)
+    for override in typed:
+        check_of_hydra(override)
+    for path in searchpath(typed):
+        search_folder(path)
+
+
+def check_of_hydra(override: Override) -> None:
+    """UserError for a part of Hydra's own config that marlpipe does not follow."""
+    key = override.key_or_group.split("@")[0]
+    own = key in ("hydra", "_self_") or key.startswith(("hydra.", "hydra/"))
+    known = any(key == one or key.startswith(f"{one}.") for one in OF_HYDRA)
+    if own and (not known or override.is_delete()):
+        folder = key.startswith(FOLDERS) and not key.startswith("hydra.sweeper")
+        raise UserError(
+            f"{override.input_line} is not possible: marlpipe has no use for this key of Hydra.\n"
+            f"  valid: {', '.join(OF_HYDRA)}\n  next: "
+            + ("paths.runs=FOLDER says where runs go" if folder else "leave it out; see --help")
+        )
+
+
+def searchpath(typed: Sequence[Override]) -> list[str]:
+    """The places of configs that were typed, in addition to marlpipe's own. UserError for what is no list of texts."""
+    for override in typed:
+        if override.key_or_group == SEARCHPATH:
+            value = override.value()
+            if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+                raise UserError(
+                    f"{override.input_line} is not possible.\n  valid: a list of folders, {SEARCHPATH}=[conf]\n"
+                    "  next: --config-dir FOLDER is shorter"
+                )
+            return [str(one) for one in value]
+    return []
+
+
+def search_folder(path: str) -> Path:
+    """The folder behind a place of configs. UserError where there is none."""
+    scheme, separator, rest = path.partition("://")
+    if separator and scheme == "pkg":
+        module = rest.replace("/", ".")
+        spec = importlib.util.find_spec(module) if importlib.util.find_spec(module.split(".")[0]) else None
+        places = list(spec.submodule_search_locations or []) if spec else []
+        found = Path(places[0]) if places else None
+    else:
+        found = Path(rest if separator and scheme == "file" else path)
+    if found is None or not found.is_dir():
+        raise UserError(
+            f"there is no folder of configs {path}\n"
+            "  valid: a folder with group/option.yaml in it, as --config-dir FOLDER or hydra.searchpath=[FOLDER]"
+        )
+    return found
+
+
+def config_dir_override(folders: Sequence[Path]) -> str:
+    """What --config-dir stands for: configs of these folders are found in addition to marlpipe's own."""
+    return f"{SEARCHPATH}=[{','.join(quoted(f'file://{folder.absolute()}') for folder in folders)}]"

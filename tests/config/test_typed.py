@@ -1,0 +1,64 @@
+"""What a user types: quotes that are missing are shown, and what nothing follows is refused."""
+
+import shlex
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from marlpipe.config.typed import check_typed, config_dir_override, parse_overrides, searchpath
+from marlpipe.errors import UserError
+from tests.support.repository import ROOT
+
+
+@pytest.mark.parametrize("value", ["läufe", "a#b", "a;b", "a=b", "a b{", "it's", 'say "no"', "名前/läufe", "c:\\läufe"])
+def test_a_value_that_needs_quotes_is_shown_in_them(value: str) -> None:
+    with pytest.raises(UserError, match="needs quotes") as error:
+        parse_overrides([f"paths.runs={value}"])
+    [proposed] = shlex.split(str(error.value).partition("next: type ")[2].removesuffix(", if the value is text"))
+    assert OverridesParser.create().parse_override(proposed).value() == value
+
+
+@pytest.mark.parametrize("typed", ["algo", "=3", "a=[1", "a=b)", "a=(", "a..b=1"])
+def test_what_is_no_override_says_so(typed: str) -> None:
+    with pytest.raises(UserError, match=r"is no override|needs quotes"):
+        parse_overrides([typed])
+
+
+@pytest.mark.parametrize(
+    ("typed", "next_step"),
+    [
+        ("hydra.run.dir=/x", "paths.runs=FOLDER"),
+        ("hydra.sweep.dir=/x", "paths.runs=FOLDER"),
+        ("hydra.sweep.subdir=x", "paths.runs=FOLDER"),
+        ("hydra.mode=MULTIRUN", "leave it out"),
+        ("hydra.job.chdir=true", "leave it out"),
+        ("+hydra.job.env_set.A=1", "leave it out"),
+        ("hydra/job_logging=default", "leave it out"),
+        ("~hydra/launcher", "leave it out"),
+        ("~hydra", "leave it out"),
+        ("hydra.launchers.processes=1", "leave it out"),
+    ],
+)
+def test_what_nothing_follows_of_hydra_is_refused_by_name(typed: str, next_step: str) -> None:
+    with pytest.raises(UserError) as error:
+        check_typed(["algo=qmix", typed])
+    assert str(error.value).startswith(f"{typed} is not possible: marlpipe has no use for this key of Hydra.")
+    assert next_step in str(error.value).splitlines()[-1]
+
+
+def test_what_is_followed_of_hydra() -> None:
+    check_typed(["hydra/launcher=slurm", "hydra.launcher.gpus=2", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=3"])
+    check_typed([f"hydra.searchpath=[{ROOT}/conf]", "+hydra.launcher.extra.exclusive=true"])
+
+
+@pytest.mark.parametrize(
+    "typed", ["hydra.searchpath=[/no/such]", "hydra.searchpath=[pkg://no.such]", "hydra.searchpath=x"]
+)
+def test_a_place_of_configs_that_is_not_there(typed: str) -> None:
+    with pytest.raises(UserError, match=r"no folder of configs|valid: a list of folders"):
+        check_typed([typed])
+
+
+def test_a_folder_with_any_name_is_found() -> None:
+    folder = ROOT / 'a "b" läufe'
+    assert searchpath(parse_overrides([config_dir_override([folder])])) == [f"file://{folder}"]
