@@ -50,9 +50,9 @@ def compose_run(overrides: Sequence[str], folder: Path, mode: RunMode = RunMode.
             raise one_value(override, options)
     try:
         config = _composed(overrides, mode)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         choices = [override for override in typed if group_of(override) in options]
-        with suppress(HydraException):  # a choice is what is wrong: the first error says so
+        with suppress(HydraException, ValueError):  # a choice is what is wrong: the first error says so
             known = _composed([str(choice.input_line) for choice in choices], mode)
             for override in typed:
                 if override not in choices and not override.is_add():
@@ -110,7 +110,7 @@ def _composed(overrides: Sequence[str], mode: RunMode) -> DictConfig:
 def check_option(override: Override, options: Mapping[str, Sequence[str]]) -> None:
     """UserError for an option that its group does not have."""
     group, value = group_of(override), override.value()
-    if group not in options or override.is_delete() or override.is_sweep_override() or "/" in group:
+    if group not in options or override.is_sweep_override() or "/" in group:
         return
     if isinstance(value, list | dict):
         several = ",".join(map(str, value))
@@ -118,7 +118,7 @@ def check_option(override: Override, options: Mapping[str, Sequence[str]]) -> No
             f"{override.input_line} is not possible: {group} is one option.\n  valid: {', '.join(options[group])}\n"
             f"  next: choose one, or train a grid of runs with -m {group}={several}"
         )
-    if str(value) not in options[group]:
+    if str(value) not in options[group] and not (override.is_delete() and value in (None, "")):
         raise unknown(f"{group}: the option", as_typed(value), options[group])
 
 

@@ -1,5 +1,6 @@
 """The runs that a command line asks for, checked before any of them starts."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from marlpipe.config.moved import check_same_names
 from marlpipe.config.naming import defining_config, run_path
 from marlpipe.config.schema import SEED
 from marlpipe.config.search_space import check_installed, divide, ends_of_space, is_search, makes_a_search
-from marlpipe.config.typed import parse_overrides
+from marlpipe.config.typed import MOST_RUNS, parse_overrides, too_many
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.path import RunPath
@@ -169,9 +170,13 @@ def expand_sweep(grid: DictConfig) -> list[list[str]]:
     typed = parse_overrides([*own, *overrides])
     if is_search(grid):
         return ends_of_space(divide(typed))
-    for override in filter(Override.is_sweep_override, typed):
-        if not override.is_interval_sweep() and not list(override.sweep_string_iterator()):
-            raise UserError(f"{override.input_line} matches nothing.\n  next: see --help for the options of each group")
+    swept = [one for one in typed if one.is_sweep_override() and not one.is_interval_sweep()]
+    counts = {str(override.input_line): len(list(override.sweep_string_iterator())) for override in swept}
+    for line, count in counts.items():
+        if not count:
+            raise UserError(f"{line} matches nothing.\n  next: see --help for the options of each group")
+    if math.prod(counts.values()) > MOST_RUNS:
+        raise too_many(" ".join(counts))
     for override in filter(Override.is_interval_sweep, typed):
         raise UserError(
             f"{override.input_line}: a grid cannot try all values of an interval\n"

@@ -43,6 +43,7 @@ RUN: dict[str, Any] = {
         "updates_per_rollout": Annotated[int, Bound(1, 10**6)],
         "loss_factor": Factor,
         "central_loss_factor": Factor,
+        "scaled_start": bool,
     },
     "evaluation": {
         "every_env_steps": Count,
@@ -62,7 +63,7 @@ RUN: dict[str, Any] = {
 FOREIGN: dict[str, dict[str, Any]] = {  # by package: what its classes raise errors about that name no key
     "torch.optim": dict.fromkeys(("lr", "eps", "alpha", "momentum", "weight_decay"), Factor),
 }
-OPTIONAL = {"trainer.detect_anomaly"}  # keys that may be missing
+OPTIONAL = {"trainer.detect_anomaly", "profile.scaled_start"}  # keys that may be missing
 NEXT = {
     "trainer": "a run ends after env_steps, on one device (CUDA_VISIBLE_DEVICES chooses it), in 32 bits; "
     "clipping is profile.gradient_clip; marlpipe sets Lightning's other keys itself",

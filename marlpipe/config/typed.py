@@ -3,10 +3,11 @@
 import importlib.util
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import HydraException
 
 from marlpipe.config.hydra_internals import config_loader
@@ -14,7 +15,9 @@ from marlpipe.errors import UserError
 
 OF_HYDRA = ("hydra.launcher", "hydra.sweeper", "hydra/launcher", "hydra/sweeper", "hydra.searchpath")
 FOLDERS = ("hydra.run", "hydra.sweep")  # which have one source, paths.runs
+MOST_RUNS = 100_000  # of a grid
 SEARCHPATH = "hydra.searchpath"
+EVALUATING = " while evaluating "  # in Hydra's message about a function
 PLAIN = re.compile(r"[\w.+:/\\%@-]*", re.ASCII)  # of a value that needs no quotes
 
 
@@ -30,12 +33,36 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
             raise invalid_override(override, str(error).splitlines()[0]) from error
         if not typed[-1].key_or_group:
             raise invalid_override(override, "it has no key")
+        check_range(typed[-1])
     return typed
+
+
+def check_range(override: Override) -> None:
+    """UserError for a range that cannot be listed, or has too many values."""
+    if not isinstance(override.value(), RangeSweep):
+        return
+    try:
+        count = sum(1 for _ in islice(override.sweep_iterator(), MOST_RUNS + 1))
+    except ValueError as error:
+        raise UserError(f"{override.input_line} is not possible: {error}\n  valid: range(LOW,HIGH,STEP)") from error
+    if count > MOST_RUNS:
+        raise too_many(override.input_line or "")
+
+
+def too_many(what: str) -> UserError:
+    """The error for a grid that nobody can wait for."""
+    return UserError(f"{what}: more than {MOST_RUNS} runs\n  next: fewer values; a search (docs/search.md) tries some")
 
 
 def invalid_override(typed: str, reason: str) -> UserError:
     """The error for a text that is no override, with the quotes that would make it one."""
     key, equals, value = typed.partition("=")
+    if EVALUATING in reason:
+        return UserError(
+            f"'{typed}' cannot be evaluated: {reason.partition(EVALUATING)[2].partition(': ')[2]}\n"
+            "  valid: choice(1,2), range(0,3), glob(q*), interval(0,1), and the other functions of Hydra's grammar\n"
+            f"  next: mend it, or type {shell_quoted(f'{key}={quoted(value)}')}, if the value is text"
+        )
     if equals and not PLAIN.fullmatch(value) and "\n" not in value and is_override(f"{key}={quoted(value)}"):
         return UserError(
             f"'{typed}' needs quotes: {reason}\n  valid: letters without accents, digits and -_./:%+@ as they are\n"

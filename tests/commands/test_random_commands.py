@@ -6,44 +6,70 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import cloudpickle  # type: ignore[import-untyped]
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from marlpipe.commands import train as training
 from marlpipe.commands.command_line import verbs
+from marlpipe.config.folder import config_folder, groups
 from marlpipe.errors import UserError
 from marlpipe.launch import local
 from marlpipe.launch.run_process import Job
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training import session
 
+GOOD = {  # words that a small run takes
+    "seed": ["1", "1,2", "range(0,3)", "choice(4,5)", "1_0", "int(3.0)", "shuffle(1,2)"],
+    "env_steps": ["32", "64,96", "1_00", "int(64)"],
+    "threads": ["1", "null", "2"],
+    "deterministic": ["true", "False", "TRUE"],
+    "checkpoint_minutes": ["0", "0.5", "1e3", "1e-3"],
+    "record_every_env_steps": ["10", "1_000", "${env_steps}"],
+    "agent.hidden": ["8", "16,32", "${env_steps}"],
+    "agent.shared": ["true", "false", "true,false"],
+    "profile.discount": ["0.5", "1", "0", "1e-1", "interval(0,1)"],
+    "profile.optimizer.lr": ["1e-3", "0.01", "1e-4,1e-3", "0"],
+    "profile.gradient_clip": ["0", "1", "5.5"],
+    "profile.batch_episodes": ["4", "${profile.parallel_episodes}"],
+    "profile.parallel_episodes": ["2", "tag(a, choice(1,2))"],
+    "profile.updates_per_rollout": ["1", "sort(2,1)"],
+    "profile.epsilon_start": ["0.3", "${profile.epsilon_end}"],
+    "loss.reduction": ["mean", "'sum'", "sum,mean"],
+    "evaluation.films": ["0", "1"],
+    "evaluation.episodes": ["1", "2", "${threads}"],
+    "replay.recent_share": ["0", "0.5", "1"],
+    "replay.recent_episodes": ["8", "32,64"],
+    "paths.runs": ["out", "'a b'", "'läufe'", "名前", '"a;b"', "~/out", "out/${seed}", "./out"],
+    "hydra.launcher.processes": ["1", "2", "null", "1,2"],
+    "monotonicity.project_biases": ["true", "false"],
+}
 KEYS = [
-    *("seed", "env_steps", "threads", "compile", "deterministic", "checkpoint_minutes", "env.n_agents", "env.spring"),
-    *("env.termination", "env.edge_springs", "agent.hidden", "agent.shared", "agent.gru", "profile.discount"),
-    *("profile.optimizer.lr", "profile.optimizer", "profile.returns", "profile.batch_episodes", "mixer.embed"),
-    *(
-        "loss.reduction",
-        "evaluation.films",
-        "evaluation.episodes",
-        "replay.recent_share",
-        "paths.runs",
-        "trainer.devices",
-    ),
-    *(
-        "logger.tags",
-        "exploration.start",
-        "monotonicity.acts_on",
-        "partition.blocks",
-        "env._target_",
-        "agent._partial_",
-    ),
-    *("nosuch", "env.nosuch", "profile.nosuch.deeper", "trainer.max_time", "env", "profile", "hydra.run.dir", "hydra"),
-    *("hydra.launcher.processes", "hydra.launcher.nosuch", "hydra.sweeper.params", "hydra.searchpath", "hydra.mode"),
+    *GOOD,
+    *("compile", "env.n_agents", "env.spring", "env.termination", "env.edge_springs", "agent.gru", "profile.optimizer"),
+    *("profile.returns", "mixer.embed", "trainer.devices", "logger.tags", "exploration.start", "monotonicity.acts_on"),
+    *("partition.blocks", "env._target_", "agent._partial_", "nosuch", "env.nosuch", "profile.nosuch.deeper"),
+    *("trainer.max_time", "env", "profile", "hydra.run.dir", "hydra", "hydra.launcher.nosuch", "hydra.sweeper.params"),
+    *("hydra.searchpath", "hydra.mode"),
 ]
-GROUPS = ["algo", "env", "agent", "mixer", "partition", "projection", "monotonicity", "logger", "trainer", "profile"]
-GROUPS += ["replay", "loss", "reward", "exploration", "evaluation", "hydra/launcher", "experiment", "nosuch"]
-OPTIONS = ["qmix", "vdn", "lomaq", "iql", "payoff", "cartpole", "feedforward", "rnn", "sum", "full", "none", "wandb"]
-OPTIONS += ["cpu", "gpu", "quick", "uniform", "abs", "local", "slurm", "games/classic", "qmx", "linear", "default"]
+ALL = groups(config_folder())
+GROUPS = {
+    **{group: ALL[group] for group in ALL if not {*group.split("/")} & {"hydra", "experiment", "hparams_search"}},
+    "+experiment": ALL["experiment"],
+    "hydra/launcher": ["local", "slurm", "submitit_local"],
+    "nosuch": ["none"],
+}
+PATTERNS = [
+    "glob(q*)",
+    "glob(*)",
+    "glob(iq*)",
+    "glob([qv]*,exclude=qtran*)",
+    "glob(x*)",
+    "qmx",
+    "[qmix,vdn]",
+    "null",
+    "''",
+]
 VALUES = [
     *("0", "1", "2", "8", "-1", "0.5", "1e-3", "1e30", "1e400", "nan", "inf", "-inf", "true", "no", "null", "1_000"),
     *(
@@ -74,96 +100,96 @@ VALUES = [
         "${.x}",
         "${hydra:job.num}",
     ),
-    *(
-        "${hydra:job.num}",
-        "1,2",
-        "true,false",
-        "a,b",
-        "choice(1,2)",
-        "choice()",
-        "range(0,3)",
-        "range(1,2,0)",
-        "interval(0,1)",
-        "glob(*)",
-    ),
-    *("glob(q*)", "shuffle(1,2)", "sort(2,1)", "tag(a, choice(1,2))", "int(1.5)", "str(1)", "nosuch(1)", "cast(1)"),
+    *("${hydra:job.num}", "1,2", "true,false", "a,b", "choice(1,2)", "choice()", "range(0,3)", "range(1,2,0)"),
+    *("interval(0,1)", "glob(*)", "glob(q*)", "shuffle(1,2)", "sort(2,1)", "tag(a, choice(1,2))", "int(1.5)"),
+    *("", "str(1)", "nosuch(1)", "cast(1)"),
 ]
 FLAGS = [
-    "-m",
-    "--cfg job",
-    "--cfg all",
-    "--resolve",
-    "--package env",
-    "--config-dir /no/such",
-    "--config-name x",
-    "-x",
-    "-r",
+    *("-m", "--multirun", "--cfg job", "--cfg all", "-c job", "--resolve", "--package env", "--info defaults"),
+    *("--config-dir /no/such", "--config-name x", "-x", "-r"),
 ]
 SMALL = ["env=payoff", "agent=feedforward", "logger=none", "env_steps=64"]
 
 
 def random_word(draw: random.Random) -> str:
-    prefix = draw.choices(["", "+", "++", "~"], [8, 1, 1, 1])[0]
+    """Good two times in three, by itself."""
+    good = draw.random() < 0.67
+    prefix = "" if good else draw.choice(["", "", "+", "++", "~"])
     if draw.random() < 0.35:
-        return f"{prefix}{draw.choice(GROUPS)}={','.join(draw.choices(OPTIONS, k=draw.choice([1, 1, 1, 2])))}"
-    word = f"{prefix}{draw.choice(KEYS)}"
-    return word if prefix == "~" and draw.random() < 0.7 else f"{word}={draw.choice(VALUES)}"
+        group = draw.choice(list(GROUPS))
+        options = draw.choices(GROUPS[group] if good else PATTERNS, k=draw.choice([1, 1, 1, 2]))
+        return f"{prefix}{group}={','.join(options)}"
+    key = draw.choice(list(GOOD) if good else KEYS)
+    return f"{prefix}{key}" if prefix == "~" else f"{prefix}{key}={draw.choice(GOOD[key] if good else VALUES)}"
 
 
 def random_command(draw: random.Random) -> list[str]:
-    """Small and valid, but for one to three words, and now and then with a flag."""
+    """Small, one to four words, and now and then two seeds or a flag, anywhere."""
     words = [
-        *SMALL[: draw.randrange(len(SMALL) + 1)],
-        *(random_word(draw) for _ in range(draw.choice([1, 1, 1, 2, 3]))),
+        *SMALL,
+        *(["seed=3,4"] if draw.random() < 0.25 else []),
+        *(random_word(draw) for _ in range(draw.choice([1, 1, 2, 3, 4]))),
     ]
-    if draw.random() < 0.4:
-        words.insert(draw.randrange(len(words) + 1), draw.choice(FLAGS))
+    if draw.random() < 0.3:
+        words.append(draw.choice(FLAGS))
+    if any(sign in word for word in words for sign in ",(") and draw.random() < 0.8:
+        words.append("-m")
+    draw.shuffle(words)
     return [part for word in words for part in (word.split(" ") if word in FLAGS else [word])]
 
 
+CONFIGS: list[DictConfig] = []  # of what was asked to train
+
+
+def record(config: DictConfig) -> None:
+    """Stands in for training, alone."""
+    CONFIGS.append(config)
+
+
 class Trained:
-    """Stands in for training alone: what it was asked to train."""
+    """What a command was asked to train, in a single run or a grid."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.configs: list[DictConfig] = []
-        monkeypatch.setattr(session, "train", self.configs.append)
+        monkeypatch.setattr(session, "train", record)
         monkeypatch.setattr(local, "RunPool", lambda **_: None)
         monkeypatch.setattr(local, "_run", self.finish)
         monkeypatch.setattr(training, "conclude", lambda *_, **__: 0)
 
     def finish(self, _: object, jobs: Sequence[Job], __: Path) -> list[None]:
+        CONFIGS.extend(cloudpickle.loads(job.call)[1] for job in jobs)
         for job in jobs:
             RunFolder(job.folder).update_status(state="finished")
         return [None] * len(jobs)
 
-    def by(self, words: Sequence[str]) -> DictConfig | None:
-        """The config of the run that a command trains; None where it is refused, or prints, or is a grid."""
-        self.configs.clear()
+    def by(self, words: Sequence[str]) -> list[DictConfig]:
+        """The configs of the runs that a command trains; none where it is refused, or prints."""
+        CONFIGS.clear()
         with suppress(UserError, SystemExit):
             verbs.run(words)
-        return self.configs[0] if self.configs else None
+        return [*CONFIGS]
 
 
-@pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(40, 400, 40))])
+@pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(40, 240, 40))])
 def test_no_traceback_and_what_runs_is_what_is_shown(
     first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    check(range(first, first + 40), tmp_path, monkeypatch, capsys)
-
-
-def check(seeds: range, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.chdir(folder)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     trained = Trained(monkeypatch)
-    for seed in seeds:
+    for seed in range(first, first + 40):
         words = random_command(random.Random(seed))
         try:
-            config = trained.by(words)
-            if config is not None:
+            for config in trained.by(words)[:2]:
                 capsys.readouterr()
-                assert verbs.run(["--cfg", "job", *words]) == 0
+                assert verbs.run(["--cfg", "job", *overrides(config, words)]) == 0
                 assert shown(capsys) == task(config)
         except Exception as error:
             pytest.fail(f"seed {seed}: {words}: {type(error).__name__}: {error}")
+
+
+def overrides(config: DictConfig, words: Sequence[str]) -> Sequence[str]:
+    """Of one run: those of a grid's job, else what was typed."""
+    return config.hydra.overrides.task if "hydra" in config else words
 
 
 def shown(capsys: pytest.CaptureFixture[str]) -> Any:

@@ -5,6 +5,8 @@ import shlex
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from marlpipe.config.folder import config_folder
+from marlpipe.config.plan import planned_folders
 from marlpipe.config.typed import check_typed, config_dir_override, parse_overrides, searchpath
 from marlpipe.errors import UserError
 from tests.support.repository import ROOT
@@ -22,6 +24,14 @@ def test_a_value_that_needs_quotes_is_shown_in_them(value: str) -> None:
 def test_what_is_no_override_says_so(typed: str) -> None:
     with pytest.raises(UserError, match=r"is no override|needs quotes"):
         parse_overrides([typed])
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"), [("seed=choice()", "empty choice"), ("seed=nosuch(1)", "Unknown function 'nosuch'")]
+)
+def test_functions_that_cannot_be_evaluated(word: str, reason: str) -> None:
+    with pytest.raises(UserError, match=rf"cannot be evaluated: {reason}.*\n.*\n  next: mend it, or type 'seed=\""):
+        parse_overrides([word])
 
 
 @pytest.mark.parametrize(
@@ -62,3 +72,18 @@ def test_a_place_of_configs_that_is_not_there(typed: str) -> None:
 def test_a_folder_with_any_name_is_found() -> None:
     folder = ROOT / 'a "b" läufe'
     assert searchpath(parse_overrides([config_dir_override([folder])])) == [f"file://{folder}"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["seed=range(1,2,0)"], r"seed=range\(1,2,0\) is not possible: .*zero"),
+        (["seed=range(0,1000000000000)"], r"seed=range\(0,1000000000000\): more than 100000 runs\n  next: "),
+        (["seed=range(0,1,1e-9)"], "more than 100000 runs"),
+        (["seed=range(0,1000)", "env_steps=range(1,1000)"], r"seed=range.* env_steps=range.*: more than 100000 runs"),
+        (["seed=range(3,1)"], r"seed=range\(3,1\) matches nothing"),
+    ],
+)
+def test_grids_that_cannot_be_listed(words: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        planned_folders(words, config_folder(), sweep=True)

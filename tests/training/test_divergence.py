@@ -9,7 +9,6 @@ from torch import nn
 from marlpipe.commands.drill.verdict import departures
 from marlpipe.errors import DivergenceError
 from marlpipe.runs.folder import RunFolder
-from marlpipe.training.callbacks.first_values import FirstValues
 from marlpipe.training.learner import check_finite, check_finite_parameters
 from marlpipe.training.loaders import TrainingLoader
 from marlpipe.training.session import train
@@ -73,13 +72,3 @@ def test_a_loop_that_ends_early_is_an_interruption_and_the_same_command_goes_on(
     train(task(cut.path))
     assert cut.status.state == "finished"
     assert departures(whole, cut) == []
-
-
-@pytest.mark.parametrize(("q_tot", "warned"), [(70.0, True), (-70.0, True), (9.0, False), (0.0, False)])
-def test_first_values_far_from_every_return(q_tot: float, warned: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    callback = FirstValues(label="lomaq seed 0")
-    for _ in range(2):
-        callback.look({"q_tot": torch.tensor(q_tot)}, torch.tensor([[2.7, 0.0], [-1.0, 0.5]]))
-    err = capsys.readouterr().err
-    assert err.count("lomaq seed 0: the first values are") == warned
-    assert ("no return so far is larger than 2.7" in err) == warned

@@ -38,3 +38,11 @@ class MakesMixer(Protocol):
     """Makes a mixer."""
 
     def __call__(self, *, spec: EnvSpec, partition: Float[Tensor, "J N"], monotonicity: Monotonicity) -> Mixer: ...
+
+
+@runtime_checkable
+class ScalesStart(Protocol):
+    """A mixer whose values can be scaled before the first gradient step."""
+
+    def scale_start(self, factor: float) -> None:
+        """Multiplies its values by `factor`."""

@@ -20,6 +20,7 @@ class MonotoneMixer(Mixer):
 
     hidden: units of x₁ and x₂. hops: κ, how far from its own agents a block reads.
     sharing: which blocks share one set of parameters. Execution needs only the utilities.
+    scaled_start: whether M₃ is scaled before the first gradient step, if values exceed every return by then.
     """
 
     mixing_weights: MixingWeights = "parameters"
@@ -36,9 +37,11 @@ class MonotoneMixer(Mixer):
         hidden: Width,
         hops: Hops,
         sharing: Callable[[ReadSet, Float[Tensor, "J N"]], Int[Tensor, " J"]],
+        scaled_start: bool,
     ) -> None:
         super().__init__()
         monotonicity.check(self)
+        self.scaled_start = scaled_start
         self.constrain = monotonicity.constrain
         self.activations = monotonicity.activations
         read = read_set(partition, spec.graph, hops)
@@ -65,6 +68,12 @@ class MonotoneMixer(Mixer):
         """x M + c with the parameters of each block's group."""
         weight = self.constrain(self.theta[layer])
         return torch.baddbmm(self.bias[layer][self.group], x, weight[self.group])
+
+    @torch.no_grad()
+    def scale_start(self, factor: float) -> None:
+        """F_J becomes factor · F_J while c₃ is 0, but for softplus of Θ₃, which cannot become that small."""
+        if self.scaled_start:
+            self.theta[-1].mul_(factor)
 
     def slopes(self, utilities: Float[Tensor, "B T N"], state: Float[Tensor, "B T S"]) -> Float[Tensor, "B T J N"]:
         """∂F_J/∂U_i at the given utilities; not differentiable further."""

@@ -1,20 +1,24 @@
-"""Warns of a start whose values are far from all that the world has paid."""
+"""Keeps the first values near what the world has paid, or warns that they are far from it."""
 
 import sys
-from typing import Any
+from typing import Any, cast
 
-from jaxtyping import Float
+import torch
 from lightning import Callback, LightningModule, Trainer
-from torch import Tensor
 
-from marlpipe.types import Metrics, StateDict, TrainingBatch
+from marlpipe.algos.algorithm import Algorithm
+from marlpipe.models.mixers.mixer import ScalesStart
+from marlpipe.models.utilities import greedy_actions, masked_mean
+from marlpipe.training.learner import Learner
+from marlpipe.types import EpisodeBatch, StateDict
 
 FAR = 5.0  # times the largest return of the first batch
 
 
 class FirstValues(Callback):
-    """Prints two lines if the first values exceed every return of the first batch by far: learning has to undo them.
+    """Looks at the values of the first batch, before its gradient step; learning has to undo what exceeds all returns.
 
+    Mixers that scale their start are brought within the largest return. Two lines warn of starts that exceed it by far.
     label: of the run, for the lines.
     """
 
@@ -23,19 +27,21 @@ class FirstValues(Callback):
     def __init__(self, *, label: str) -> None:
         self.label, self.looked = label, False
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
-    ) -> None:
-        del trainer, pl_module, batch_idx
-        self.look(outputs["metrics"], batch.episodes.team_rewards)
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        del trainer, batch_idx
+        if not self.looked:
+            self.looked = True
+            self.look(cast(Learner, pl_module).algorithm, batch.episodes)
 
-    def look(self, metrics: Metrics, team_rewards: Float[Tensor, "B T"]) -> None:
-        """Compares the mean value of a gradient step with the returns of its batch, the first time."""
-        if self.looked or "q_tot" not in metrics:
-            return
-        self.looked = True
-        value, largest = float(metrics["q_tot"]), float(team_rewards.sum(1).abs().max())
-        if abs(value) > FAR * largest:
+    def look(self, algorithm: Algorithm, episodes: EpisodeBatch) -> None:
+        """Compares values with returns, whose largest is taken as 1 where nothing has been paid."""
+        largest = float(episodes.team_rewards.sum(1).abs().max()) or 1.0
+        value = first_value(algorithm, episodes)
+        if isinstance(algorithm.mixer, ScalesStart) and value > largest:
+            algorithm.mixer.scale_start(largest / value)
+            algorithm.sync_targets()
+            value = first_value(algorithm, episodes)
+        if value > FAR * largest:
             print(
                 f"{self.label}: the first values are {value:.3g} on average, and no return so far is larger than "
                 f"{largest:.3g}; learning begins by undoing that\n"
@@ -49,3 +55,11 @@ class FirstValues(Callback):
 
     def load_state_dict(self, state_dict: StateDict) -> None:
         self.looked = state_dict["looked"]
+
+
+@torch.no_grad()
+def first_value(algorithm: Algorithm, episodes: EpisodeBatch) -> float:
+    """The mean over time steps of |Q_tot(û)|, û the greedy joint action."""
+    view = algorithm.joint_value_view(episodes)
+    greedy = greedy_actions(view.utilities, episodes.avail_actions[:, :-1])
+    return float(masked_mean(view.joint_value(greedy).abs(), episodes.valid))

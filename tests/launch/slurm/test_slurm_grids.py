@@ -56,8 +56,11 @@ def test_the_readmes_grid_survives_nodes_users_and_itself(cluster: Cluster, here
     for path in sorted(failing.best_policy.rglob("*"), reverse=True):
         path.rmdir()
     failing.best_policy.rmdir()
+    nodes = ("scontrol", "update", f"nodename={','.join(NODES)}")
+    cluster.run(*nodes, "state=drain", "reason=nothing ends before the second submission")
     assert "7 finished, 0 running or queued already, 2 to submit" in grid.submit()
     assert "7 finished, 2 running or queued already, 0 to submit" in grid.submit()
+    cluster.run(*nodes, "state=resume")
     grid.wait_until_over()
     assert grid.states == ["finished"] * 9
     for run, whole in zip(grid.runs, here.runs, strict=True):

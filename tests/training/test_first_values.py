@@ -1,0 +1,98 @@
+"""The first values of a run: LOMAQ's are brought within what the world has paid, of others a warning tells."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from lightning import LightningModule, Trainer
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from torch import Tensor
+
+from marlpipe.training.callbacks.first_values import FirstValues, first_value
+from marlpipe.types import EpisodeBatch
+from tests.support.composition import build
+from tests.support.synthetic import make_spec, ragged_batch, with_padding
+
+SPEC = make_spec()
+EPISODES = ragged_batch(SPEC, lengths=[7, 4, 2], terminal=[False, True, True], dtype=torch.float64)
+LOMAQ = ("algo=lomaq", "agent=feedforward")
+
+
+def paying(largest: float) -> EpisodeBatch:
+    """The episodes with returns of at most so much."""
+    returns = EPISODES.team_rewards.sum(1).abs().max()
+    return EPISODES._replace(rewards=EPISODES.rewards * largest / returns)
+
+
+def output_weights(algorithm: Any) -> Tensor:
+    return torch.as_tensor(algorithm.mixer.theta[-1]).detach().clone()
+
+
+@pytest.mark.parametrize("monotonicity", ["hard", "abs", "projected"])
+def test_values_that_exceed_every_return_are_scaled_to_the_largest(monotonicity: str) -> None:
+    algorithm = build(*LOMAQ, f"monotonicity={monotonicity}", spec=SPEC)
+    before, weights, others = first_value(algorithm, EPISODES), output_weights(algorithm), algorithm.mixer.theta[:-1]
+    kept = [theta.detach().clone() for theta in others]
+    FirstValues(label="").look(algorithm, paying(before / 25))
+    assert first_value(algorithm, EPISODES) == pytest.approx(before / 25)
+    assert torch.allclose(output_weights(algorithm), weights / 25)
+    assert all(torch.equal(now, then) for now, then in zip(others, kept, strict=True))
+    assert torch.equal(algorithm.target_mixer.theta[-1], algorithm.mixer.theta[-1])
+
+
+@pytest.mark.parametrize("words", [(), ("profile=lomaq",), ("mixer.scaled_start=false",)])
+def test_a_start_within_the_returns_and_the_public_codes_are_left_alone(words: tuple[str, ...]) -> None:
+    algorithm = build(*LOMAQ, *words, spec=SPEC)
+    weights, value = output_weights(algorithm), first_value(algorithm, EPISODES)
+    FirstValues(label="").look(algorithm, paying(value / 25 if words else 1.01 * value))
+    assert torch.equal(output_weights(algorithm), weights)
+
+
+def test_where_nothing_was_paid_values_start_at_one() -> None:
+    algorithm = build(*LOMAQ, spec=SPEC)
+    assert first_value(algorithm, EPISODES) > 1
+    FirstValues(label="").look(algorithm, EPISODES._replace(rewards=torch.zeros_like(EPISODES.rewards)))
+    assert first_value(algorithm, EPISODES) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("algo", "profile"), [("lomaq", "lomaq"), ("qmix", "quick"), ("qplex", "quick"), ("pac", "quick")]
+)
+def test_a_start_far_from_every_return_is_told(algo: str, profile: str, capsys: pytest.CaptureFixture[str]) -> None:
+    algorithm = build(f"algo={algo}", f"profile={profile}", spec=SPEC)
+    value = first_value(algorithm, EPISODES)
+    FirstValues(label=f"{algo} seed 0").look(algorithm, paying(value / 6))
+    first, following = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"{algo} seed 0: the first values are {value:.3g} on average, and no return so far is ")
+    assert f"larger than {value / 6:.3g}; " in first
+    assert following.startswith("  next: ")
+
+
+def test_only_the_first_batch_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    module, callback = LightningModule(), FirstValues(label="")
+    module.algorithm = build("algo=qmix", spec=SPEC)
+    trainer = Trainer(logger=False, accelerator="cpu", plugins=[LightningEnvironment()])
+    batch = SimpleNamespace(episodes=paying(first_value(module.algorithm, EPISODES) / 6))
+    callback.on_train_batch_start(trainer, module, batch, 0)
+    callback.on_train_batch_start(trainer, module, batch, 1)
+    resumed(callback).on_train_batch_start(trainer, module, batch, 0)
+    assert capsys.readouterr().err.count("the first values are") == 1
+
+
+def resumed(callback: FirstValues) -> FirstValues:
+    again = FirstValues(label="")
+    again.load_state_dict(callback.state_dict())
+    return again
+
+
+def test_a_start_a_little_above_the_returns_is_no_news(capsys: pytest.CaptureFixture[str]) -> None:
+    algorithm = build("algo=qmix", spec=SPEC)
+    FirstValues(label="").look(algorithm, paying(first_value(algorithm, EPISODES) / 4))
+    assert capsys.readouterr().err == ""
+
+
+def test_padding_is_no_value() -> None:
+    algorithm = build(*LOMAQ, spec=SPEC)
+    padded = with_padding(EPISODES, EPISODES.filled, 1e6, avail=True, action=1, terminated=True)
+    assert first_value(algorithm, padded) == pytest.approx(first_value(algorithm, EPISODES))
