@@ -125,11 +125,9 @@ def random_word(draw: random.Random) -> str:
 
 def random_command(draw: random.Random) -> list[str]:
     """Small, one to four words, and now and then two seeds or a flag, anywhere."""
-    words = [
-        *SMALL,
-        *(["seed=3,4"] if draw.random() < 0.25 else []),
-        *(random_word(draw) for _ in range(draw.choice([1, 1, 2, 3, 4]))),
-    ]
+    words = [*SMALL, *(random_word(draw) for _ in range(draw.choice([1, 1, 2, 3, 4])))]
+    if draw.random() < 0.25:
+        words.append("seed=3,4")
     if draw.random() < 0.3:
         words.append(draw.choice(FLAGS))
     if any(sign in word for word in words for sign in ",(") and draw.random() < 0.8:
