@@ -25,35 +25,36 @@ def paying(largest: float) -> EpisodeBatch:
     return EPISODES._replace(rewards=EPISODES.rewards * largest / returns)
 
 
-def output_weights(algorithm: Any) -> Tensor:
-    return torch.as_tensor(algorithm.mixer.theta[-1]).detach().clone()
+def mixing_weights(mixer: Any) -> list[Tensor]:
+    return [theta.detach().clone() for theta in mixer.theta]
 
 
 @pytest.mark.parametrize("monotonicity", ["hard", "abs", "projected"])
-def test_values_that_exceed_every_return_are_scaled_to_the_largest(monotonicity: str) -> None:
+def test_values_that_exceed_every_return_shrink_with_the_weights_of_all_layers(monotonicity: str) -> None:
     algorithm = build(*LOMAQ, f"monotonicity={monotonicity}", spec=SPEC)
-    before, weights, others = first_value(algorithm, EPISODES), output_weights(algorithm), algorithm.mixer.theta[:-1]
-    kept = [theta.detach().clone() for theta in others]
-    FirstValues(label="").look(algorithm, paying(before / 25))
-    assert first_value(algorithm, EPISODES) == pytest.approx(before / 25)
-    assert torch.allclose(output_weights(algorithm), weights / 25)
-    assert all(torch.equal(now, then) for now, then in zip(others, kept, strict=True))
-    assert torch.equal(algorithm.target_mixer.theta[-1], algorithm.mixer.theta[-1])
+    before, weights = first_value(algorithm, EPISODES), mixing_weights(algorithm.mixer)
+    FirstValues(label="").look(algorithm, paying(before / 27))
+    assert before / 54 < first_value(algorithm, EPISODES) < before / 13.5
+    for now, target, then in zip(
+        mixing_weights(algorithm.mixer), mixing_weights(algorithm.target_mixer), weights, strict=True
+    ):
+        assert torch.allclose(now, then / 3)
+        assert torch.equal(now, target)
 
 
 @pytest.mark.parametrize("words", [(), ("profile=lomaq",), ("mixer.scaled_start=false",)])
 def test_a_start_within_the_returns_and_the_public_codes_are_left_alone(words: tuple[str, ...]) -> None:
     algorithm = build(*LOMAQ, *words, spec=SPEC)
-    weights, value = output_weights(algorithm), first_value(algorithm, EPISODES)
+    weights, value = mixing_weights(algorithm.mixer), first_value(algorithm, EPISODES)
     FirstValues(label="").look(algorithm, paying(value / 25 if words else 1.01 * value))
-    assert torch.equal(output_weights(algorithm), weights)
+    assert all(map(torch.equal, mixing_weights(algorithm.mixer), weights))
 
 
-def test_where_nothing_was_paid_values_start_at_one() -> None:
+def test_where_nothing_was_paid_values_start_near_one() -> None:
     algorithm = build(*LOMAQ, spec=SPEC)
-    assert first_value(algorithm, EPISODES) > 1
+    assert first_value(algorithm, EPISODES) > 5
     FirstValues(label="").look(algorithm, EPISODES._replace(rewards=torch.zeros_like(EPISODES.rewards)))
-    assert first_value(algorithm, EPISODES) == pytest.approx(1)
+    assert 0.5 < first_value(algorithm, EPISODES) < 2
 
 
 @pytest.mark.parametrize(
@@ -71,9 +72,9 @@ def test_a_start_far_from_every_return_is_told(algo: str, profile: str, capsys: 
 
 def test_only_the_first_batch_counts(capsys: pytest.CaptureFixture[str]) -> None:
     module, callback = LightningModule(), FirstValues(label="")
-    module.algorithm = build("algo=qmix", spec=SPEC)
+    algorithm = module.algorithm = build("algo=qmix", spec=SPEC)
     trainer = Trainer(logger=False, accelerator="cpu", plugins=[LightningEnvironment()])
-    batch = SimpleNamespace(episodes=paying(first_value(module.algorithm, EPISODES) / 6))
+    batch = SimpleNamespace(episodes=paying(first_value(algorithm, EPISODES) / 6))
     callback.on_train_batch_start(trainer, module, batch, 0)
     callback.on_train_batch_start(trainer, module, batch, 1)
     resumed(callback).on_train_batch_start(trainer, module, batch, 0)

@@ -45,4 +45,4 @@ class ScalesStart(Protocol):
     """A mixer whose values can be scaled before the first gradient step."""
 
     def scale_start(self, factor: float) -> None:
-        """Multiplies its values by `factor`."""
+        """Multiplies its values by about `factor`."""

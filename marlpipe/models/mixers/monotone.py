@@ -20,7 +20,7 @@ class MonotoneMixer(Mixer):
 
     hidden: units of x₁ and x₂. hops: κ, how far from its own agents a block reads.
     sharing: which blocks share one set of parameters. Execution needs only the utilities.
-    scaled_start: whether M₃ is scaled before the first gradient step, if values exceed every return by then.
+    scaled_start: whether M_k are scaled before the first gradient step, if values exceed every return by then.
     """
 
     mixing_weights: MixingWeights = "parameters"
@@ -71,9 +71,12 @@ class MonotoneMixer(Mixer):
 
     @torch.no_grad()
     def scale_start(self, factor: float) -> None:
-        """F_J becomes factor · F_J while c₃ is 0, but for softplus of Θ₃, which cannot become that small."""
+        """Θ_k ← factor^⅓ Θ_k: F_J becomes factor · F_J, near enough while biases are 0; but for softplus of Θ_k, which
+        cannot become that small.
+        """
         if self.scaled_start:
-            self.theta[-1].mul_(factor)
+            for theta in self.theta:
+                theta.mul_(factor ** (1 / len(self.theta)))
 
     def slopes(self, utilities: Float[Tensor, "B T N"], state: Float[Tensor, "B T S"]) -> Float[Tensor, "B T J N"]:
         """∂F_J/∂U_i at the given utilities; not differentiable further."""

@@ -37,16 +37,16 @@ class FirstValues(Callback):
         """Compares values with returns, whose largest is taken as 1 where nothing has been paid."""
         largest = float(episodes.team_rewards.sum(1).abs().max()) or 1.0
         value = first_value(algorithm, episodes)
+        advice = "rewards of a larger scale"
         if isinstance(algorithm.mixer, ScalesStart) and value > largest:
+            advice = "mixer.scaled_start=true, with monotonicity=hard or abs"
             algorithm.mixer.scale_start(largest / value)
             algorithm.sync_targets()
             value = first_value(algorithm, episodes)
         if value > FAR * largest:
             print(
                 f"{self.label}: the first values are {value:.3g} on average, and no return so far is larger than "
-                f"{largest:.3g}; learning begins by undoing that\n"
-                "  next: mixing weights that start smaller, as monotonicity.initialise.path="
-                "marlpipe.models.monotonicity.method.initialise_fan_in",
+                f"{largest:.3g}; learning begins by undoing that\n  next: {advice}",
                 file=sys.stderr,
             )
 
