@@ -1,5 +1,6 @@
 """What a world's own code raises becomes an error that names the world, the file and the line."""
 
+import signal
 import sysconfig
 import textwrap
 import traceback
@@ -8,12 +9,20 @@ from pathlib import Path
 
 from marlpipe.errors import UserError, WorldError
 
-# What a world may raise. KeyboardInterrupt is the user's Ctrl-C, wherever it arrives.
-RAISED = (Exception, SystemExit, GeneratorExit)
 CHECK = "python -m marlpipe check_env env=…"
 LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 ADAPTERS = tuple(str(Path(__file__).with_name(library)) for library in ("pettingzoo_", "vmas_"))  # and what follows
 ASK = f"correct the world; {CHECK} with its keys plays it and checks it"
+
+
+def is_worlds(error: BaseException) -> bool:
+    """Whether a world's code raised an error by itself, of whatever class: all but a `UserError` and the user's Ctrl-C.
+
+    Of a KeyboardInterrupt the signal's handler decides, which is Python's own wherever a Ctrl-C raises one.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    return not isinstance(error, UserError)
 
 
 def failure(

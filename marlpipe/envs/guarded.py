@@ -1,7 +1,7 @@
 """A wrapper of a world that is played: its failures name it, and its answers are held to its spec."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -9,11 +9,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from marlpipe.envs.answers import SIZES, Layout, described, misfit, of_observation, of_timestep
-from marlpipe.envs.failures import ASK, CHECK, RAISED, failure
-from marlpipe.errors import MisfitError, UserError, WorldError
+from marlpipe.envs.failures import ASK, CHECK, failure, is_worlds
+from marlpipe.errors import MisfitError, WorldError
 from marlpipe.types import Env, Observation, Timestep
-
-Shapes = list[tuple[int, ...]]
 
 
 def name_of(env: Any) -> str:
@@ -45,6 +43,15 @@ def not_finite(env: Any, name: str, value: float, *, copy: int, env_step: int, p
     )
 
 
+def none_available(env: Any, index: int, *, copy: int, env_step: int) -> WorldError:
+    """The error for an agent of a copy, both from 0, that has to act and has no available action."""
+    return WorldError(
+        f"{name_of(env)}: avail_actions has none for agent {agent(env, index)}, copy {copy}, env step {env_step}.\n"
+        f"  valid: at least one available action for each agent, until the episode ends\n{defined(env, 'observe')}"
+        f"  next: {ASK}"
+    )
+
+
 def agent(env: Any, index: int) -> str:
     """The number of an agent, with its name where the world has names for them."""
     names = getattr(inspect.unwrap(env), "agents", None)
@@ -68,53 +75,36 @@ class Guarded:
     def reset(self, n: int, generator: torch.Generator) -> Any:
         self._elapsed, self._device = 0, torch.empty(0, device=generator.device).device
         self._expect(n)
-        try:
-            return self.env.reset(n, generator)
-        except UserError:
-            raise
-        except RAISED as error:
-            raise self._failure("reset", error) from error
+        return self._asked("reset", self.env.reset, n, generator)
 
     def observe(self, state: Any) -> Observation:
-        try:
-            seen = self.env.observe(state)
-        except UserError:
-            raise
-        except RAISED as error:
-            raise self._failure("observe", error) from error
+        seen = self._asked("observe", self.env.observe, state)
         if type(seen) is not Observation:
             seen = Observation(*self._three("observe", seen, "an Observation: obs, state, avail_actions"))
-        self._check("observe", seen, self._seen, self._seen_shapes)
+        self._check("observe", seen, self._seen)
         return seen
 
     def step(self, state: Any, actions: Int[Tensor, "B N"], generator: torch.Generator) -> tuple[Any, Timestep]:
         self._elapsed += 1
         if len(actions) != self._n:
             self._expect(len(actions))
-        try:
-            answer = self.env.step(state, actions, generator)
-        except UserError:
-            raise
-        except RAISED as error:
-            raise self._failure("step", error) from error
+        if self._elapsed > self.spec.horizon:
+            what = f"episodes go on after {self.spec.horizon} env steps, with neither terminated nor truncated"
+            raise self._misfit("step", what, "an end by spec.horizon")
+        answer = self._asked("step", self.env.step, state, actions, generator)
         if not (isinstance(answer, tuple) and len(answer) == 2):
             raise self._misfit("step", f"it returned {kind(answer)}", "the next state and a Timestep")
         after, timestep = answer
         if type(timestep) is not Timestep:
             timestep = Timestep(*self._three("step", timestep, "a Timestep: rewards, terminated, truncated"))
-        self._check("step", timestep, self._brought, self._brought_shapes)
+        self._check("step", timestep, self._brought)
         return after, timestep
 
     def _expect(self, n: int) -> None:
         self._n = n
         self._seen, self._brought = (of(self.spec, n, self._device) for of in (of_observation, of_timestep))
-        self._seen_shapes, self._brought_shapes = (
-            [layout.shape for layout in layouts.values()] for layouts in (self._seen, self._brought)
-        )
 
-    def _check(self, call: str, answer: tuple[Any, ...], layouts: dict[str, Layout], shapes: Shapes) -> None:
-        if self._elapsed > 1 and [getattr(field, "shape", None) for field in answer] == shapes:
-            return  # dtype and device are those of the first step
+    def _check(self, call: str, answer: tuple[Any, ...], layouts: dict[str, Layout]) -> None:
         name = misfit(answer, layouts)
         if name is not None:
             given = answer[list(layouts).index(name)]
@@ -125,8 +115,13 @@ class Guarded:
             raise self._misfit(call, f"it returned {kind(answer)}", valid)
         return answer
 
-    def _failure(self, call: str, error: BaseException) -> UserError:
-        return failure(f"{self._name} failed in {call}() at env step {self._elapsed}", error)
+    def _asked(self, call: str, function: Callable[..., Any], /, *given: Any) -> Any:
+        try:
+            return function(*given)
+        except BaseException as error:
+            if not is_worlds(error):
+                raise
+            raise failure(f"{self._name} failed in {call}() at env step {self._elapsed}", error) from error
 
     def _misfit(self, call: str, what: str, valid: str) -> MisfitError:
         return MisfitError(

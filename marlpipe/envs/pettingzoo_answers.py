@@ -1,6 +1,6 @@
 """What a PettingZoo world returns, held to what it declares, agent by agent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +35,16 @@ class Call(NamedTuple):
                 raise self.misfit(f"{name} is a {type(part).__name__}", "a dict by agent")
         return list(answer)
 
+    def known(self, name: str, agents: Any, possible: Sequence[Any]) -> list[Any]:
+        """The agents of a list or dict, which are all among the possible ones."""
+        if not isinstance(agents, Iterable) or isinstance(agents, str):
+            raise self.misfit(f"{name} is {shown(agents)}", "a list of agents")
+        given = list(agents)
+        if strangers := [agent for agent in given if agent not in possible]:
+            names = ", ".join(map(str, possible))
+            raise self.misfit(f"{name} has {strangers[0]}, which is no possible agent", f"its possible_agents: {names}")
+        return given
+
     def of(self, agent: str, name: str, part: Mapping[str, Any]) -> Any:
         """An agent's entry of a dict."""
         if agent not in part:
@@ -44,8 +54,8 @@ class Call(NamedTuple):
 
     def number(self, agent: str, value: Any) -> float:
         """A reward: a number, or an array of one."""
-        if isinstance(value, int | float):
-            return float(value)
+        if isinstance(value, float):
+            return value
         array = as_array(value)
         if array.size != 1 or array.dtype.kind not in NUMBERS:
             raise self.misfit(f"the reward of {agent} is {shown(value)}", "one number")

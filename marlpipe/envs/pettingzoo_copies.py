@@ -117,7 +117,13 @@ class Copy:
         self.cut = self.over = False
         call = self._call("reset")
         observations, infos = call.parts(self.source.asked(call.name, self.world.reset, seed=seed), RESET)
-        return self._observed(call, observations, infos, self.world.agents, {})
+        self.present = self._present(call)
+        if not self.present:
+            raise call.misfit("agents is empty", "at least one agent to begin an episode with")
+        return self._observed(call, observations, infos, self.present, {})
+
+    def _present(self, call: Call) -> list[Any]:
+        return call.known("agents", self.source.asked(call.name, getattr, self.world, "agents"), self.layout.agents)
 
     def _call(self, name: str) -> Call:
         """A call of the world at the next env step."""
@@ -131,7 +137,7 @@ class Copy:
         """
         if self.over:
             return self.padding
-        acting = list(self.world.agents)
+        acting = self.present
         joint_action = self.layout.joint_action(actions, acting)
         call = self._call("step")
         answer = self.source.asked(call.name, self.world.step, joint_action)
@@ -141,16 +147,18 @@ class Copy:
             {agent: call.truth(agent, name, call.of(agent, name, part)) for agent in acting}
             for name, part in zip(STEP[2:4], ends, strict=True)
         )
+        call.known("rewards", rewards, self.layout.agents)
         cut = [agent for agent in acting if truncations[agent] and not terminations[agent]]
         self.cut |= bool(cut)
-        none_left = not self.world.agents
+        self.present = self._present(call)
+        none_left = not self.present
         self.over = none_left or len(self.history) >= self.horizon
         terminated = none_left and not self.cut
         return self._observed(
             call,
             observations,
             infos,
-            [*self.world.agents, *cut],  # the last observation of a truncated agent is needed for bootstrapping
+            [*self.present, *cut],  # the last observation of a truncated agent is needed for bootstrapping
             {agent: call.number(agent, call.of(agent, "rewards", rewards)) for agent in acting},
             terminated=terminated,
             truncated=self.over and not terminated,

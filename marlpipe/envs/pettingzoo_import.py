@@ -14,7 +14,7 @@ from importlib import metadata
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from marlpipe.envs.failures import RAISED, failure
+from marlpipe.envs.failures import failure, is_worlds
 from marlpipe.errors import UserError, unknown
 from marlpipe.runs.extras import install
 
@@ -53,9 +53,9 @@ class Source(NamedTuple):
         """
         try:
             return function(*given, **named)
-        except UserError:
-            raise
-        except RAISED as error:
+        except BaseException as error:
+            if not is_worlds(error):
+                raise
             following = "give it the arguments that it takes, install what it needs, or correct it"
             said = f"the world {self.name} {what}"
             raise failure(said, error, given=self._given, kind=UserError, following=following) from error
@@ -67,9 +67,9 @@ class Source(NamedTuple):
         """
         try:
             return function(*given, **named)
-        except UserError:
-            raise
-        except RAISED as error:
+        except BaseException as error:
+            if not is_worlds(error):
+                raise
             raise failure(f"the world {self.name} failed in {call}", error, given=self._given) from error
 
     @property
@@ -124,7 +124,9 @@ def imported(name: str) -> ModuleType:
         if package:
             raise unknown("env.name: the module", f"{package}.{last}", siblings(package)) from error
         raise no_module(name) from error
-    except RAISED as error:
+    except BaseException as error:
+        if not is_worlds(error):
+            raise
         raise UserError(
             f"env.name: {name or 'an empty name'} cannot be imported: {type(error).__name__}: {error}\n{NAMES}"
             "  next: correct the name or the module"

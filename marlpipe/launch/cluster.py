@@ -23,6 +23,7 @@ from marlpipe.launch.job_configs import JobConfigs
 from marlpipe.launch.run_task import RunTask, job_folder
 from marlpipe.runs.files import read_json, write_json
 from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.local_jobs import this_host
 from marlpipe.runs.lock import owner
 from marlpipe.runs.provenance import command_line, software_and_machine
 
@@ -196,7 +197,8 @@ class ClusterLauncher(Launcher):
         now = datetime.now(UTC).isoformat(timespec="seconds")
         for job, runs in zip(submitted, folders, strict=True):
             for folder in runs:
-                entry = {"job": job.job_id, "cluster": self.cluster, "submitted": now, "log": str(job.paths.stdout)}
+                entry = {"job": job.job_id, "cluster": self.cluster, "host": this_host(), "submitted": now}
+                entry["log"] = str(job.paths.stdout)
                 write_json(
                     folder.submission, {**entry, "command": command_line(), "code": software_and_machine()["git"]}
                 )

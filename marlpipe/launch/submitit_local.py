@@ -1,6 +1,5 @@
 """`hydra/launcher=submitit_local`: a cluster's behaviour on this machine, to try it."""
 
-import subprocess
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +9,11 @@ from submitit.core.core import Executor
 from marlpipe.errors import Bound, check_number
 from marlpipe.launch.cluster import ClusterLauncher
 from marlpipe.launch.cluster_plan import Array, Resources
+from marlpipe.runs.local_jobs import CONTROLLER, local_jobs
 
 NO_LIMIT = 10**6  # jobs: they are processes, and all start at once
 SESSIONS = 6  # of a job; submitit's controller of local jobs then gives up
 REQUEUES = Bound(0, SESSIONS - 1)
-MODULE = "submitit.local._local"
 SHELL = (
     "trap : EXIT",  # some shells would else become the controller, which asks for its parent's id
     "exec </dev/null >/dev/null 2>&1",  # a reader of the command's output must not wait for the jobs
@@ -45,17 +44,11 @@ class SubmititLocalLauncher(ClusterLauncher):
     def script(self, array: Array, name: str, folder: Path) -> str:
         del name
         jobs = len(array.jobs)
-        return f"python -m {MODULE} {folder / '%j'}" + f"    # {jobs} times, at the same time" * (jobs > 1)
+        return f"python -m {CONTROLLER} {folder / '%j'}" + f"    # {jobs} times, at the same time" * (jobs > 1)
 
     def largest_array(self) -> int:
         return NO_LIMIT
 
     def queued_jobs(self) -> set[str]:
-        """The controllers that live; none where `ps` fails: a run's lock keeps it from being trained twice."""
-        try:
-            processes = subprocess.run(
-                ["ps", "-axwwo", "pid=,args="], capture_output=True, encoding="utf-8", errors="replace", check=True
-            ).stdout
-        except (OSError, subprocess.SubprocessError):
-            return set()
-        return {line.split()[0] for line in processes.splitlines() if MODULE in line}
+        """The controllers that live; none where that is not known: a run's lock keeps it from being trained twice."""
+        return local_jobs() or set()

@@ -83,12 +83,12 @@ def replacing(path: Path, unfinished: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """An atomic write: a reader sees the old text or the new one, never a part.
+    """An atomic write: a reader sees the old text or the new one, never a part. What UTF-8 lacks is escaped.
 
     Raises:
         UserError: the folder cannot be written to, or the disk is full. The old file is untouched then.
     """
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -3,7 +3,7 @@
 The evidence of one run is read into `RunRecords`; `derive_state` decides by it; `standings` does so for many runs.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.grid import lives
 from marlpipe.runs.identity import Identity, identity, run_record
 from marlpipe.runs.links import check_enclosed
+from marlpipe.runs.local_jobs import local_jobs, this_host
 from marlpipe.runs.lock import owner
 from marlpipe.runs.path import short_name
 from marlpipe.runs.slurm import known_jobs
@@ -35,6 +36,7 @@ class Submission:
 
     job: str | None = None  # as squeue names it
     cluster: str | None = None  # "slurm", or "local" for jobs of this machine
+    host: str | None = None  # that it was submitted from
     submitted: str | None = None  # ISO 8601, UTC
     command: str | None = None  # what the user typed
     log: str | None = None  # where the job prints
@@ -102,10 +104,16 @@ def standings(folders: Iterable[RunFolder]) -> list[RunStanding]:
     all_records = [read_records(folder) for folder in folders]
     undecided = [records for records in all_records if not (records.held or records.status.state == "finished")]
     jobs = known_jobs() if any(map(in_slurm, undecided)) else None
+    controllers = local_jobs() if any(map(in_local_job, undecided)) else None
     found = []
     for records in all_records:
         derived = derive_state(
-            records.status, records.submitted, held=records.held, grid_lives=records.grid_lives, jobs=jobs
+            records.status,
+            records.submitted,
+            held=records.held,
+            grid_lives=records.grid_lives,
+            jobs=jobs,
+            controllers=controllers if in_local_job(records) else None,
         )
         if derived.state == "lost" and (again := read_records(records.folder)) != records:
             records = again
@@ -128,6 +136,7 @@ def derive_state(
     held: bool,
     grid_lives: bool | None,
     jobs: Mapping[str, str] | None,
+    controllers: Collection[str] | None = None,
 ) -> DerivedState:
     """The actual state of a run, from its status file and all other evidence. Pure.
 
@@ -137,11 +146,14 @@ def derive_state(
         held: whether a live process holds the lock; counts only where the status says "running".
         grid_lives: whether the process lives that starts the runs of its grid; None where nothing is known of one.
         jobs: Slurm's state of each job that waits or runs, by its name; None where no cluster answers.
+        controllers: the jobs of this machine that live, where the run was submitted to one; None otherwise.
     """
     asked = submitted.job if submitted and submitted.cluster == "slurm" else None
     if status.state == "queued" and asked and jobs is not None and asked not in jobs:
         return DerivedState(state="lost", reason=GONE)
     if status.state == "queued" and submitted is None and grid_lives is False:
+        return DerivedState(state="lost", reason=ABANDONED)
+    if status.state == "queued" and submitted and controllers is not None and submitted.job not in controllers:
         return DerivedState(state="lost", reason=ABANDONED)
     if status.state == "running" and status.pid is None and grid_lives:
         return DerivedState(state="running")  # its process was just started
@@ -198,6 +210,12 @@ def is_held(folder: RunFolder) -> bool:
 def in_slurm(records: RunRecords) -> bool:
     """Whether a Slurm job was asked to train the run, or has begun it."""
     return records.status.job is not None or (records.submitted is not None and records.submitted.cluster == "slurm")
+
+
+def in_local_job(records: RunRecords) -> bool:
+    """Whether a job of this machine was asked to train the run."""
+    submitted = records.submitted
+    return submitted is not None and submitted.cluster == "local" and submitted.host == this_host()
 
 
 def last_seen(records: RunRecords) -> datetime | None:

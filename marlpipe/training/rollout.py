@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from marlpipe.envs.guarded import Guarded, not_finite
+from marlpipe.envs.guarded import Guarded, none_available, not_finite
 from marlpipe.models.agents.agent import Agent
 from marlpipe.models.exploration import ActionSampler, epsilon_greedy
 from marlpipe.types import Env, EpisodeBatch, Observation, Timestep
@@ -28,10 +28,12 @@ def rollout(
     environment's state consists of tensors, which can be indexed by copy.
 
     Raises:
-        WorldError: the environment fails, returns what its spec excludes, or a number that is not finite.
+        WorldError: the environment fails, returns what its spec excludes, a number that is not finite, or no action to
+            choose from.
     """
     batch = joined(stretches(Guarded(env), agent, n, epsilon, generator, action_sampler), n)
     check_finite(env, batch)
+    check_available(env, batch)
     say_remarks(env)
     return batch
 
@@ -50,6 +52,14 @@ def check_finite(env: Env[Any], batch: EpisodeBatch) -> None:
             found.append((t + late, late, not_finite(env, name, value, copy=copy, env_step=t + late, place=place)))
     if found:  # a sum of large finite numbers may overflow
         raise min(found, key=lambda one: one[:2])[2]
+
+
+def check_available(env: Env[Any], batch: EpisodeBatch) -> None:
+    """WorldError for the first agent in time that had to act and could not."""
+    without = batch.valid[..., None] & ~batch.avail_actions[:, :-1].any(-1)
+    if without.any():
+        env_step, copy, agent = without.transpose(0, 1).nonzero()[0].tolist()
+        raise none_available(env, agent, copy=copy, env_step=env_step)
 
 
 def say_remarks(env: Env[Any]) -> None:

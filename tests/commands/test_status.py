@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from marlpipe.runs.files import write_json
 from marlpipe.runs.find import find_folders
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.grid import lives, living_grid
+from marlpipe.runs.local_jobs import CONTROLLER, this_host
 from marlpipe.runs.standing import (
     ABANDONED,
     AGAIN,
@@ -174,6 +176,28 @@ def test_a_run_waits_for_its_grid_as_long_as_that_lives(root: Path, capsys: Capt
         folder.update_status(grid=stranger)
         assert lives(stranger) is None
         assert document(capsys, root)["runs"][0]["state"] == "queued"
+
+
+def test_a_run_waits_for_a_job_of_this_machine_as_long_as_that_lives(
+    root: Path, no_cluster: Path, capsys: Capture
+) -> None:
+    found = shutil.which("ps", path=os.defpath)
+    assert found is not None
+    (no_cluster / "ps").symlink_to(found)
+    folder = made(root, state="queued")
+    waits = [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)", CONTROLLER]
+    with subprocess.Popen(waits, stdout=subprocess.PIPE) as controller:
+        assert controller.stdout is not None
+        controller.stdout.readline()
+        told = {"job": str(controller.pid), "cluster": "local", "host": this_host(), "command": COMMAND}
+        write_json(folder.submission, told)
+        assert document(capsys, root)["runs"][0]["state"] == "queued"
+        controller.kill()
+    assert shown(capsys, root)[0] == 1
+    assert (standings([folder])[0].state, standings([folder])[0].reason) == ("lost", ABANDONED)
+    assert document(capsys, root)["commands"] == [COMMAND]
+    write_json(folder.submission, told | {"host": "far"})
+    assert document(capsys, root)["runs"][0]["state"] == "queued"
 
 
 def test_what_failed_would_fail_again(root: Path, capsys: Capture) -> None:

@@ -97,6 +97,31 @@ class Answering(ParallelEnv):
     def exits(self, answer: Any, agent: str) -> None:  # noqa: ARG002
         sys.exit(3)
 
+    def fortune(self, answer: Any, agent: str) -> None:
+        answer[1][agent] = 10**400
+
+    def misspelt(self, answer: Any, agent: str) -> None:
+        answer[1][f"{agent}_"] = 100.0
+
+    def stranger(self, answer: Any, agent: str) -> None:  # noqa: ARG002
+        self.agents = [*self.agents, f"{agent}_"]
+
+    def nobody(self, answer: Any, agent: str) -> None:  # noqa: ARG002
+        self.agents = None
+
+
+class Deserted(Answering):
+    """Its episodes begin with nobody."""
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        answer = super().reset(seed, options)
+        self.agents = []
+        return answer
+
+
+class Panic(BaseException):
+    """As compiled worlds raise it, which is no `Exception`."""
+
 
 class OwnState(NamedTuple):
     elapsed: Tensor
@@ -134,6 +159,12 @@ class Own:
                 obs[1, 1, 2] = torch.nan
             case "unknown state" if now:
                 own[1, 2] = torch.inf
+            case "numbers as masks later" if now:
+                return Observation(obs, own, mask.float())
+            case "arrays later" if now:
+                return Observation(obs.numpy(), own, mask)
+            case "nothing to do" if now:
+                mask[1, 0] = False
             case "two":
                 return obs, own
         return Observation(obs, own, mask)
@@ -150,6 +181,14 @@ class Own:
                 sys.exit(3)
             case "stops" if now:
                 next(iter(()))
+            case "halves as ends" if now:
+                return OwnState(elapsed), Timestep(rewards, torch.full((len(elapsed),), 0.5), elapsed < 0)
+            case "never ends":
+                return OwnState(elapsed), Timestep(rewards, elapsed < 0, elapsed < 0)
+            case "panics" if now:
+                raise Panic
+            case "interrupts" if now:
+                raise KeyboardInterrupt
             case "closes" if now:
                 raise GeneratorExit
             case "raises" if now:

@@ -1,5 +1,7 @@
 """What is said of worlds that fail, or whose answers are not as they declare them."""
 
+import signal
+
 import pytest
 import torch
 
@@ -29,6 +31,10 @@ def played(env: object, n: int = 2) -> EpisodeBatch:
         ("narrow later", r"obs is float32 \(2, 2, 3\) on cpu, from observe\(\) at env step 3"),
         ("numbers as masks", r"avail_actions is float32 .*valid: bool"),
         ("two", "it returned a tuple of 2, from observe.*valid: an Observation"),
+        ("numbers as masks later", r"avail_actions is float32 .* at env step 3.*valid: bool"),
+        ("arrays later", r"obs is no tensor but ndarray, from observe\(\) at env step 3"),
+        ("halves as ends", r"terminated is float32 \(2,\) on cpu, from step\(\) at env step 3.*valid: bool"),
+        ("never ends", r"episodes go on after 5 env steps, .* at env step 6.*valid: an end by spec.horizon"),
         ("team reward", r"rewards is float32 \(2,\) on cpu, from step\(\) at env step 1.*valid: float32 \(2, 2\)"),
     ],
 )
@@ -50,12 +56,31 @@ def test_the_first_number_that_is_not_finite_ends_the_rollout(fault: str, compla
         played(Own(fault))
 
 
+def test_an_agent_without_any_action_ends_the_rollout() -> None:
+    said = "(?s)world Own: avail_actions has none for agent 0, copy 1, env step 3.*at least one .*failing.py.*check_env"
+    with pytest.raises(WorldError, match=said):
+        played(Own("nothing to do"))
+
+
+def test_only_a_ctrl_c_stops_a_run() -> None:
+    """While a run trains, its own handler takes Ctrl-C, so that a KeyboardInterrupt is the world's."""
+    with pytest.raises(KeyboardInterrupt):
+        played(Own("interrupts"))
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        with pytest.raises(WorldError, match=r"failed in step\(\) at env step 3: KeyboardInterrupt"):
+            played(Own("interrupts"))
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
         ("exits", r"it called sys.exit\(3\)"),
         ("stops", "StopIteration"),
         ("closes", "GeneratorExit"),
+        ("panics", "Panic"),
         ("raises", "ValueError: a fault\n    of two lines"),
     ],
 )
@@ -81,12 +106,21 @@ def test_a_failure_of_a_world_names_it_and_its_line(fault: str, reason: str) -> 
         ("pair", r"the reward of first_0 is float64 \(2,\).*valid: one number"),
         ("unsure", "the entry of first_0 in truncations is 0.5.*valid: one boolean"),
         ("masked", "the action_mask of first_0 is .*valid: 0 or 1 for each of its 2 actions"),
+        ("fortune", "the reward of first_0 is 1000.*valid: one number"),
+        ("misspelt", "rewards has first_0_, which is no possible agent.*valid: its possible_agents: first_0, second_0"),
+        ("stranger", r"agents has first_0_, .* from step\(\) of copy 0 at env step 3"),
+        ("nobody", "agents is None.*valid: a list of agents"),
         ("short", "it returned a tuple of 4, from step.*valid: 5 dicts by agent"),
     ],
 )
 def test_an_answer_of_a_pettingzoo_world_is_refused_by_agent(fault: str, complaint: str) -> None:
     with pytest.raises(MisfitError, match=f"(?s)world {ANSWERING}: {complaint}"):
         played(world(ANSWERING, arguments={"fault": fault}))
+
+
+def test_an_episode_that_begins_with_nobody_is_refused() -> None:
+    with pytest.raises(MisfitError, match=r"(?s)agents is empty, from reset\(\) of copy 0.*at least one agent"):
+        played(world("tests.envs.failing:Deserted"))
 
 
 @pytest.mark.parametrize("workers", [0, 1])

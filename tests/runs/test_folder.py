@@ -118,3 +118,10 @@ def test_pictures_behind_a_link_are_nobodys(folder: RunFolder, tmp_path: Path) -
     (tmp_path / "elsewhere" / "episode_000000040.gif").write_bytes(b"GIF89a")
     folder.pictures.symlink_to(tmp_path / "elsewhere")
     assert folder.pictures_at(40) == []
+
+
+def test_an_error_with_text_that_utf_8_lacks_is_recorded(folder: RunFolder) -> None:
+    """As Python makes it of file names that are no UTF-8."""
+    folder.record_end("failed", "no file \udcff", log="Traceback: \udcff")
+    assert folder.status.reason == "no file "
+    assert (folder.path / "error.log").read_text(encoding="utf-8") == "Traceback: \\udcff"

@@ -13,7 +13,7 @@ from marlpipe.commands.check_env.mismatches import differences, label
 from marlpipe.commands.check_env.promise import Broken, Failure, refuse
 from marlpipe.commands.check_env.values import copied, indexed, is_record, tokens
 from marlpipe.envs.answers import Layout, described, of_observation, of_timestep
-from marlpipe.envs.failures import RAISED, place
+from marlpipe.envs.failures import is_worlds, place
 from marlpipe.errors import MisfitError, UserError
 from marlpipe.types import Observation, Timestep
 
@@ -76,7 +76,9 @@ def _asked(call: str, what: str, n: int, env_step: int) -> Iterator[None]:
     before = global_states()
     try:
         yield
-    except RAISED as error:
+    except BaseException as error:
+        if not (isinstance(error, UserError) or is_worlds(error)):
+            raise
         promise = SHAPES if isinstance(error, MisfitError) else RETURN
         raise Broken(promise, [Failure(f"{call}()", f"{what} for {counted(n)}", raised(error), env_step)]) from error
     changed = [name for name, state in global_states().items() if state != before[name]]

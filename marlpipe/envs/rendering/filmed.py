@@ -7,10 +7,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from marlpipe.envs.failures import RAISED, failure
+from marlpipe.envs.failures import failure, is_worlds
 from marlpipe.envs.guarded import name_of
 from marlpipe.envs.scene import Scene, Scenic
-from marlpipe.errors import UserError
 from marlpipe.types import Env, Observation, Timestep
 
 
@@ -73,7 +72,7 @@ class Filmed:
     def _scene(self, state: Any, row: int, actions: Int[Tensor, " N"] | None = None) -> Scene:
         try:
             return self.env.scene(state, row, actions)
-        except UserError:
-            raise
-        except RAISED as error:
+        except BaseException as error:
+            if not is_worlds(error):
+                raise
             raise failure(f"{name_of(self.env)} failed in scene()", error) from error
