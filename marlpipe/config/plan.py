@@ -22,7 +22,7 @@ from marlpipe.config.launcher import (
     usual_launcher,
 )
 from marlpipe.config.moved import check_same_names
-from marlpipe.config.naming import defining_config, run_path
+from marlpipe.config.naming import defining_config, overrides_of, run_path
 from marlpipe.config.schema import SEED
 from marlpipe.config.search_space import check_installed, divide, ends_of_space, is_search, makes_a_search
 from marlpipe.config.typed import parse_overrides
@@ -101,7 +101,7 @@ def _planned_run(overrides: Sequence[str], folder: Path) -> PlannedArm:
 
 def _planned_arm(runs: Sequence[Sequence[str]], grid: DictConfig, folder: Path) -> PlannedArm:
     """runs: the overrides of each run of the arm, which differ in their seed only."""
-    config = compose_run([*grid.hydra.overrides.hydra, *runs[0]], folder)
+    config = compose_run([*overrides_of(grid.hydra, "hydra"), *runs[0]], folder)
     check_selected(config, folder)
     check_launcher(grid, config)
     first = run_path(config)
@@ -163,7 +163,7 @@ def expand_sweep(grid: DictConfig) -> list[list[str]]:
 
     Of a search, those at the ends of its space.
     """
-    overrides = list(grid.hydra.overrides.task)
+    overrides = overrides_of(grid.hydra, "task")
     given = {override.key_or_group for override in parse_overrides(overrides)}
     own = [f"{key}={value}" for key, value in (grid.hydra.sweeper.params or {}).items() if str(key) not in given]
     typed = parse_overrides([*own, *overrides])
