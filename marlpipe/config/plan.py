@@ -1,5 +1,7 @@
 """The runs that a command line asks for, checked before any of them starts."""
 
+import copy
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +9,9 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from marlpipe.config.compose import compose_api, compose_run
+from marlpipe.config.compose import compose_api, compose_run, texts
 from marlpipe.config.heavy_imports import heavy_imports
 from marlpipe.config.hydra_internals import split_sweep
 from marlpipe.config.kinds import check_value
@@ -29,6 +31,8 @@ from marlpipe.config.typed import parse_overrides
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.path import RunPath
+
+OF_THE_SEED = re.compile(r"\$\{[^}]*\bseed\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +115,17 @@ def _planned_arm(runs: Sequence[Sequence[str]], grid: DictConfig, folder: Path) 
     for seed in seeds:
         check_value("seed", seed, SEED)
     planned = [first.sibling(seed) for seed in seeds]
+    if any(OF_THE_SEED.search(text) for _, text in texts(OmegaConf.to_container(config), "")):
+        planned = [run_path(with_seed(config, seed)) for seed in seeds]
     _check_unless_finished(config, planned, here=launcher(config) == usual_launcher(folder))
     return PlannedArm(overrides=" ".join(runs[0]), config=config, runs=planned)
+
+
+def with_seed(config: DictConfig, seed: int) -> DictConfig:
+    """A copy with another seed, for what refers to it."""
+    other = copy.deepcopy(config)
+    OmegaConf.update(other, "seed", seed)
+    return other
 
 
 def check_folders(config: DictConfig, run: RunPath) -> None:

@@ -1,5 +1,7 @@
 """Values that refer to others: each run of a grid looks up its own, and none depends on when it is looked up."""
 
+from pathlib import Path
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -60,6 +62,17 @@ def test_each_run_of_a_grid_looks_up_its_own() -> None:
     )
     alone = [[*SMALL, "seed=0", f"agent.hidden={width}", f"mixer.embed={width}"] for width in (8, 16)]
     assert swept == [folder for one in alone for folder in planned_folders(one, config_folder(), sweep=False)]
+
+
+def test_what_refers_to_the_seed_is_another_value_for_each(tmp_path: Path) -> None:
+    """The runs of an arm are composed once, and each lies where its own seed leads to."""
+    register_resolvers()
+    typed = [*SMALL, "agent.hidden=${seed}", f"paths.runs={tmp_path}/${{seed}}"]
+    swept = planned_folders([*typed, "seed=2,3"], config_folder(), sweep=True)
+    assert swept == [
+        folder for seed in (2, 3) for folder in planned_folders([*typed, f"seed={seed}"], config_folder(), sweep=False)
+    ]
+    assert [folder.parts[len(tmp_path.parts)] for folder in swept] == ["2", "3"]
 
 
 def test_overrides_of_hydra_are_as_typed() -> None:

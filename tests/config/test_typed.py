@@ -5,7 +5,7 @@ import shlex
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from marlpipe.config.typed import check_typed, config_dir_override, parse_overrides, searchpath
+from marlpipe.config.typed import check_typed, parse_overrides, searchpath, with_one_searchpath
 from marlpipe.errors import UserError
 from tests.support.repository import ROOT
 
@@ -61,4 +61,13 @@ def test_a_place_of_configs_that_is_not_there(typed: str) -> None:
 
 def test_a_folder_with_any_name_is_found() -> None:
     folder = ROOT / 'a "b" läufe'
-    assert searchpath(parse_overrides([config_dir_override([folder])])) == [f"file://{folder}"]
+    assert searchpath(parse_overrides(with_one_searchpath([], [folder]))) == [f"file://{folder}"]
+
+
+def test_places_of_configs_are_one_list() -> None:
+    typed = ["hydra.searchpath=[a]", "seed=1", "+hydra.searchpath=['b c',pkg://d]"]
+    together = with_one_searchpath(typed, [ROOT])
+    assert together[0] == "seed=1"
+    assert len(together) == 2
+    assert searchpath(parse_overrides(together)) == ["a", "b c", "pkg://d", f"file://{ROOT}"]
+    assert with_one_searchpath(["seed=1"]) == ["seed=1"]
