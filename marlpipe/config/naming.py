@@ -69,7 +69,7 @@ def grid_hash(folders: Sequence[Path]) -> str:
 
 def overrides_of(hydra: Any, kind: Literal["task", "hydra"]) -> list[str]:
     """What Hydra's own config says was typed, as it was typed: a `${…}` in it stands for nothing there."""
-    typed: list[str] = OmegaConf.to_container(hydra.overrides[kind], resolve=False)
+    typed: list[str] = OmegaConf.to_container(hydra.overrides[kind], resolve=False)  # type: ignore[assignment]
     return typed
 
 
