@@ -13,7 +13,7 @@ from tests.support.composition import compose
 
 def test_a_glob_is_what_it_matches() -> None:
     register_resolvers()
-    small = ["env=payoff", "agent=feedforward", "logger=none"]
+    small = ["env.n_agents=2", "logger=none"]
     globbed = planned_folders([*small, "algo=glob(iq*)"], config_folder(), sweep=True)
     assert globbed == planned_folders([*small, "algo=iql,iql_local"], config_folder(), sweep=True)
 
