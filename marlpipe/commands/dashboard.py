@@ -52,6 +52,9 @@ def command(
     Exit status: 0 if it was saved, 2 if there is no such folder, project or
     option, or W&B does not answer.
     """
+    for what, text in (("the name of a folder or project", source), ("--entity", entity)):
+        if text == "":
+            raise UserError(f"{what} is empty; is a variable of the shell not set?\n  next: leave it out, or name one")
     study = _study(source or str(runs_here(context)))
 
     from marlpipe.wandb.dashboard.plan import outline, plans

@@ -1,11 +1,10 @@
 """Whether a run can be built: by its keys and values, and then by building it."""
 
-from typing import Any
-
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from marlpipe.config.build import build_algorithm, build_env, build_optimizers
+from marlpipe.config.compose import resolved
 from marlpipe.config.keys import check_parts
 from marlpipe.config.schema import check_sizes
 from marlpipe.errors import UserError
@@ -15,8 +14,8 @@ LAST = "logger"  # its class imports W&B, which takes longer than all others
 
 def check_run(config: DictConfig) -> None:
     """UserError if this run could not be built. It is built on the CPU, and thrown away."""
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    check_parts({key: part for key, part in plain.items() if key not in ("hydra", LAST)}, "")
+    plain = resolved(config)
+    check_parts({key: part for key, part in plain.items() if key != LAST}, "")
     check_sizes(config)
     build_optimizers(config, build_algorithm(config, build_env(config)))
     check_parts(plain[LAST], LAST)

@@ -1,5 +1,6 @@
 """From overrides to a config, with errors that name what is valid."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,11 +15,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from marlpipe.config.folder import groups
 from marlpipe.config.hydra_internals import ComposingOnce, application
-from marlpipe.config.keys import check_node
+from marlpipe.config.keys import check_node, inside
 from marlpipe.config.kinds import as_typed
 from marlpipe.config.schema import RUN
 from marlpipe.config.typed import parse_overrides, search_folder, searchpath
 from marlpipe.errors import UserError, unknown
+
+OF_THE_MOMENT = re.compile(r"(?<!\\)\$\{\s*(oc\.select:\s*)?(hydra|now)\b")  # references that no run's config can have
 
 
 @contextmanager
@@ -58,6 +61,7 @@ def compose_run(overrides: Sequence[str], folder: Path, mode: RunMode = RunMode.
                 if override not in choices and not override.is_add():
                     check_path(known, override.key_or_group)
         raise UserError(f"{error}\n  see --help for the groups, and --cfg job for the keys") from error
+    check_references(config)
     if mode is RunMode.RUN:
         check_composed(config)
     return config
@@ -69,6 +73,27 @@ def check_composed(config: DictConfig) -> None:
         if not config.hydra.runtime.choices.get(group):
             raise UserError(f"no {group} is chosen.\n  next: {group}=OPTION; see --help for the options")
     check_node(resolved(config), RUN, "")
+
+
+def check_references(config: DictConfig) -> None:
+    """UserError for a value that would change from one look to the next: of Hydra's own config, or of the time."""
+    plain: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
+    ours = {key: plain["hydra"][key] for key in ("launcher", "sweeper")}
+    for place, text in texts({**plain, "hydra": ours}, ""):
+        if found := OF_THE_MOMENT.search(text):
+            raise UserError(
+                f"{place}={text} is not possible: {found[0]}…}} is not the same for a run whenever it is looked up.\n"
+                "  valid: ${KEY} of a key of the config, ${oc.env:NAME} of a variable that is set\n"
+                f"  next: give {place} the value itself, or have the shell look it up, as in $(date +%F)"
+            )
+
+
+def texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Every text in a container, with its place."""
+    if isinstance(value, str):
+        yield path, value
+    for place, part in inside(value, path):
+        yield from texts(part, place)
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:

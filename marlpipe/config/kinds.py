@@ -3,6 +3,7 @@
 import collections.abc
 import math
 import types
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -49,6 +50,9 @@ def fits(value: Any, annotation: Any) -> bool:
     if get_origin(kind) in LISTS:
         [each] = get_args(kind)
         return isinstance(value, list) and all(fits(part, each) for part in value)
+    if get_origin(kind) is tuple:
+        parts = parts_of(kind, value)
+        return parts is not None and all(fits(part, each) for part, each in zip(value, parts, strict=True))
     if (get_origin(kind) or kind) in MAPPINGS:
         return isinstance(value, dict) and "_target_" not in value
     return isinstance(value, dict) and "_target_" in value
@@ -71,9 +75,22 @@ def describe(annotation: Any) -> str:
         [each] = get_args(kind)
         inner = describe(each)
         return f"[A, B, …], each {inner}"
+    if get_origin(kind) is tuple:
+        inner = ", ".join(describe(each) for each in get_args(kind) if each is not ...)
+        return f"[{inner}{', …' if ... in get_args(kind) else ''}]"
     if (get_origin(kind) or kind) in MAPPINGS:
         return "{KEY: VALUE, …}"
     return "{_target_: a class or function, and its keys}"
+
+
+def parts_of(kind: Any, value: Any) -> Sequence[Any] | None:
+    """The annotation of each part of a tuple; None for a value that is no list of that length."""
+    parts = get_args(kind)
+    if not isinstance(value, list):
+        return None
+    if parts[-1] is ...:
+        return [parts[0]] * len(value)
+    return parts if len(parts) == len(value) else None
 
 
 def bounded(annotation: Any) -> tuple[Any, Bound | None]:

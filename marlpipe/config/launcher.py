@@ -6,6 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from marlpipe.config.compose import resolved
 from marlpipe.config.keys import check_part, check_parts, inside
+from marlpipe.config.naming import overrides_of
 from marlpipe.errors import UserError
 
 
@@ -24,7 +25,7 @@ def check_settings(grid: DictConfig) -> None:
 
 def check_runs_here(config: DictConfig, folder: Path) -> None:
     """UserError if a single run, which Hydra does right here, has anything that only grids have."""
-    for override in config.hydra.overrides.hydra:
+    for override in overrides_of(config.hydra, "hydra"):
         if override.lstrip("+").startswith(("hydra.launcher.", "hydra.sweeper")):
             raise UserError(f"{override} is for grids, and this is one run\n  next: leave it out, or put -m before it")
     chosen, usual = launcher(config), usual_launcher(folder)

@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from marlpipe.config.compose import resolved
 from marlpipe.config.naming import LOOKUPS, NOT_HASHED
 from marlpipe.config.stored import read_config
 from marlpipe.errors import UserError
@@ -57,7 +58,7 @@ def check_same_names(folder: RunFolder, config: DictConfig) -> None:
     there = None
     with suppress(UserError):
         there = OmegaConf.to_container(read_config(folder)) if folder.config.exists() else None
-    for place, old, new in replaced(hashed_parts(there), hashed_parts(OmegaConf.to_container(config, resolve=True))):
+    for place, old, new in replaced(hashed_parts(there), hashed_parts(resolved(config))):
         raise UserError(
             f"{folder.path} holds another run, and is left as it is:\n    {'.'.join(place)}: {old} there, {new} here\n"
             "  The two have the same name, and both exist: rename one of them; or move the folder away."

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -67,9 +67,15 @@ def grid_hash(folders: Sequence[Path]) -> str:
     return hashlib.sha256("\n".join(sorted(map(str, folders))).encode()).hexdigest()[:8]
 
 
+def overrides_of(hydra: Any, kind: Literal["task", "hydra"]) -> list[str]:
+    """What Hydra's own config says was typed, as it was typed: a `${…}` in it stands for nothing there."""
+    typed: list[str] = OmegaConf.to_container(hydra.overrides[kind], resolve=False)  # type: ignore[assignment]
+    return typed
+
+
 def arm_label(hydra: Any) -> str:
     """The algorithm, and the parts that the user exchanged in it: `lomaq partition=pairs`."""
-    typed = [str(override).lstrip("+") for override in hydra.overrides.task]
+    typed = [override.lstrip("+") for override in overrides_of(hydra, "task")]
     return " ".join([hydra.runtime.choices.algo, *(override for override in typed if override.startswith(PARTS))])
 
 

@@ -1,6 +1,8 @@
 """The runs that a command line asks for, checked before any of them starts."""
 
+import copy
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +10,9 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from marlpipe.config.compose import compose_api, compose_run
+from marlpipe.config.compose import compose_api, compose_run, texts
 from marlpipe.config.heavy_imports import heavy_imports
 from marlpipe.config.hydra_internals import split_sweep
 from marlpipe.config.kinds import check_value
@@ -23,13 +25,15 @@ from marlpipe.config.launcher import (
     usual_launcher,
 )
 from marlpipe.config.moved import check_same_names
-from marlpipe.config.naming import defining_config, run_path
+from marlpipe.config.naming import defining_config, overrides_of, run_path
 from marlpipe.config.schema import SEED
 from marlpipe.config.search_space import check_installed, divide, ends_of_space, is_search, makes_a_search
 from marlpipe.config.typed import MOST_RUNS, parse_overrides, too_many
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.path import RunPath
+
+OF_THE_SEED = re.compile(r"\$\{[^}]*\bseed\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +106,7 @@ def _planned_run(overrides: Sequence[str], folder: Path) -> PlannedArm:
 
 def _planned_arm(runs: Sequence[Sequence[str]], grid: DictConfig, folder: Path) -> PlannedArm:
     """runs: the overrides of each run of the arm, which differ in their seed only."""
-    config = compose_run([*grid.hydra.overrides.hydra, *runs[0]], folder)
+    config = compose_run([*overrides_of(grid.hydra, "hydra"), *runs[0]], folder)
     check_selected(config, folder)
     check_launcher(grid, config)
     first = run_path(config)
@@ -112,8 +116,17 @@ def _planned_arm(runs: Sequence[Sequence[str]], grid: DictConfig, folder: Path) 
     for seed in seeds:
         check_value("seed", seed, SEED)
     planned = [first.sibling(seed) for seed in seeds]
+    if any(OF_THE_SEED.search(text) for _, text in texts(OmegaConf.to_container(config), "")):
+        planned = [run_path(with_seed(config, seed)) for seed in seeds]
     _check_unless_finished(config, planned, here=launcher(config) == usual_launcher(folder))
     return PlannedArm(overrides=" ".join(runs[0]), config=config, runs=planned)
+
+
+def with_seed(config: DictConfig, seed: int) -> DictConfig:
+    """A copy with another seed, for what refers to it."""
+    other = copy.deepcopy(config)
+    OmegaConf.update(other, "seed", seed)
+    return other
 
 
 def check_folders(config: DictConfig, run: RunPath) -> None:
@@ -164,7 +177,7 @@ def expand_sweep(grid: DictConfig) -> list[list[str]]:
 
     Of a search, those at the ends of its space.
     """
-    overrides = list(grid.hydra.overrides.task)
+    overrides = overrides_of(grid.hydra, "task")
     given = {override.key_or_group for override in parse_overrides(overrides)}
     own = [f"{key}={value}" for key, value in (grid.hydra.sweeper.params or {}).items() if str(key) not in given]
     typed = parse_overrides([*own, *overrides])

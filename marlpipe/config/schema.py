@@ -61,7 +61,10 @@ RUN: dict[str, Any] = {
     "paths": {"runs": str},
 }
 FOREIGN: dict[str, dict[str, Any]] = {  # by package: what its classes raise errors about that name no key
-    "torch.optim": dict.fromkeys(("lr", "eps", "alpha", "momentum", "weight_decay"), Factor),
+    "torch.optim": {
+        **dict.fromkeys(("lr", "eps", "alpha", "momentum", "weight_decay"), Factor),
+        "betas": tuple[Share, Share],
+    },
 }
 OPTIONAL = {"trainer.detect_anomaly", "profile.scaled_start"}  # keys that may be missing
 NEXT = {

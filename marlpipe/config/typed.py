@@ -119,6 +119,7 @@ def check_of_hydra(override: Override) -> None:
 
 def searchpath(typed: Sequence[Override]) -> list[str]:
     """The places of configs that were typed, in addition to marlpipe's own. UserError for what is no list of texts."""
+    places: list[str] = []
     for override in typed:
         if override.key_or_group == SEARCHPATH:
             value = override.value()
@@ -127,13 +128,23 @@ def searchpath(typed: Sequence[Override]) -> list[str]:
                     f"{override.input_line} is not possible.\n  valid: a list of folders, {SEARCHPATH}=[conf]\n"
                     "  next: --config-dir FOLDER is shorter"
                 )
-            return [str(one) for one in value]
-    return []
+            places += [str(one) for one in value]
+    return places
+
+
+def with_one_searchpath(overrides: Sequence[str], folders: Sequence[Path] = ()) -> list[str]:
+    """Overrides with all places of configs, of --config-dir too, in one list: Hydra follows the first list alone."""
+    typed = parse_overrides(overrides)
+    places = [*searchpath(typed), *(f"file://{folder.absolute()}" for folder in folders)]
+    others = [text for text, override in zip(overrides, typed, strict=True) if override.key_or_group != SEARCHPATH]
+    return [*others, f"{SEARCHPATH}=[{','.join(map(quoted, places))}]"] if places else others
 
 
 def search_folder(path: str) -> Path:
     """The folder behind a place of configs. UserError where there is none."""
     scheme, separator, rest = path.partition("://")
+    if path == "":
+        raise UserError("the name of a folder of configs is empty; is a variable of the shell not set?")
     if separator and scheme == "pkg":
         module = rest.replace("/", ".")
         spec = importlib.util.find_spec(module) if importlib.util.find_spec(module.split(".")[0]) else None
@@ -143,12 +154,7 @@ def search_folder(path: str) -> Path:
         found = Path(rest if separator and scheme == "file" else path)
     if found is None or not found.is_dir():
         raise UserError(
-            f"there is no folder of configs {path}\n"
+            f"there is no folder of configs {path.removeprefix('file://')}\n"
             "  valid: a folder with group/option.yaml in it, as --config-dir FOLDER or hydra.searchpath=[FOLDER]"
         )
     return found
-
-
-def config_dir_override(folders: Sequence[Path]) -> str:
-    """What --config-dir stands for: configs of these folders are found in addition to marlpipe's own."""
-    return f"{SEARCHPATH}=[{','.join(quoted(f'file://{folder.absolute()}') for folder in folders)}]"

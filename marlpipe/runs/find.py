@@ -31,8 +31,8 @@ def find_folders(roots: Iterable[Path]) -> list[RunFolder]:
     """All run folders in and below some folders, each once, in the order of their paths. Opens no file.
 
     Links to folders are followed, but for those inside of a run folder. A folder that is reached in several ways has
-    the path with the fewest links. Where a folder or a link cannot be followed, a line on stderr says so, once per
-    process.
+    the path with the fewest links. Where a folder or a link cannot be followed, or one of several roots holds no run, a
+    line on stderr says so, once per process.
 
     Raises:
         UserError: a root does not exist, or there is no run below any.
@@ -69,6 +69,11 @@ def find_folders(roots: Iterable[Path]) -> list[RunFolder]:
             f"no run found in {places}\n  A run is a folder with a run.json. Start some first, for instance:\n"
             "  python -m marlpipe -m algo=qmix,vdn env=cartpole seed=0,1,2"
         )
+    for root in searched:
+        if not any(
+            path.is_relative_to(root) or real.is_relative_to(os.path.realpath(root)) for real, path in found.items()
+        ):
+            say_none(root)
     return [RunFolder(path) for path in sorted(found.values(), key=os.path.abspath)]
 
 
@@ -107,11 +112,17 @@ def say_left_out(path: Path, why: str, error: str) -> None:
     print(printable(f"left out: {path} {why}: {error}", keep=""), file=sys.stderr)
 
 
+@functools.cache
+def say_none(root: Path) -> None:
+    """One line on stderr."""
+    print(printable(f"no run is in {root}", keep=""), file=sys.stderr)
+
+
 def run_at(path: Path) -> RunFolder:
     """The folder of one run. UserError for what is none, and for one that a link leads out of."""
     folder = RunFolder(path)
     if not folder.config.is_file():
-        wrong = f"is not the folder of a run: it has no {folder.config.name}" if path.is_dir() else "is not there"
+        wrong = f"is not the folder of a run: it has no {folder.config.name}" if path.is_dir() else "is no folder"
         raise UserError(f"{path} {wrong}.\n  valid: the folder of a run, multirun/ENV/ALGO-HASH/seed=SEED")
     check_enclosed(path)
     return folder

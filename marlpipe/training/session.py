@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from marlpipe.config.build import build_part
-from marlpipe.config.naming import arm_hash, arm_label, register_resolvers
+from marlpipe.config.naming import arm_hash, arm_label, overrides_of, register_resolvers
 from marlpipe.errors import Interrupted, UserError, WorldError
 from marlpipe.runs.files import os_errors_inside_as_user_errors, read_json, write_json, write_text
 from marlpipe.runs.folder import RunFolder
@@ -42,7 +42,7 @@ class RunRequest:
     def by_hydra(cls, config: DictConfig, hydra: Any) -> "RunRequest":
         """The request for a config, in Hydra's own config."""
         chosen = {group: choice for group, choice in hydra.runtime.choices.items() if "/" not in group}
-        overrides = list(hydra.overrides.task)
+        overrides = overrides_of(hydra, "task")
         configs = tuple(users_configs(hydra))
         return cls(arm=arm_hash(config), label=arm_label(hydra), overrides=overrides, choices=chosen, configs=configs)
 

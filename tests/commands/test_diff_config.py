@@ -19,6 +19,7 @@ from marlpipe.commands.diff_config.sides import Side, resolved
 from marlpipe.config.differences import differences, is_not_hashed
 from marlpipe.config.folder import config_folder
 from marlpipe.config.naming import arm_hash, run_path
+from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training.session import RunRequest, train, write_identity
 from tests.support.command import exit_status, verb
@@ -389,3 +390,9 @@ def test_the_exit_status_is_the_same_whether_or_not_they_differ(
 ) -> None:
     assert ended(monkeypatch, "algo=vdn", b) == 0
     assert ("env.team_payoffs" in table(capsys.readouterr().out)) == ("payoff" in b)
+
+
+@pytest.mark.parametrize("typed", ["agent.shared=no", "profile.optimizer.lr=-0.1", "logger.tags=paper"])
+def test_what_no_run_can_have_is_not_compared(typed: str) -> None:
+    with pytest.raises(UserError, match=f"^{typed} is not possible"):
+        verb("diff_config")(["algo=qmix", typed])

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 from omegaconf import OmegaConf
 
 from marlpipe.commands.command_line import verbs
@@ -13,7 +14,7 @@ from tests.commands.terminal import run
 
 def printed(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     assert verbs.run(list(words)) == 0
-    return OmegaConf.to_container(OmegaConf.create(capsys.readouterr().out))
+    return yaml.safe_load(capsys.readouterr().out)
 
 
 def test_the_parts_of_a_config(capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,12 +54,48 @@ def test_where_it_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
         (["-r"], "--run is an option of Hydra"),
         (["--config-dir", "/no/such"], "there is no folder of configs"),
         (["--multirum"], "the option '--multirum' does not exist. Did you mean '--multirun'?"),
+        (["--config-dir", "/no/such"], "there is no folder of configs /no/such\n"),
+        (["--config-dir="], "--config-dir: the name of a folder is empty"),
+        (["hydra.searchpath=['']"], "the name of a folder of configs is empty"),
+        (["--cfg", "job", "--info", "defaults"], "--info and --cfg exclude each other."),
+        (["-m", "--info", "defaults"], "--info and -m exclude each other."),
+        (["--package", ""], "--package is of --cfg."),
+        (["--cfg", "job", "hydra.launcher.processes=${hydra:job.num}"], "hydra.launcher.processes=${hydra:job.num} is"),
     ],
 )
 def test_flags_are_followed_or_refused_by_name(words: list[str], message: str) -> None:
     with pytest.raises(UserError) as error:
         verbs.run(words)
     assert str(error.value).startswith(message)
+
+
+def test_what_is_said_to_be_valid_is_not_refused_next() -> None:
+    with pytest.raises(UserError) as error:
+        verbs.run(["--nonsense"])
+    assert "--config-dir" in str(error.value)
+    assert "--config-name" not in str(error.value)
+    with pytest.raises(UserError, match=r"see marlpipe --help"):
+        verbs.run(["--cfg"])
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        ["hydra.searchpath=[a]", "--config-dir", "b"],
+        ["hydra.searchpath=[a]", "hydra.searchpath=[b]"],
+        ["+hydra.searchpath=[a,b]"],
+        ["-cd", "a", "-cd", "b"],
+    ],
+)
+def test_every_place_of_configs_is_followed(
+    ways: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, hidden in (("a", 3), ("b", 5)):
+        (tmp_path / folder / "agent").mkdir(parents=True)
+        (tmp_path / folder / f"agent/of_{folder}.yaml").write_text(f"defaults: [rnn]\nhidden: {hidden}\n")
+    monkeypatch.chdir(tmp_path)
+    for folder, hidden in (("a", 3), ("b", 5)):
+        assert printed(capsys, *ways, f"agent=of_{folder}", "--cfg", "job", "-p", "agent.hidden") == hidden
 
 
 @pytest.mark.parametrize("way", ["--config-dir=mine", "hydra.searchpath=[mine]"])

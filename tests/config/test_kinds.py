@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
+from marlpipe.config.keys import check_parts
 from marlpipe.config.kinds import check_value, describe, fits
 from marlpipe.errors import Bound, UserError
 
@@ -27,6 +28,8 @@ SMALL = Annotated[int, Bound(1, 9)]
         (Literal[1], [1], [True, 1.0, 2, "1"]),
         (Sequence[str], [[], ["a", "b"]], ["paper", ["a", 1], None, {"a": 1}]),
         (Sequence[Sequence[int]], [[[0, 1], [2]]], ["[[0,1],[2]]", [0, 1], [[0.5]]]),
+        (tuple[float, int], [[0.5, 1]], [[0.5], [0.5, 1, 2], [0.5, "a"], 0.5, "[0.5,1]", None, {}]),
+        (tuple[int, ...], [[], [1, 2]], [["a"], 1]),
         (Mapping[str, Any] | None, [{}, {"N": 3}, None], ["N", [1], PART]),
         (Callable[[int], int], [PART], ["torch.relu", None, {}, 3]),
         (int | str, ["auto", 3], [None, 0.5, True]),
@@ -51,6 +54,8 @@ def test_which_values_fit(annotation: Any, good: list[Any], bad: list[Any]) -> N
         (2024, str, "a.b=2024 is not possible.\n  valid: text\n  next: in quotes it is text: 'a.b=\"2024\"'"),
         ("m", Literal["sum", "mean"], "a.b=m is not possible.\n  valid: sum, mean\n  next: a.b=sum"),
         ("paper", Sequence[str], "a.b=paper is not possible.\n  valid: [A, B, …], each text"),
+        (0.9, tuple[float, SMALL], "a.b=0.9 is not possible.\n  valid: [a number, a whole number from 1 to 9]"),
+        ([0.9], tuple[int, ...], "a.b=[0.9] is not possible.\n  valid: [a whole number, …]"),
         ("???", str, "give a value for a.b, as in a.b=…\n  valid: text"),
     ],
 )
@@ -62,3 +67,14 @@ def test_messages(value: Any, annotation: Any, message: str) -> None:
 
 def test_a_number_of_no_bound_is_called_so() -> None:
     assert [describe(int), describe(float)] == ["a whole number", "a number"]
+
+
+def test_pairs_of_an_optimizer() -> None:
+    """As torch takes them, and nothing else."""
+    node = {"_target_": "torch.optim.Adam", "_partial_": True, "betas": [0.8, 0.95]}
+    check_parts(node, "profile.optimizer")
+    for wrong in ([0.8], [2, 3], ["a", "b"], 0.9, "no"):
+        with pytest.raises(
+            UserError, match=r"^profile\.optimizer\.betas=.*\n  valid: \[a number from 0 to 1, a number"
+        ):
+            check_parts({**node, "betas": wrong}, "profile.optimizer")

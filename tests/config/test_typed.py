@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from marlpipe.config.folder import config_folder
 from marlpipe.config.plan import planned_folders
-from marlpipe.config.typed import check_typed, config_dir_override, parse_overrides, searchpath
+from marlpipe.config.typed import check_typed, parse_overrides, searchpath, with_one_searchpath
 from marlpipe.errors import UserError
 from tests.support.repository import ROOT
 
@@ -71,7 +71,7 @@ def test_a_place_of_configs_that_is_not_there(typed: str) -> None:
 
 def test_a_folder_with_any_name_is_found() -> None:
     folder = ROOT / 'a "b" läufe'
-    assert searchpath(parse_overrides([config_dir_override([folder])])) == [f"file://{folder}"]
+    assert searchpath(parse_overrides(with_one_searchpath([], [folder]))) == [f"file://{folder}"]
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,12 @@ def test_a_folder_with_any_name_is_found() -> None:
 def test_grids_that_cannot_be_listed(words: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         planned_folders(words, config_folder(), sweep=True)
+
+
+def test_places_of_configs_are_one_list() -> None:
+    typed = ["hydra.searchpath=[a]", "seed=1", "+hydra.searchpath=['b c',pkg://d]"]
+    together = with_one_searchpath(typed, [ROOT])
+    assert together[0] == "seed=1"
+    assert len(together) == 2
+    assert searchpath(parse_overrides(together)) == ["a", "b c", "pkg://d", f"file://{ROOT}"]
+    assert with_one_searchpath(["seed=1"]) == ["seed=1"]

@@ -43,6 +43,15 @@ def test_a_run_that_was_moved_to_another_disk(root: Path, tmp_path: Path, capsys
     assert capsys.readouterr().err == ""
 
 
+def test_a_folder_without_runs_is_named_where_others_have_some(root: Path, tmp_path: Path, capsys: Capture) -> None:
+    made(tmp_path / "scratch" / "vdn-1", 0)
+    run = made(root / "qmix-1", 0)
+    (root / "linked").symlink_to(tmp_path / "scratch")
+    (tmp_path / "empty").mkdir()
+    assert len(found(root, run, tmp_path / "empty", root / "linked", tmp_path / "scratch")) == 2
+    assert capsys.readouterr().err == f"no run is in {tmp_path / 'empty'}\n"
+
+
 def test_a_folder_above_the_runs_may_be_a_link(root: Path, tmp_path: Path) -> None:
     kept = made(tmp_path / "scratch" / "cartpole" / "vdn-1", 0)
     root.mkdir()

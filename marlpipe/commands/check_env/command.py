@@ -2,7 +2,7 @@
 
 import click
 
-from marlpipe.commands.command_line.parameters import Number, device, overrides
+from marlpipe.commands.command_line.parameters import EPISODES, Number, device, overrides
 from marlpipe.commands.command_line.verb import verb
 from marlpipe.errors import Bound
 
@@ -10,9 +10,9 @@ from marlpipe.errors import Bound
 @verb()
 @overrides()
 @click.option(
-    "--copies", type=Number(Bound(2)), default=8, show_default=True, help="How many copies play in one batch."
+    "--copies", type=Number(Bound(2, 10**5)), default=8, show_default=True, help="How many copies play in one batch."
 )
-@click.option("--episodes", type=Number(Bound(1)), default=2, show_default=True, help="Episodes of each copy.")
+@click.option("--episodes", type=Number(EPISODES), default=2, show_default=True, help="Episodes of each copy.")
 @device()
 def command(overrides: tuple[str, ...], copies: int, episodes: int, device: str) -> int:
     """Plays a world with random actions, and checks what it promises.

@@ -10,6 +10,7 @@ import click
 from marlpipe.commands.command_line.completion import complete_folders, complete_overrides
 from marlpipe.errors import Bound, UserError, unknown
 
+EPISODES = Bound(1, 10**6)  # as conf/evaluation may have
 RUNS = Path("multirun")  # where runs lie unless paths.runs says otherwise
 Decorator = Callable[[Callable[..., int]], Callable[..., int]]
 
@@ -55,13 +56,39 @@ def _option(param: click.Parameter | None) -> str:
     return param.opts[0] if param else "the value"
 
 
+class Folder(click.Path):
+    """The name of a folder, which need not be there."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A Path. UserError for a file, and for the empty text, as of a variable that is not set."""
+        named = f"{_option(param)}: " if param and param.param_type_name == "option" else ""
+        if Path(value).is_file():
+            raise UserError(f"{named}{value} is a file, and no folder.\n  valid: a folder")
+        if value == "":
+            raise UserError(
+                f"{named}the name of a folder is empty; is a variable of the shell not set?\n"
+                "  valid: a folder, of which . is the one that you are in"
+            )
+        return super().convert(value, param, ctx)
+
+
 def folders() -> Decorator:
     """FOLDER…: runs, or folders above runs; `multirun` where none is given."""
-    return click.argument("folders", metavar="[FOLDER…]", nargs=-1, callback=_folders, shell_complete=complete_folders)
+    return click.argument(
+        "folders",
+        metavar="[FOLDER…]",
+        nargs=-1,
+        type=Folder(),
+        callback=_folders,
+        shell_complete=complete_folders,
+    )
 
 
-def _folders(context: click.Context, _: click.Parameter, given: Iterable[str]) -> tuple[Path, ...]:
-    paths = tuple(map(Path, given)) or (runs_here(context),)
+def _folders(context: click.Context, _: click.Parameter, given: Iterable[Path]) -> tuple[Path, ...]:
+    paths = tuple(given) or (runs_here(context),)
     for path in paths:
         if not path.is_dir():
             raise UserError(
@@ -85,7 +112,7 @@ def out(default: str) -> Decorator:
     return click.option(
         "--out",
         metavar="FOLDER",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=Folder(),
         help=f"Where to write; if not given, {default}.",
     )
 
@@ -110,16 +137,17 @@ def overrides(config_name: str = "train") -> Decorator:
             "config_dirs",
             metavar="FOLDER",
             multiple=True,
-            type=click.Path(path_type=Path),
+            type=Folder(),
             help="A folder of options of your own, group/option.yaml, in addition to marlpipe's.",
         )
         @functools.wraps(function)
         def with_config_dirs(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], **others: Any) -> int:
-            from marlpipe.config.typed import check_typed, config_dir_override
+            from marlpipe.config.typed import check_typed, with_one_searchpath
 
-            typed = (*overrides, *([config_dir_override(config_dirs)] if config_dirs else ()))
+            check_typed(overrides)
+            typed = with_one_searchpath(overrides, config_dirs)
             check_typed(typed)
-            return function(overrides=typed, **others)
+            return function(overrides=tuple(typed), **others)
 
         return with_config_dirs
 

@@ -7,6 +7,7 @@ import click
 
 from marlpipe.errors import UserError, unknown
 
+WITHOUT_A_WORD = "train"  # the verb that is not typed
 Sections = Callable[[], Mapping[str, str]]
 
 
@@ -50,9 +51,11 @@ def verb(
 
 def bad_usage(error: click.UsageError, context: click.Context) -> UserError:
     """What click says, in our form."""
-    options = [name for parameter in context.command.get_params(context) for name in parameter.opts if name[:2] == "--"]
+    shown = [one for one in context.command.get_params(context) if not getattr(one, "hidden", False)]
+    options = [name for parameter in shown for name in parameter.opts if name[:2] == "--"]
     if isinstance(error, click.NoSuchOption):
         return unknown("the option", error.option_name, options)
     reason = error.format_message().rstrip(".")
-    usage = " ".join([context.command_path, *context.command.collect_usage_pieces(context)])
-    return UserError(f"{reason[:1].lower()}{reason[1:]}.\n  valid: {usage}\n  next: see {context.command_path} --help")
+    typed = context.command_path.removesuffix(f" {WITHOUT_A_WORD}")
+    usage = " ".join([typed, *context.command.collect_usage_pieces(context)])
+    return UserError(f"{reason[:1].lower()}{reason[1:]}.\n  valid: {usage}\n  next: see {typed} --help")

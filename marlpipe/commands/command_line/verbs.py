@@ -116,8 +116,12 @@ def train(
     if wants_help:
         click.echo(command_line.get_help(click.get_current_context().find_root()))
         return 0
-    if shown is None and (package or resolve):
-        raise UserError(f"{'--package' if package else '--resolve'} is of --cfg.\n  next: put --cfg job before it")
+    if asked and (shown or sweep):
+        raise UserError(f"--info and {'--cfg' if shown else '-m'} exclude each other.\n  next: leave one of them out")
+    if shown is None and (package is not None or resolve):
+        raise UserError(
+            f"{'--resolve' if package is None else '--package'} is of --cfg.\n  next: put --cfg job before it"
+        )
     if shown or asked:
         from marlpipe.commands.command_line.show_config import show_config, show_info
 

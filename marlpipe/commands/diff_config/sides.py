@@ -7,7 +7,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -19,7 +18,7 @@ from marlpipe.config.keys import check_parts
 from marlpipe.config.naming import run_path
 from marlpipe.config.plan import compose_grid, expand_sweep
 from marlpipe.config.stored import read_config
-from marlpipe.config.typed import check_typed, parse_overrides
+from marlpipe.config.typed import check_typed, parse_overrides, with_one_searchpath
 from marlpipe.errors import UserError
 from marlpipe.runs.find import run_at
 from marlpipe.runs.identity import identity, run_record
@@ -70,12 +69,13 @@ def of_command(typed: str) -> Side:
         check_word(word, groups(folder))
     try:
         check_typed(words)
+        words = with_one_searchpath(words)
         overrides = parse_overrides(words)
         if any(override.is_sweep_override() for override in overrides):
             one = shlex.join(expand_sweep(compose_grid(words, folder))[0])
             raise UserError(f"'{typed}' is a grid.\n  next: pick one of its runs, as in '{one}'")
         config = compose_run(words, folder)
-        if any(adds_keys(override, groups(folder)) for override in overrides):
+        if any(group_of(override) not in groups(folder) for override in overrides):  # else, YAML files say it all
             check_parts(composed.resolved(config), "")
         plain, run = resolved(config, f"'{typed}'"), run_path(config)
         return Side(
@@ -88,13 +88,6 @@ def of_command(typed: str) -> Side:
         )
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(f"'{typed}' comes to no run: {error}\n  see `python -m marlpipe --help`") from error
-
-
-def adds_keys(override: Override, options: dict[str, list[str]]) -> bool:
-    """Whether an override may name a key or a class that no YAML file has."""
-    adds = override.is_add() or override.is_force_add()
-    chooses = group_of(override) in options and "@" not in override.key_or_group
-    return (adds and not chooses) or override.key_or_group.endswith("_target_") or isinstance(override.value(), dict)
 
 
 def check_word(word: str, options: dict[str, list[str]]) -> None:

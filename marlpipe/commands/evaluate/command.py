@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from marlpipe.commands.command_line.completion import complete_folders
-from marlpipe.commands.command_line.parameters import Number, OneOf, device, runs_here
+from marlpipe.commands.command_line.parameters import EPISODES, Folder, Number, OneOf, device, runs_here
 from marlpipe.commands.command_line.verb import verb
 from marlpipe.errors import Bound, UserError
 from marlpipe.runs.find import RUN_FILES, run_at
@@ -14,19 +14,19 @@ OF_ONE_RUN = ("epsilon", "video", "form", "film", "fps")
 
 
 @verb()
-@click.argument("folder", metavar="[FOLDER]", required=False, shell_complete=complete_folders)
-@click.option("--episodes", type=Number(Bound(1)), help="How many.")
+@click.argument("folder", metavar="[FOLDER]", required=False, type=Folder(), shell_complete=complete_folders)
+@click.option("--episodes", type=Number(EPISODES), help="How many.")
 @click.option("--seed", type=Number(Bound(0, 2**20)), default=0, show_default=True, help="Of worlds and exploration.")
 @click.option("--epsilon", type=Number(Bound(0, 1, integer=False)), help="The probability of a random action.")
 @click.option("--video", is_flag=True, help="Film the first episode, as MP4, or as GIF where MP4 cannot be written.")
 @click.option("--format", "form", type=OneOf(("mp4", "gif", "png")), help="Of the film; png is the time step halfway.")
-@click.option("--film", type=Number(Bound(1)), help="How many episodes to film, from the first on.")
+@click.option("--film", type=Number(EPISODES), help="How many episodes to film, from the first on.")
 @click.option("--fps", type=Number(Bound(0.1, 100, integer=False)), help="Frames per second of the film.")
 @device()
 @click.pass_context
 def command(
     context: click.Context,
-    folder: str | None,
+    folder: Path | None,
     episodes: int | None,
     seed: int,
     epsilon: float | None,
@@ -52,7 +52,7 @@ def command(
     Exit status: 0 if all was measured, 1 if not every run could be, 2 if there
     is no such run, option or device.
     """
-    path = Path(folder) if folder else runs_here(context)
+    path = folder or runs_here(context)
     if path.is_dir() and not any((path / name).exists() for name in (*RUN_FILES, "config.yaml")):
         if given := [name for name in OF_ONE_RUN if context.params[name]]:
             names = ", ".join(f"--{'format' if name == 'form' else name}" for name in given)
