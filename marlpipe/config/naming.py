@@ -41,7 +41,7 @@ def without_modules(node: Any) -> Any:
         return [without_modules(part) for part in node]
     if not isinstance(node, dict):
         return node
-    named = {"_target_", "path"} if node.get("_target_") in LOOKUPS else {"_target_"}
+    named = {"_target_", "path"} if str(node.get("_target_")) in LOOKUPS else {"_target_"}
     return {
         key: part.rpartition(".")[2] if key in named and isinstance(part, str) else without_modules(part)
         for key, part in node.items()

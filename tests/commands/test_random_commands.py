@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from marlpipe.commands import train as training
 from marlpipe.commands.command_line import verbs
 from marlpipe.config.folder import config_folder, groups
+from marlpipe.config.naming import overrides_of
 from marlpipe.errors import UserError
 from marlpipe.launch import local
 from marlpipe.launch.run_process import Job
@@ -187,7 +188,7 @@ def test_no_traceback_and_what_runs_is_what_is_shown(
 
 def overrides(config: DictConfig, words: Sequence[str]) -> Sequence[str]:
     """Of one run: those of a grid's job, else what was typed."""
-    return config.hydra.overrides.task if "hydra" in config else words
+    return overrides_of(config.hydra, "task") if "hydra" in config else words
 
 
 def shown(capsys: pytest.CaptureFixture[str]) -> Any:
