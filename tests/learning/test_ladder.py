@@ -143,7 +143,7 @@ def test_learned_rewards_learn_nothing_from_observations_that_do_not_change(rows
     """A deviation that is one of the method: LOMAQ+RD trusts none of its rewards here, and chooses as it started."""
     for game in ("payoff", "payoff_qplex_1", "payoff_qplex_3"):
         assert share_that_found(rows, game, "lomaq_rd") < 0.5
-        assert rows[game, "lomaq_rd"]["fit_error_mean"] > 2 * error_of(best_additive(game), game)
+        assert rows[game, "lomaq_rd"]["fit_error_mean"] > error_of(best_additive(game), game)
 
 
 def test_an_unrestricted_dueling_value_is_slow_under_random_actions(rows: Rows) -> None:
