@@ -63,11 +63,14 @@ def invalid_override(typed: str, reason: str) -> UserError:
             "  valid: choice(1,2), range(0,3), glob(q*), interval(0,1), and the other functions of Hydra's grammar\n"
             f"  next: mend it, or type {shell_quoted(f'{key}={quoted(value)}')}, if the value is text"
         )
-    if equals and not PLAIN.fullmatch(value) and "\n" not in value and is_override(f"{key}={quoted(value)}"):
-        return UserError(
-            f"'{typed}' needs quotes: {reason}\n  valid: letters without accents, digits and -_./:%+@ as they are\n"
-            f"  next: type {shell_quoted(f'{key}={quoted(value)}')}, if the value is text"
-        )
+    if equals and not PLAIN.fullmatch(value) and "\n" not in value:
+        for kind, proposed in (("a list of texts", each_quoted(value)), ("text", quoted(value))):
+            if proposed and is_override(f"{key}={proposed}"):
+                return UserError(
+                    f"'{typed}' needs quotes: {reason}\n"
+                    "  valid: letters without accents, digits and -_./:%+@ as they are\n"
+                    f"  next: type {shell_quoted(f'{key}={proposed}')}, if the value is {kind}"
+                )
     return UserError(
         f"'{typed}' is no override: {reason}\n"
         "  valid: key=value, group=option, or +key=value for a new key\n  next: see --help"
@@ -87,6 +90,13 @@ def quoted(value: str) -> str:
     bare = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
     escaped = re.sub(r'(\\*)(")', r"\1\1\\\2", bare)
     return f'"{escaped}"'
+
+
+def each_quoted(value: str) -> str | None:
+    """A list of texts, `[a b, ~/c]`, as Hydra's grammar has it in quotes; None for what is no list."""
+    if not (value.startswith("[") and value.endswith("]")):
+        return None
+    return f"[{','.join(quoted(part.strip()) for part in value[1:-1].split(','))}]"
 
 
 def shell_quoted(text: str) -> str:

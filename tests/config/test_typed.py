@@ -1,6 +1,7 @@
 """What a user types: quotes that are missing are shown, and what nothing follows is refused."""
 
 import shlex
+from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,12 +13,26 @@ from marlpipe.errors import UserError
 from tests.support.repository import ROOT
 
 
+def proposed_by(error: UserError) -> Any:
+    """The value of what a message says to type."""
+    [word] = shlex.split(str(error).partition("next: type ")[2].partition(", if the value is")[0])
+    return OverridesParser.create().parse_override(word).value()
+
+
 @pytest.mark.parametrize("value", ["läufe", "a#b", "a;b", "a=b", "a b{", "it's", 'say "no"', "名前/läufe", "c:\\läufe"])
 def test_a_value_that_needs_quotes_is_shown_in_them(value: str) -> None:
     with pytest.raises(UserError, match="needs quotes") as error:
         parse_overrides([f"paths.runs={value}"])
-    [proposed] = shlex.split(str(error.value).partition("next: type ")[2].removesuffix(", if the value is text"))
-    assert OverridesParser.create().parse_override(proposed).value() == value
+    assert proposed_by(error.value) == value
+
+
+def test_texts_of_a_list_are_shown_in_quotes() -> None:
+    with pytest.raises(UserError, match="needs quotes") as error:
+        parse_overrides(["hydra.launcher.setup=[source ~/env.sh, module load läufe]"])
+    [proposed] = shlex.split(
+        str(error.value).partition("next: type ")[2].removesuffix(", if the value is a list of texts")
+    )
+    assert OverridesParser.create().parse_override(proposed).value() == ["source ~/env.sh", "module load läufe"]
 
 
 @pytest.mark.parametrize("typed", ["algo", "=3", "a=[1", "a=b)", "a=(", "a..b=1"])
