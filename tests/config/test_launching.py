@@ -73,6 +73,22 @@ def test_a_swept_launcher(swept: str) -> None:
     assert "resources that differ by algorithm or world are in hydra.launcher.algo" in error
 
 
+@pytest.mark.parametrize(
+    ("setting", "valid"),
+    [
+        ("hydra.launcher.dry_run=no", "true or false"),
+        ("hydra.launcher.hours=nan", "a number"),
+        ("hydra.launcher.gpus=-1", "a whole number"),
+        ("hydra.launcher.setup=text", "[A, B, …], each text"),
+        ("hydra.launcher.at_once=[2]", "a whole number"),
+    ],
+)
+def test_a_setting_of_another_kind(setting: str, valid: str) -> None:
+    first, second, *_ = refused("hydra/launcher=slurm", setting).splitlines()
+    assert first == f"{setting} is not possible."
+    assert second.startswith(f"  valid: {valid}")
+
+
 def test_an_axis_that_some_arms_lack() -> None:
     message = refused("algo=qmix,qtran,vdn", "loss.opt_factor=1.0,2.0", "seed=0,1")
     assert message.startswith("nothing was started, because 4 of the grid's 6 arms cannot run:")
