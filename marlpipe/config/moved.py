@@ -22,7 +22,7 @@ Place = tuple[str, ...]  # the keys that lead to a value
 def names(node: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
     """The dotted name of every class and function of a config, with its place."""
     parts = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    lookup = isinstance(node, dict) and node.get("_target_") in LOOKUPS
+    lookup = isinstance(node, dict) and str(node.get("_target_")) in LOOKUPS
     for key, part in parts:
         if isinstance(part, str) and (key == "_target_" or (lookup and key == "path")):
             yield (*place, str(key)), part

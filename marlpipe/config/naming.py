@@ -15,7 +15,11 @@ from marlpipe.runs.path import RunPath
 PARTS = ("agent", "partition", "monotonicity", "mixer", "reward", "projection", "loss", "replay", "exploration")
 # what a run's results do not depend on
 NOT_HASHED = {"hydra", "seed", "paths", "logger", "threads", "compile", "deterministic", "checkpoint_minutes"}
-NOT_HASHED_KEYS = {("env", "workers"), ("evaluation", "films")}
+NOT_HASHED_KEYS = {
+    ("env", "workers"),
+    ("evaluation", "films"),
+    ("profile", "scaled_start"),  # the mixer's key, which is hashed, refers to it
+}
 LOOKUPS = {f"hydra.utils.get_{kind}" for kind in ("method", "object", "class", "static_method")}  # of their key `path`
 
 

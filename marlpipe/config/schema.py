@@ -66,7 +66,7 @@ FOREIGN: dict[str, dict[str, Any]] = {  # by package: what its classes raise err
         "betas": tuple[Share, Share],
     },
 }
-OPTIONAL = {"trainer.detect_anomaly", "profile.scaled_start"}  # keys that may be missing
+OPTIONAL = {"trainer.detect_anomaly"}  # keys that may be missing
 NEXT = {
     "trainer": "a run ends after env_steps, on one device (CUDA_VISIBLE_DEVICES chooses it), in 32 bits; "
     "clipping is profile.gradient_clip; marlpipe sets Lightning's other keys itself",

@@ -122,7 +122,8 @@ def run_at(path: Path) -> RunFolder:
     """The folder of one run. UserError for what is none, and for one that a link leads out of."""
     folder = RunFolder(path)
     if not folder.config.is_file():
-        wrong = f"is not the folder of a run: it has no {folder.config.name}" if path.is_dir() else "is no folder"
+        wrong = "is no folder" if path.exists() else "is not there"
+        wrong = f"is not the folder of a run: it has no {folder.config.name}" if path.is_dir() else wrong
         raise UserError(f"{path} {wrong}.\n  valid: the folder of a run, multirun/ENV/ALGO-HASH/seed=SEED")
     check_enclosed(path)
     return folder

@@ -221,7 +221,7 @@ def test_a_full_episode_takes_eight_seconds_as_far_as_eyes_follow(horizon: int, 
     [
         (["nowhere"], "nowhere is not there.*valid: the folder of a run, multirun/ENV/ALGO-HASH/seed=SEED$"),
         (["{}", "--epsiode=3"], "the option '--epsiode' does not exist. Did you mean '--episodes'.*valid: --device"),
-        (["{}", "--episodes=0"], "--episodes=0 is not possible.*a whole number of at least 1"),
+        (["{}", "--episodes=0"], "--episodes=0 is not possible.*a whole number from 1 to"),
         (["{}", "--episodes=1.5"], "--episodes=1.5 is not possible"),
         (["{}", "--seed", "-1"], "--seed=-1 is not possible.*from 0 to 1048576"),
         (["{}", "--epsilon=nan"], "--epsilon=nan is not possible.*from 0 to 1"),

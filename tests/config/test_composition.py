@@ -112,7 +112,7 @@ def test_no_key_leaks_from_one_arm_into_another() -> None:
         (["partition=explicit", "partition.blocks=[[0,0],[1,2]]"], ["named more than once: [0]"]),
         (["env._target_=marlpipe.envs.cartpole"], ["marlpipe.envs.cartpole is no class or function", "next: mend"]),
         (["env._target_=5"], ["env._target_=5 is no class or function"]),
-        (["env._target_={a: 1}"], ["env._target_={a: 1} is no class or function"]),
+        (["env._target_={a: 1}"], ["env._target_={'a': 1} is no class or function"]),
         (["+trainer.foo=1"], ["trainer: the key 'foo' does not exist"]),
         (["logger=wandb", "+logger.foo=1"], ["logger: the key 'foo' does not exist"]),
         (["paths.runs=/a/b=c"], ["paths.runs=/a/b=c", """'paths.runs="/a/b=c"'"""]),

@@ -20,7 +20,8 @@ class MonotoneMixer(Mixer):
 
     hidden: units of x₁ and x₂. hops: κ, how far from its own agents a block reads.
     sharing: which blocks share one set of parameters. Execution needs only the utilities.
-    scaled_start: whether M_k are scaled before the first gradient step, if values exceed every return by then.
+    scaled_start: whether M_k are scaled before the first gradient step, if values exceed every return by then;
+        runs of configs without it were not scaled.
     """
 
     mixing_weights: MixingWeights = "parameters"
@@ -37,7 +38,7 @@ class MonotoneMixer(Mixer):
         hidden: Width,
         hops: Hops,
         sharing: Callable[[ReadSet, Float[Tensor, "J N"]], Int[Tensor, " J"]],
-        scaled_start: bool,
+        scaled_start: bool = False,
     ) -> None:
         super().__init__()
         monotonicity.check(self)
