@@ -168,14 +168,14 @@ class Trained:
         return [*CONFIGS]
 
 
-@pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(40, 240, 40))])
+@pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(20, 200, 20))])
 def test_no_traceback_and_what_runs_is_what_is_shown(
     first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     trained = Trained(monkeypatch)
-    for seed in range(first, first + 40):
+    for seed in range(first, first + 20):
         words = random_command(random.Random(seed))
         try:
             for config in trained.by(words)[:2]:
