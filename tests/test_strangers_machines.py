@@ -49,7 +49,7 @@ MACHINES = {
     "no standard streams": Machine(shell="<&- >&- 2>&-"),
     "a script as the standard error": Machine(shell=f"2<{__file__}"),
     "no home": Machine(variables={"HOME": None, "XDG_CACHE_HOME": None, "XDG_CONFIG_HOME": None}),
-    "a home that is not there": Machine(variables={"HOME": "/no/such/home"}),
+    "a home that is not there": Machine(variables={"HOME": "{folder}/nowhere/home"}),
     "no programs, as git": Machine(variables={"PATH": "{folder}/nothing"}),
     "an account without a name or home": Machine(variables={**LOCKED, "USER": None, "LOGNAME": None}, inside=STRANGER),
 }

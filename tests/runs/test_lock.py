@@ -78,7 +78,13 @@ def said(process: Process) -> str:
 
 
 def forged(path: Path, beat: int = 0, host: str = "far") -> None:
-    path.write_text(json.dumps({"host": host, "pid": 7, "token": "theirs", "beat": beat}))
+    text = json.dumps({"host": host, "pid": 7, "token": "theirs", "beat": beat}).encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
+    try:  # in one piece: whoever looks meanwhile finds the owner
+        os.pwrite(descriptor, text, 0)
+        os.truncate(descriptor, len(text))
+    finally:
+        os.close(descriptor)
 
 
 @pytest.fixture
