@@ -28,7 +28,7 @@ from marlpipe.config.moved import check_same_names
 from marlpipe.config.naming import defining_config, overrides_of, run_path
 from marlpipe.config.schema import SEED
 from marlpipe.config.search_space import check_installed, divide, ends_of_space, is_search, makes_a_search
-from marlpipe.config.typed import MOST_RUNS, parse_overrides, too_many
+from marlpipe.config.typed import MOST_RUNS, count_values, parse_overrides, too_many
 from marlpipe.errors import UserError
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.path import RunPath
@@ -184,7 +184,7 @@ def expand_sweep(grid: DictConfig) -> list[list[str]]:
     if is_search(grid):
         return ends_of_space(divide(typed))
     swept = [one for one in typed if one.is_sweep_override() and not one.is_interval_sweep()]
-    counts = {str(override.input_line): len(list(override.sweep_string_iterator())) for override in swept}
+    counts = {str(override.input_line): count_values(override) for override in swept}
     for line, count in counts.items():
         if not count:
             raise UserError(f"{line} matches nothing.\n  next: see --help for the options of each group")

@@ -189,14 +189,14 @@ def test_a_run_waits_for_a_job_of_this_machine_as_long_as_that_lives(
     with subprocess.Popen(waits, stdout=subprocess.PIPE) as controller:
         assert controller.stdout is not None
         controller.stdout.readline()
-        told = {"job": str(controller.pid), "cluster": "local", "host": this_host(), "command": COMMAND}
-        write_json(folder.submission, told)
+        submission = {"job": str(controller.pid), "cluster": "local", "host": this_host(), "command": COMMAND}
+        write_json(folder.submission, submission)
         assert document(capsys, root)["runs"][0]["state"] == "queued"
         controller.kill()
     assert shown(capsys, root)[0] == 1
     assert (standings([folder])[0].state, standings([folder])[0].reason) == ("lost", ABANDONED)
     assert document(capsys, root)["commands"] == [COMMAND]
-    write_json(folder.submission, told | {"host": "far"})
+    write_json(folder.submission, submission | {"host": "far"})
     assert document(capsys, root)["runs"][0]["state"] == "queued"
 
 

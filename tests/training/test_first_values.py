@@ -1,4 +1,4 @@
-"""The first values of a run: LOMAQ's are brought within what the world has paid, of others a warning tells."""
+"""The first values of a run: LOMAQ's mixing weights shrink where they exceed every return; elsewhere a warning."""
 
 from types import SimpleNamespace
 from typing import Any

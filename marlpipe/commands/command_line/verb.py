@@ -7,7 +7,7 @@ import click
 
 from marlpipe.errors import UserError, unknown
 
-WITHOUT_A_WORD = "train"  # the verb that is not typed
+IMPLICIT_VERB = "train"  # the verb that is not typed
 Sections = Callable[[], Mapping[str, str]]
 
 
@@ -56,6 +56,6 @@ def bad_usage(error: click.UsageError, context: click.Context) -> UserError:
     if isinstance(error, click.NoSuchOption):
         return unknown("the option", error.option_name, options)
     reason = error.format_message().rstrip(".")
-    typed = context.command_path.removesuffix(f" {WITHOUT_A_WORD}")
+    typed = context.command_path.removesuffix(f" {IMPLICIT_VERB}")
     usage = " ".join([typed, *context.command.collect_usage_pieces(context)])
     return UserError(f"{reason[:1].lower()}{reason[1:]}.\n  valid: {usage}\n  next: see {typed} --help")

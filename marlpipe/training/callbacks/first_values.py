@@ -1,4 +1,4 @@
-"""Keeps the first values near what the world has paid, or warns that they are far from it."""
+"""Scales mixers whose first values exceed every return, and warns of other methods whose values do."""
 
 import sys
 from typing import Any, cast
