@@ -100,7 +100,7 @@ def open_run(
                     save_code=False,  # an account or a variable would let W&B send the script and a diff by itself
                     disable_git=True,  # of the repository around the run folder, which may be anyone's
                     init_timeout=INIT_TIMEOUT_S,
-                    # W&B drops what is not yet written when it is over, even offline, where it would wait for the disk only
+                    # after it W&B drops what is not yet written, offline too, where only the disk is waited for
                     finish_timeout=FINISH_TIMEOUT_S if attempt == "online" else 0.0,
                 ),
             )
