@@ -32,6 +32,7 @@ RUN: dict[str, Any] = {
         "discount": Share,
         "returns": Part,
         "optimizer": Part,
+        "learning_rate_end": Share,
         "gradient_clip": Factor,
         "batch_episodes": Annotated[int, Bound(1, 10**5)],
         "replay_episodes": Annotated[int, Bound(1, 10**6)],
@@ -66,7 +67,7 @@ FOREIGN: dict[str, dict[str, Any]] = {  # by package: what its classes raise err
         "betas": tuple[Share, Share],
     },
 }
-OPTIONAL = {"trainer.detect_anomaly"}  # keys that may be missing
+OPTIONAL = {"trainer.detect_anomaly", "profile.learning_rate_end"}  # keys that may be missing
 NEXT = {
     "trainer": "a run ends after env_steps, on one device (CUDA_VISIBLE_DEVICES chooses it), in 32 bits; "
     "clipping is profile.gradient_clip; marlpipe sets Lightning's other keys itself",

@@ -13,6 +13,7 @@ from marlpipe.algos.algorithm import Algorithm
 from marlpipe.errors import DivergenceError, UserError
 from marlpipe.runs.text import first_few
 from marlpipe.training.diagnostics import diagnostic_metrics, episode_metrics
+from marlpipe.training.learning_rate import LinearDecay
 from marlpipe.types import EpisodeBatch, Metrics, OptimizerOf, TrainingBatch, Update
 
 DIAGNOSED_EPISODES = 4  # of each evaluation
@@ -28,6 +29,7 @@ class Learner(LightningModule):
     Args:
         algorithm: the loss with its networks.
         optimizer: parameters -> optimizer.
+        learning_rate: by env steps, the share of the optimizers' learning rates that applies.
         gradient_clip: largest norm of a gradient; 0: no clipping.
         target_update_episodes: collected episodes between two copies of the target networks.
         team_table: A × … × A, the true payoffs of a matrix game; None elsewhere.
@@ -39,6 +41,7 @@ class Learner(LightningModule):
         *,
         algorithm: Algorithm,
         optimizer: OptimizerOf,
+        learning_rate: LinearDecay,
         gradient_clip: float,
         target_update_episodes: int,
         team_table: Float[Tensor, " *joint"] | None,
@@ -47,7 +50,7 @@ class Learner(LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.algorithm, self.trained = algorithm, algorithm.trained()
-        self.optimizer, self.gradient_clip = optimizer, gradient_clip
+        self.optimizer, self.learning_rate, self.gradient_clip = optimizer, learning_rate, gradient_clip
         self.target_update_episodes, self.synced_at_episode = target_update_episodes, 0
         self.team_table, self.generator = team_table, generator
 
@@ -56,12 +59,20 @@ class Learner(LightningModule):
         if batch.progress.episodes - self.synced_at_episode >= self.target_update_episodes:
             self.algorithm.sync_targets()
             self.synced_at_episode = batch.progress.episodes
+        self.set_learning_rates(self.learning_rate(batch.progress.env_steps))
         metrics: Metrics = {}
         for update in self.algorithm.updates(batch, self.generator):
             norm = self.step(update)
             check_finite(update, norm, after=f"gradient step {self.global_step}, {batch.progress.env_steps} env steps")
             metrics |= update.metrics
         return {"metrics": metrics}
+
+    def set_learning_rates(self, share: float) -> None:
+        """Sets each optimizer's learning rates to a share of those that it was made with."""
+        optimizers = self.optimizers(use_pl_optimizer=False)
+        for optimizer in optimizers if isinstance(optimizers, list) else [optimizers]:
+            for group in optimizer.param_groups:
+                group["lr"] = share * optimizer.defaults["lr"]
 
     def step(self, update: Update) -> Float[Tensor, ""]:
         """One gradient step. Returns the norm of the gradient before it is clipped."""

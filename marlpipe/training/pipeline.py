@@ -29,6 +29,7 @@ from marlpipe.training.checkpoints import Checkpoint, WholeCheckpoints
 from marlpipe.training.conditions import threads
 from marlpipe.training.evaluation_schedule import EvaluationSchedule
 from marlpipe.training.learner import Learner, learner_seed
+from marlpipe.training.learning_rate import LinearDecay
 from marlpipe.training.loaders import EpisodeData, EvaluationLoader, TrainingLoader
 from marlpipe.training.replay import Replay
 from marlpipe.types import TableGame
@@ -91,6 +92,10 @@ def fit(
     learner = Learner(
         algorithm=algorithm,
         optimizer=build_part(profile, "optimizer"),
+        learning_rate=LinearDecay(
+            end=profile.get("learning_rate_end", 1.0),  # configs of earlier versions lack it
+            env_steps=config.env_steps,
+        ),
         gradient_clip=profile.gradient_clip,
         target_update_episodes=profile.target_update_episodes,
         team_table=env.team_table if isinstance(env, TableGame) else None,

@@ -8,6 +8,7 @@ import numpy as np
 
 from marlpipe.analysis.statistics.aggregates import iqm
 from marlpipe.errors import UserError
+from marlpipe.launch.search.objectives import Objective
 from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.metrics import EVAL_RETURN
 from marlpipe.runs.standing import RunStanding, standings
@@ -25,12 +26,12 @@ class Outcome:
     reason: str | None = None
 
 
-def outcome(folders: Sequence[RunFolder], last: int) -> Outcome:
-    """The interquartile mean of the returns of each run's last evaluations, of all runs together.
+def outcome(folders: Sequence[RunFolder], objective: Objective) -> Outcome:
+    """The interquartile mean of the scores of all runs together.
 
     Args:
         folders: of the runs, one per seed, which have all ended.
-        last: how many evaluations of each run count.
+        objective: scores each.
 
     Raises:
         UserError: a run was interrupted, so that nothing is known yet.
@@ -45,12 +46,10 @@ def outcome(folders: Sequence[RunFolder], last: int) -> Outcome:
                 f"{folder.path} is {found.state}: {found.reason or 'no process works on it'}\n"
                 "  The search ends here, and the same command goes on with this run."
             )
-        returns = [row[EVAL_RETURN] for row in folder.read_metrics() if EVAL_RETURN in row]
-        if len(returns) < last:
-            return Outcome(reason=f"{name}: of the last {last} evaluations there are {len(returns)}")
-        if not np.isfinite(returns[-last:]).all():
-            return Outcome(reason=f"{name}: its last evaluations are not finite")
-        counted[name] = returns[-last:]
+        try:
+            counted[name] = objective([row for row in folder.read_metrics() if EVAL_RETURN in row])
+        except ValueError as error:
+            return Outcome(reason=f"{name}: {error}")
     return Outcome(
         value=robust([value for values in counted.values() for value in values]),
         by_seed={name: robust(values) for name, values in counted.items()},

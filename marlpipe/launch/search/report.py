@@ -41,8 +41,13 @@ def best_of(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     return max((trial for trial in trials if trial.values), key=lambda trial: trial.values, default=None)
 
 
-def report(folder: Path, kept: Sequence[Kept], seeds: Sequence[int], console: Console | None = None) -> None:
+def report(
+    folder: Path, kept: Sequence[Kept], seeds: Sequence[int], objective: str, console: Console | None = None
+) -> None:
     """Writes `trials.csv` and `history.png` into the folder of a search, and prints what it has found.
+
+    Args:
+        objective: what is maximised, in words.
 
     Raises:
         UserError: every trial has failed, or the disk refuses.
@@ -55,11 +60,11 @@ def report(folder: Path, kept: Sequence[Kept], seeds: Sequence[int], console: Co
             f"all {len(failed)} trials have failed, the first by\n    {failed[0].trial.user_attrs['reason']}\n"
             f"  next: another space under another hydra.sweeper.name, or move {folder} away to begin anew"
         )
-    draw_history(kept, folder / "history.png")
+    draw_history(kept, folder / "history.png", objective)
     shown = console or Console()
     if console is None and not shown.is_terminal:
         shown = Console(width=FILE_WIDTH)
-    shown.print(table(ranked[:MOST_SHOWN], of=len(kept)))
+    shown.print(table(ranked[:MOST_SHOWN], of=len(kept), objective=objective))
     for one in failed:
         reason = printable(f"trial {one.trial.number + 1} failed: {one.trial.user_attrs['reason']}")
         shown.print(reason, soft_wrap=True, highlight=False, markup=False)
@@ -79,9 +84,9 @@ def command(best: Kept, seeds: Sequence[int]) -> str:
     return shlex.join(["python", "-m", "marlpipe", "-m", *best.overrides, f"seed={','.join(map(str, fresh))}"])
 
 
-def table(ranked: Sequence[Kept], of: int) -> Table:
+def table(ranked: Sequence[Kept], of: int, objective: str) -> Table:
     """The best trials, with the values of each and the objective of each of its seeds."""
-    shown = Table(title=f"The best of {of} trials: interquartile mean of the last evaluations of all seeds")
+    shown = Table(title=f"The best of {of} trials: {objective}, over all seeds")
     shown.add_column("trial", justify="right")
     for key in ranked[0].trial.params:
         shown.add_column(key.removeprefix("profile."), justify="right", overflow="fold")
@@ -112,7 +117,7 @@ def trials_csv(kept: Sequence[Kept]) -> str:
     return text.getvalue()
 
 
-def draw_history(kept: Sequence[Kept], out: Path) -> None:
+def draw_history(kept: Sequence[Kept], out: Path, objective: str) -> None:
     """Every trial, its seeds, and the best so far, as PNG. UserError where it cannot be written."""
     figure = Figure(figsize=(7.2, 4.5), layout="constrained")
     axes = figure.add_subplot()
@@ -129,7 +134,7 @@ def draw_history(kept: Sequence[Kept], out: Path) -> None:
         axes.plot(failed, [0] * len(failed), "x", color="0.2", transform=bottom, clip_on=False, label="failed")
     axes.set_title("objective of each trial", loc="left", fontweight="bold")
     axes.set_xlabel("trial")
-    axes.set_ylabel("interquartile mean of evaluation returns")
+    axes.set_ylabel(objective)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)

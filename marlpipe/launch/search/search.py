@@ -1,5 +1,6 @@
 """One search: its definition, its trials, and the lines that it prints."""
 
+import math
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from marlpipe.config.naming import defining_config, run_path
 from marlpipe.config.search_space import divide
 from marlpipe.config.typed import parse_overrides
 from marlpipe.errors import Bound, UserError, check_number
+from marlpipe.launch.search.objectives import LastReturns, MinutesTo, Objective
 from marlpipe.launch.search.outcome import Outcome, outcome
 from marlpipe.launch.search.proposals import Sampler, distribution, propose
 from marlpipe.launch.search.report import Kept, best_of, report
@@ -24,7 +26,7 @@ from marlpipe.runs.folder import RunFolder
 from marlpipe.runs.lock import FolderLock
 from marlpipe.runs.path import RunPath
 
-AT_LEAST_ONE, SEED = Bound(1), Bound(0)
+AT_LEAST_ONE, SEED, RETURN = Bound(1), Bound(0), Bound(-math.inf, integer=False)
 
 
 class Searching:
@@ -36,6 +38,7 @@ class Searching:
         n_trials: in all, those of earlier sessions counted.
         trials_at_once: that are proposed together.
         last: evaluations of each run that count.
+        threshold: a return; given, a trial is better the sooner its runs reach it.
         sampler: of Optuna, but for its seed.
         sampler_seed: from which each trial's is made.
 
@@ -51,6 +54,7 @@ class Searching:
         n_trials: Annotated[int, AT_LEAST_ONE],
         trials_at_once: Annotated[int, AT_LEAST_ONE],
         last: Annotated[int, AT_LEAST_ONE],
+        threshold: Annotated[float, RETURN] | None = None,
         sampler: Sampler,
         sampler_seed: Annotated[int, SEED],
     ) -> None:
@@ -59,8 +63,10 @@ class Searching:
             ("trials_at_once", trials_at_once, AT_LEAST_ONE),
             ("last", last, AT_LEAST_ONE),
             ("sampler_seed", sampler_seed, SEED),
+            *([] if threshold is None else [("threshold", threshold, RETURN)]),
         ):
             check_number(f"hydra.sweeper.{key}", given, bound)
+        self._objective: Objective = LastReturns(last) if threshold is None else MinutesTo(threshold)
         self._name, self._folder, self._last = name, Path(folder), last
         self._n_trials, self._at_once = n_trials, trials_at_once
         self._sampler, self._sampler_seed = sampler, sampler_seed
@@ -98,7 +104,8 @@ class Searching:
                     seed=self._sampler_seed,
                 )
                 yield from self._trained(storage, study, trials[done - first :])
-            report(folder, [self._kept(trial) for trial in storage.trials], self._asked.seeds)
+            kept = [self._kept(trial) for trial in storage.trials]
+            report(folder, kept, self._asked.seeds, self._objective.name)
 
     def _trained(
         self, storage: Storage, study: Study, trials: Sequence[Trial]
@@ -121,18 +128,16 @@ class Searching:
         if runs:
             yield runs
         for trial in trials:
-            result = refused.get(trial.number) or outcome(folders[trial.number], self._last)
+            result = refused.get(trial.number) or outcome(folders[trial.number], self._objective)
             storage.add(over(study, trial, result))
             self._print_trial(storage, result)
 
     def _identity(self, base: DictConfig) -> dict[str, Any]:
         space = {key: override.get_value_string() for key, override in self._asked.space.items()}
-        return {
-            "space": space,
-            "seed": self._asked.seeds,
-            "last": self._last,
-            "fixed": defining_config(base),
-        }
+        identity = {"space": space, "seed": self._asked.seeds, "last": self._last, "fixed": defining_config(base)}
+        if isinstance(self._objective, MinutesTo):
+            identity["threshold"] = self._objective.threshold
+        return identity
 
     def _path_of(self, trial: Trial) -> RunPath:
         """That of the trial's first run. UserError if its values do not go together."""

@@ -35,7 +35,8 @@ class FeedForwardAgent(Agent):
         self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B T N A"]:
         """Utilities of whole episodes; zero where `filled` is False."""
-        return self.with_features(obs, last_actions, filled)[0]
+        rows = self.output(self.layers(self.input(*gather_valid(filled, obs, last_actions))))
+        return scatter_valid(rows, filled)
 
     def with_features(
         self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]

@@ -12,6 +12,7 @@ from marlpipe.envs import graphs
 from marlpipe.runs.folder import RunFolder
 from marlpipe.training.callbacks.reward_tables import RewardTables
 from marlpipe.training.learner import Learner
+from marlpipe.training.learning_rate import LinearDecay
 from tests.support.composition import build
 from tests.support.synthetic import make_spec
 
@@ -26,6 +27,7 @@ def written(tmp_path: Path, *overrides: str, spec: Any = SPEC) -> tuple[Any, lis
     learner = Learner(
         algorithm=algorithm,
         optimizer=torch.optim.Adam,
+        learning_rate=LinearDecay(end=1.0, env_steps=1),
         gradient_clip=0.0,
         target_update_episodes=1,
         team_table=None,

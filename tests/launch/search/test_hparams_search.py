@@ -294,6 +294,7 @@ def test_where_every_trial_fails_it_says_so(elsewhere: Path) -> None:
         (["-m", "+hparams_search=optuna", "agent.hidden=-3,16"], "nothing was started"),
         (["-m", "+hparams_search=optuna", "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0 is not possible"),
         (["-m", "+hparams_search=optuna", "+hydra.sweeper.sampler.sed=1"], "hydra.sweeper.sampler: the key 'sed'"),
+        (["-m", "+hparams_search=optuna", "hydra.sweeper.threshold=soon"], "hydra.sweeper.threshold"),
         (["-m", "+hparams_search=optuna", "hydra.sweeper.last=99"], "hydra.sweeper.last=99 evaluations are to count"),
         (["-m", "hydra/sweeper=optuna"], "there is nothing to search\n  next: give a space"),
         (
