@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from marlpipe.analysis.arms import Arm
 from marlpipe.analysis.statistics.curves import Spread, spread
 from marlpipe.analysis.statistics.differences import Difference, bootstrap_difference
+from marlpipe.analysis.statistics.efficiency import Curve, Reached, reached
 from marlpipe.runs.curve import area_under_curve, final_return
 from marlpipe.runs.status import State
 
@@ -22,16 +23,20 @@ class ArmSummary:
     env_steps_per_s: float | None
     wall_s: float | None  # mean over runs
     states: dict[State, int]
+    reached: Reached | None = None  # how soon it reaches the return that was asked for
     rival: str | None = None  # the best other arm
     difference: Difference | None = None  # of the final return, to the rival's
 
 
-def compare(arms: Sequence[Arm]) -> list[ArmSummary]:
+def compare(arms: Sequence[Arm], threshold: float | None = None) -> list[ArmSummary]:
     """One summary per arm of an environment, each against the best of the others.
 
     Arms without a finished run are not compared: the return of an unfinished run does not predict its final one.
+
+    Args:
+        threshold: a return; given, the summaries say how soon it is reached.
     """
-    summaries = [_summary(arm) for arm in arms]
+    summaries = [_summary(arm, threshold) for arm in arms]
     finals = {arm.name: [final_return(run.returns) for run in arm.counted] for arm in arms if not arm.partial}
     compared = [summary for summary in summaries if summary.arm.name in finals and not math.isnan(summary.final.mean)]
     result = []
@@ -64,7 +69,12 @@ def verdict(summaries: Sequence[ArmSummary]) -> str | None:
     return f"{best.arm.name} and {best.rival} are not clearly different: difference {gap} ({interval}{few})"
 
 
-def _summary(arm: Arm) -> ArmSummary:
+def timed_curves(arm: Arm) -> list[Curve]:
+    """Env steps, minutes and returns of the evaluations of each counted run."""
+    return [(run.env_steps, run.wall_s / 60, run.returns) for run in arm.counted]
+
+
+def _summary(arm: Arm, threshold: float | None) -> ArmSummary:
     speeds = [run.status.env_steps_per_s for run in arm.counted if run.status.env_steps_per_s is not None]
     times = [run.status.wall_s for run in arm.counted if run.status.wall_s is not None]
     return ArmSummary(
@@ -74,4 +84,5 @@ def _summary(arm: Arm) -> ArmSummary:
         env_steps_per_s=spread(speeds).mean if speeds else None,
         wall_s=spread(times).mean if times else None,
         states=dict(Counter(run.status.state for run in arm.runs)),
+        reached=None if threshold is None else reached(timed_curves(arm), threshold),
     )

@@ -12,6 +12,7 @@ from marlpipe.analysis.page.evidence import EnvEvidence, evidence
 from marlpipe.analysis.page.found_runs import FoundRun, find_runs
 from marlpipe.analysis.page.sample_efficiency import SampleEfficiency, sample_efficiency
 from marlpipe.analysis.page.tasks import TaskEvidence, over_tasks
+from marlpipe.analysis.statistics.paper_returns import paper_return
 from marlpipe.analysis.statistics.references import references
 
 
@@ -58,7 +59,7 @@ def comparison(folders: Iterable[Path]) -> Comparison:
     records = {one.standing.records.folder.path: one.record for one in found}
     envs = []
     for env, arms in grouped.items():
-        own = evidence(env, arms)
+        own = evidence(env, arms, paper_return(arms))
         differences = config_differences([one.arm for one in own.arms], records)
         envs.append(
             EnvComparison(

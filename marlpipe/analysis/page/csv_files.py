@@ -81,7 +81,7 @@ def _improvement(comparison: Comparison) -> Iterator[Sequence[Cell]]:
 def _efficiency(comparison: Comparison) -> Iterator[Sequence[Cell]]:
     for part in comparison.envs:
         for one in part.sample_efficiency:
-            numbers = (one.share, one.threshold, one.reached, one.runs, one.env_steps, one.minutes)
+            numbers = (one.share, one.threshold, one.at.reached, one.at.runs, one.at.env_steps, one.at.minutes)
             yield part.evidence.env, one.arm, *numbers
 
 

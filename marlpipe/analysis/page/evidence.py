@@ -13,6 +13,7 @@ from marlpipe.analysis.statistics.absolute_metric import measured_again
 from marlpipe.analysis.statistics.aggregates import iqm
 from marlpipe.analysis.statistics.bootstrap import Band, Interval, curve_interval, interval
 from marlpipe.analysis.statistics.curves import FEW_SEEDS, common_grid, on_grid
+from marlpipe.analysis.statistics.paper_returns import PaperReturn
 from marlpipe.analysis.statistics.profiles import performance_profile, probability_of_improvement
 from marlpipe.analysis.summaries import ArmSummary, compare, verdict
 from marlpipe.runs.curve import area_under_curve, final_return
@@ -54,10 +55,15 @@ class EnvEvidence:
     thresholds: Float[np.ndarray, " G"]  # of the profiles, in units of return
     improvement: Mapping[Names, Interval]  # P(a run of the first scores higher than one of the second)
     verdict: str | None
+    paper: PaperReturn | None
 
 
-def evidence(env: str, arms: Sequence[Arm]) -> EnvEvidence:
-    """All statistics of one environment, a deterministic function of its runs."""
+def evidence(env: str, arms: Sequence[Arm], paper: PaperReturn | None = None) -> EnvEvidence:
+    """All statistics of one environment, a deterministic function of its runs.
+
+    Args:
+        paper: a return of a paper's figure.
+    """
     summaries = compare(arms)
     finals = {arm.name: _scores(arm) for arm in arms}
     scores = np.concatenate([*finals.values(), []])
@@ -72,6 +78,7 @@ def evidence(env: str, arms: Sequence[Arm]) -> EnvEvidence:
         thresholds=thresholds,
         improvement=improvements({one.arm.name: {env: one.finals} for one in paired}),
         verdict=verdict(summaries),
+        paper=paper,
     )
 
 

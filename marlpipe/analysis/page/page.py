@@ -103,7 +103,7 @@ def _env(number: int, part: EnvComparison, colours: dict[str, int], comparison: 
         element("h3", "Probability of improvement") if env.improvement else "",
         improvement(env.improvement, improvement_caption(env), colours),
         element("h3", "Sample efficiency") if part.sample_efficiency else "",
-        efficiency(part.sample_efficiency, colours),
+        efficiency(part.sample_efficiency, part.evidence.paper, colours),
         element("h3", "Config differences") if len(env.arms) > 1 else "",
         differing(part, colours),
         _runs(env, comparison),

@@ -25,6 +25,7 @@ from marlpipe.analysis.page.markup import (
 from marlpipe.analysis.page.sample_efficiency import SampleEfficiency
 from marlpipe.analysis.page.tasks import STATISTICS, TaskEvidence
 from marlpipe.analysis.statistics.bootstrap import Interval
+from marlpipe.analysis.statistics.paper_returns import PaperReturn
 from marlpipe.runs.display import URGENCY, about, duration
 
 Colours = Mapping[str, int]  # the palette index of each arm, by name
@@ -78,13 +79,16 @@ def improvement_caption(env: EnvEvidence) -> str:
     )
 
 
-def efficiency(reached: Sequence[SampleEfficiency], colours: Colours) -> Html:
-    """One column per threshold, with env steps and minutes."""
+def efficiency(reached: Sequence[SampleEfficiency], paper: PaperReturn | None, colours: Colours) -> Html:
+    """One column per threshold, with env steps and minutes. paper: the return without a share."""
     if not reached:
         return Html("")
     shares = {one.share: one.threshold for one in reached}
     columns = [Column("arm", number=False)]
-    columns += [Column(f"{share:.0%} ({rounded(threshold, 3)})") for share, threshold in shares.items()]
+    columns += [
+        Column(f"a paper's {threshold:g}" if share is None else f"{share:.0%} ({rounded(threshold, 3)})")
+        for share, threshold in shares.items()
+    ]
     cells = {(one.arm, one.share): _reached(one) for one in reached}
     rows = [
         [swatch(colours[arm], arm), *(cells[arm, share] for share in shares)]
@@ -93,6 +97,7 @@ def efficiency(reached: Sequence[SampleEfficiency], colours: Colours) -> Html:
     caption = (
         "Env steps and time until a run first covers that share of the way (the return in brackets) from the median "
         "first evaluation to the best arm's final return: medians over seeds, and the number of seeds that reach it."
+        + (f" {paper.value:g}: {paper.source}." if paper else "")
     )
     return table(caption, columns, rows)
 
@@ -173,10 +178,10 @@ def _pair(one: Interval | None) -> Html:
 
 
 def _reached(one: SampleEfficiency) -> Html:
-    share = element("small", f" {one.reached}/{one.runs}")
-    if math.isinf(one.env_steps):
-        return joined(["only some" if one.reached else "never", share])
-    return joined([f"{one.env_steps:,.0f}", ", ", about(60 * one.minutes), share])
+    share = element("small", f" {one.at.reached}/{one.at.runs}")
+    if math.isinf(one.at.env_steps):
+        return joined(["only some" if one.at.reached else "never", share])
+    return joined([f"{one.at.env_steps:,.0f}", ", ", about(60 * one.at.minutes), share])
 
 
 def _difference(row: Difference) -> list[str | Html]:

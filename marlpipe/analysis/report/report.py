@@ -10,6 +10,7 @@ from marlpipe.analysis.evaluated_runs import Run, find_runs
 from marlpipe.analysis.output_files import output_file
 from marlpipe.analysis.report.games import game_summaries, games_csv, games_table
 from marlpipe.analysis.report.table import comparison_csv, comparison_table
+from marlpipe.analysis.statistics.paper_returns import paper_return
 from marlpipe.analysis.summaries import compare
 from marlpipe.runs.files import os_errors_as_user_errors, write_text
 
@@ -42,12 +43,13 @@ def report(
 
     runs = find_runs(folders)
     arms = by_env(runs)
-    comparisons = {env: compare(env_arms) for env, env_arms in arms.items()}
+    papers = {env: paper_return(env_arms) for env, env_arms in arms.items()}
+    comparisons = {env: compare(own, paper.value if (paper := papers[env]) else None) for env, own in arms.items()}
     shown = console or Console()
     if console is None and not shown.is_terminal:
         shown = Console(width=FILE_WIDTH)
     for env, summaries in comparisons.items():
-        shown.print(comparison_table(env, summaries))
+        shown.print(comparison_table(env, summaries, papers[env]))
     games = game_summaries(arms)
     if games:
         shown.print(games_table(games))

@@ -12,6 +12,8 @@ from rich.text import Text
 
 from marlpipe.analysis.evaluated_runs import Run
 from marlpipe.analysis.statistics.curves import FEW_SEEDS, Spread
+from marlpipe.analysis.statistics.efficiency import Reached
+from marlpipe.analysis.statistics.paper_returns import PaperReturn
 from marlpipe.analysis.summaries import ArmSummary, verdict
 from marlpipe.runs.display import COLOURS, duration
 
@@ -34,18 +36,25 @@ COLUMNS = (
     "indicative",
     "env_steps_per_s",
     "wall_s",
+    "reached",
+    "reached_env_steps",
+    "reached_minutes",
 )
 
 
-def comparison_table(env: str, summaries: Sequence[ArmSummary]) -> RenderableType:
+def comparison_table(env: str, summaries: Sequence[ArmSummary], paper: PaperReturn | None = None) -> RenderableType:
     """The arms of one environment, best first, with the verdict and the failed runs below.
 
     Each arm is compared with the best of the others, with the 95 % bootstrap interval of the difference in brackets.
+
+    Args:
+        paper: the return of which the summaries say how soon it is reached.
     """
     table = Table(
         title=Text(env, style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
-    for heading in ("arm", "seeds", "final return", "area", "against the best other", "env steps/s", "wall"):
+    headings = ("arm", "seeds", "final return", "area", "against the best other", "env steps/s", "wall")
+    for heading in (*headings, *([f"to {paper.value:g}"] if paper else [])):
         # in a narrow terminal these two remain readable over several lines
         table.add_column(
             heading,
@@ -62,6 +71,7 @@ def comparison_table(env: str, summaries: Sequence[ArmSummary]) -> RenderableTyp
             _difference(summary),
             "–" if summary.env_steps_per_s is None else f"{summary.env_steps_per_s:,.0f}",
             duration(summary.wall_s),
+            *([_reached(summary.reached)] if summary.reached else []),
         )
     below = [Text(said, style="bold")] if (said := verdict(summaries)) else []
     marked = [summary for summary in summaries if summary.difference and summary.difference.indicative]
@@ -69,6 +79,9 @@ def comparison_table(env: str, summaries: Sequence[ArmSummary]) -> RenderableTyp
         below.append(Text(f"* only indicative: fewer than {FEW_SEEDS} seeds", style="dim"))
     if any(len(summary.arm.counted) > 1 for summary in summaries):
         below.append(Text("± is one standard deviation over seeds, [ ] a 95 % bootstrap interval", style="dim"))
+    if paper:
+        said = f"to {paper.value:g}: env steps and time until half of the seeds are there ({paper.source})"
+        below.append(Text(said, style="dim"))
     return Group(table, *below, *_failures([run for summary in summaries for run in summary.arm.runs]))
 
 
@@ -104,6 +117,9 @@ def _row(env: str, summary: ArmSummary) -> dict[str, str | float | int | bool | 
         "indicative": difference.indicative if difference else None,
         "env_steps_per_s": summary.env_steps_per_s,
         "wall_s": summary.wall_s,
+        "reached": summary.reached.reached if summary.reached else None,
+        "reached_env_steps": summary.reached.env_steps if summary.reached else None,
+        "reached_minutes": summary.reached.minutes if summary.reached else None,
     }
 
 
@@ -138,6 +154,12 @@ def _difference(summary: ArmSummary) -> str:
         return f"{difference.mean:+.3g}"
     mark = "*" if difference.indicative else ""
     return f"{difference.mean:+.3g} [{difference.low:+.3g}, {difference.high:+.3g}]{mark}"
+
+
+def _reached(at: Reached) -> str:
+    if math.isinf(at.env_steps) or math.isnan(at.env_steps):
+        return f"{at.reached} of {at.runs} seeds"
+    return f"{at.env_steps:,.0f}, {duration(60 * at.minutes)}"
 
 
 def _failures(runs: Sequence[Run]) -> list[Text]:

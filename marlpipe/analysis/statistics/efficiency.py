@@ -1,9 +1,12 @@
 """Sample efficiency: env steps or time until the return of a run first reaches a threshold."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
+
+Curve = tuple[Shaped[np.ndarray, " _"], Float[np.ndarray, " _"], Float[np.ndarray, " _"]]
 
 
 def first_reach(at: Shaped[np.ndarray, " K"], returns: Float[np.ndarray, " K"], threshold: float) -> float | None:
@@ -33,3 +36,19 @@ def median_reached(times: Sequence[float | None]) -> float:
     if not times:
         return float("nan")
     return float(np.median([np.inf if time is None else time for time in times]))
+
+
+class Reached(NamedTuple):
+    """How soon the runs of an arm reach a return."""
+
+    runs: int
+    reached: int  # of them
+    env_steps: float  # median over runs; infinite where half of them never reach it, NaN without runs
+    minutes: float  # of training, likewise; NaN also where a run did not record its time
+
+
+def reached(curves: Sequence[Curve], threshold: float) -> Reached:
+    """Of runs, each with the env steps, the minutes and the returns of its evaluations."""
+    steps = [first_reach(env_steps, returns, threshold) for env_steps, _, returns in curves]
+    minutes = [first_reach(times, returns, threshold) for _, times, returns in curves]
+    return Reached(len(steps), sum(at is not None for at in steps), median_reached(steps), median_reached(minutes))

@@ -45,7 +45,7 @@ class LastReturns:
 
 @dataclass(frozen=True)
 class MinutesTo:
-    """Minutes of training until an evaluation first reaches a return, negative; `NEVER` times the run's if none does."""
+    """Minus the minutes of training until an evaluation reaches a return; if none does, `NEVER` times the run's."""
 
     threshold: float
 

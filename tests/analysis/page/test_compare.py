@@ -22,6 +22,7 @@ from marlpipe.analysis.page.page import page
 from marlpipe.analysis.page.page_data import as_json, numbers
 from marlpipe.analysis.page.pictures import LARGEST, LARGEST_SUM, Album
 from marlpipe.analysis.page.serving import ServedPage, server, signature
+from marlpipe.analysis.report.report import report
 from marlpipe.analysis.statistics.aggregates import iqm
 from marlpipe.analysis.statistics.bootstrap import interval
 from marlpipe.analysis.statistics.profiles import probability_of_improvement
@@ -103,12 +104,48 @@ def test_how_soon_a_return_is_reached(tmp_path: Path) -> None:
     write_run(tmp_path, "cartpole", "qmix", 0, [0.0, 5.0, 10.0, 10.0])
     write_run(tmp_path, "cartpole", "vdn", 0, [0.0, 0.0, 0.0, 6.0])
     found = {(one.arm, one.share): one for one in part(tmp_path).sample_efficiency}
-    assert found["qmix", 0.5].env_steps == 1000
-    assert found["qmix", 0.75].env_steps == 1500
-    assert found["vdn", 0.5].env_steps == pytest.approx(2000 + 1000 * 5 / 6)
-    assert (found["vdn", 0.75].reached, found["vdn", 0.75].runs, found["vdn", 0.75].env_steps) == (0, 1, math.inf)
+    assert found["qmix", 0.5].at.env_steps == 1000
+    assert found["qmix", 0.75].at.env_steps == 1500
+    assert found["vdn", 0.5].at.env_steps == pytest.approx(2000 + 1000 * 5 / 6)
+    assert (found["vdn", 0.75].at.reached, found["vdn", 0.75].at.runs, found["vdn", 0.75].at.env_steps) == (
+        0,
+        1,
+        math.inf,
+    )
     speed = 3000 / (comparison([tmp_path]).found[0].run.wall_s[-1] / 60)
-    assert found["qmix", 0.5].minutes == pytest.approx(1000 / speed, rel=0.01)
+    assert found["qmix", 0.5].at.minutes == pytest.approx(1000 / speed, rel=0.01)
+
+
+PAPER_WORLD = """
+env:
+  _target_: marlpipe.envs.navigation.Navigation
+  columns: 15
+  rows: 1
+  column_distance: 0.75
+  time_limit: 50
+  region: square
+  sharing: occupants
+  nearness_reward: 0.01
+  collision_penalty: 0.0
+"""
+
+
+def test_how_soon_the_return_of_a_paper_is_reached(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where all arms are trained in the world of its figure; its source is told."""
+    for algo, returns in {"lomaq": [0.0, 500.0, 570.0], "iql_local": [0.0, 300.0, 470.0]}.items():
+        write_run(tmp_path, "navigation", algo, 0, returns).config.write_text(PAPER_WORLD)
+    found = {one.arm: one.at for one in part(tmp_path, "navigation").sample_efficiency if one.share is None}
+    assert found["lomaq"].env_steps == pytest.approx(1000 + 1000 * 35 / 70)
+    assert (found["iql_local"].reached, found["iql_local"].env_steps) == (0, math.inf)
+    assert "535: LOMAQ at the end of its figure 5, right." in page(comparison([tmp_path]))
+    report([tmp_path], tmp_path / "out")
+    told = capsys.readouterr().out
+    assert "to 535" in told
+    assert "1,500, " in told
+    assert "0 of 1 seeds" in told
+    [config] = (tmp_path / "navigation").glob("iql_local*/seed=0/config.yaml")
+    config.write_text(PAPER_WORLD.replace("50", "40"))
+    assert not [one for one in part(tmp_path, "navigation").sample_efficiency if one.share is None]
 
 
 def test_what_differs_in_config(tmp_path: Path) -> None:
