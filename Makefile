@@ -13,7 +13,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --timeout $(TEST_S) --timeout
 SIDE_BY_SIDE = --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal --ignore=tests/launch/slurm --ignore=$(IN_BROWSER)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick test-slow test-slurm test-page lint format bench bench-check ladder wheel clean
+.PHONY: help setup run test test-quick test-slow test-slurm test-page lint format bench bench-check ladder figures wheel clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -70,6 +70,15 @@ ladder: $(INSTALLED) ## Every method on every one-step game, ten seeds each; one
 	$(BIN)/python -m marlpipe -m +experiment=games/ladder_local paths.runs=multirun/ladder logger=none
 	$(BIN)/python -m marlpipe report multirun/ladder
 	MARLPIPE_LADDER=multirun/ladder/report/games.csv $(BIN)/python -m pytest --quiet tests/learning/test_ladder.py
+
+# In this order, because arms that two of them have get their name from the first
+FIGURES = lomaq_fig5_cartpole qpro_fig1_predator_prey lomaq_fig5_navigation lomaq_fig9_kappa lomaq_partitions \
+	lomaq_team_reward lomaq_soft lomaq_gcn qpro_fig4_ablations qpro_fig5_smallest_weight qpro_weights qpro_unrestricted
+figures: ARGS =
+figures: $(INSTALLED) ## Every figure of both papers, five seeds each; hours, resumes; some: make figures FIGURES=lomaq_fig9_kappa
+	for name in $(FIGURES); do $(BIN)/python -m marlpipe -m +experiment=fast/$$name paths.runs=multirun/figures logger=none \
+		$(ARGS) || exit; done
+	$(BIN)/python -m marlpipe figures multirun/figures
 
 wheel: $(INSTALLED) ## Build dist/marlpipe-….whl
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

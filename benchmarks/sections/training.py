@@ -16,6 +16,7 @@ from benchmarks.floors import matrix_products
 from benchmarks.measurement import Measurement, Section, timed
 from benchmarks.tasks import AGENTS, EPISODES, STEPS, carts, configured
 from marlpipe.runs.folder import RunFolder
+from marlpipe.runs.metrics import Row
 from marlpipe.training.session import train
 
 ALGORITHMS = ("qmix", "lomaq")
@@ -59,21 +60,20 @@ def section() -> Section:
 
 def trained(overrides: Sequence[str]) -> float:
     """Seconds that a run takes for 1000 env steps."""
+    return COUNTED * seconds_per_env_step(rows_of("profile=lomaq", *overrides, "evaluation.every_env_steps=1000000"))
+
+
+def rows_of(*overrides: str) -> list[Row]:
+    """The metrics of a run that is trained here and now."""
     with TemporaryDirectory() as folder:
-        fixed = [
-            f"threads={torch.get_num_threads()}",
-            "trainer=cpu",
-            "logger=none",
-            "evaluation.every_env_steps=1000000",
-            "evaluation.films=0",
-        ]
-        config = configured("profile=lomaq", *overrides, *fixed)
+        fixed = [f"threads={torch.get_num_threads()}", "trainer=cpu", "logger=none", "evaluation.films=0"]
+        config = configured(*overrides, *fixed)
         with open_dict(config):
             config.hydra.runtime.output_dir = folder
         HydraConfig.instance().set_config(config)
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             train(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
-        return COUNTED * seconds_per_env_step(RunFolder(Path(folder)).read_metrics())
+        return RunFolder(Path(folder)).read_metrics()
 
 
 def seconds_per_env_step(rows: Sequence[dict[str, float]]) -> float:

@@ -21,7 +21,7 @@ NOT_HASHED_KEYS = {
     ("profile", "scaled_start"),  # the mixer's key, which is hashed, refers to it
 }
 # settings that came later, with the value of all runs before them: it renames no run
-NEUTRAL = {("profile", "learning_rate_end"): 1.0}
+NEUTRAL = {("profile", "learning_rate_end"): 1.0, ("profile", "sequence_steps"): None}
 LOOKUPS = {f"hydra.utils.get_{kind}" for kind in ("method", "object", "class", "static_method")}  # of their key `path`
 
 
@@ -35,8 +35,8 @@ def defining_config(config: DictConfig) -> dict[str, Any]:
     for group, key in NOT_HASHED_KEYS:
         values.get(group, {}).pop(key, None)
     for (group, key), neutral in NEUTRAL.items():
-        if values.get(group, {}).get(key) == neutral:
-            values[group].pop(key)
+        if values.get(group, {}).get(key, neutral) == neutral:
+            values.get(group, {}).pop(key, None)
     return values
 
 

@@ -35,6 +35,7 @@ RUN: dict[str, Any] = {
         "learning_rate_end": Share,
         "gradient_clip": Factor,
         "batch_episodes": Annotated[int, Bound(1, 10**5)],
+        "sequence_steps": Annotated[int, Bound(1, 10**6)] | None,
         "replay_episodes": Annotated[int, Bound(1, 10**6)],
         "epsilon_start": Share,
         "epsilon_end": Share,
@@ -67,7 +68,7 @@ FOREIGN: dict[str, dict[str, Any]] = {  # by package: what its classes raise err
         "betas": tuple[Share, Share],
     },
 }
-OPTIONAL = {"trainer.detect_anomaly", "profile.learning_rate_end"}  # keys that may be missing
+OPTIONAL = {"trainer.detect_anomaly", "profile.learning_rate_end", "profile.sequence_steps"}  # keys that may be missing
 NEXT = {
     "trainer": "a run ends after env_steps, on one device (CUDA_VISIBLE_DEVICES chooses it), in 32 bits; "
     "clipping is profile.gradient_clip; marlpipe sets Lightning's other keys itself",

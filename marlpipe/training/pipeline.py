@@ -72,7 +72,12 @@ def fit(
         env=env,
         agent=acting,  # the one back edge: the agent that learns is the agent that acts
         exploration=build_part(config, "exploration"),
-        replay=Replay(spec=env.spec, capacity=profile.replay_episodes, device=device),
+        replay=Replay(
+            spec=env.spec,
+            capacity=profile.replay_episodes,
+            device=device,
+            sequence_steps=profile.get("sequence_steps"),  # configs of earlier versions lack it
+        ),
         batch_episodes=profile.batch_episodes,
         recent_share=config.replay.recent_share,
         recent_episodes=config.replay.recent_episodes,

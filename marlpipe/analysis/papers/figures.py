@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml  # type: ignore[import-untyped]
 
@@ -59,9 +59,25 @@ class PaperFigure:
 
 
 def paper_figures(path: Path = KNOWN) -> list[PaperFigure]:
-    """All figures, in the order of the file. `experiment=fast/NAME` trains the runs of each."""
+    """All figures, in the order of the file. The experiments of `fast/` train their runs."""
     entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     return [
-        PaperFigure(**{**entry, "name": name, "claims": [Claim(**claim) for claim in entry["claims"]]})
+        PaperFigure(
+            name=name,
+            title=entry["title"],
+            env_steps=float(entry["env_steps"]),
+            panels=entry["panels"],
+            arms=entry["arms"],
+            readings={env: _points(by_arm) for env, by_arm in entry["readings"].items()},
+            claims=[Claim(**{key: _number(value) for key, value in claim.items()}) for claim in entry["claims"]],
+        )
         for name, entry in entries.items()
     ]
+
+
+def _points(by_arm: Mapping[str, Sequence[Sequence[float | int]]]) -> dict[str, list[Point]]:
+    return {arm: [(float(at), float(value)) for at, value in points] for arm, points in by_arm.items()}
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, int) else value

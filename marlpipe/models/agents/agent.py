@@ -9,10 +9,12 @@ from torch import Tensor, nn
 class Agent(nn.Module, ABC):
     """Maps what each agent has observed to a utility per action, for whole episodes and for single time steps.
 
-    hidden: the width of an agent's features.
+    hidden: the width of an agent's features. reads_history: whether utilities depend on more than the present
+    observation, so that an episode has to be read from its beginning.
     """
 
     hidden: int
+    reads_history: bool = True
 
     @abstractmethod
     def forward(

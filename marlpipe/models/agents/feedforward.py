@@ -27,7 +27,7 @@ class FeedForwardAgent(Agent):
                 return nn.Linear(hidden, out_features)
             return GroupedLinear(groups=spec.n_agents, in_features=hidden, out_features=out_features)
 
-        self.hidden = hidden
+        self.hidden, self.reads_history = hidden, obs_last_action
         self.layers = nn.Sequential(affine(hidden), nn.ReLU())
         self.output = affine(spec.n_actions)
 

@@ -10,6 +10,7 @@ from marlpipe.algos.algorithm import Algorithm
 from marlpipe.models.mixers.mixer import ScalesStart
 from marlpipe.models.utilities import greedy_actions, masked_mean
 from marlpipe.training.learner import Learner
+from marlpipe.training.loaders import TrainingLoader
 from marlpipe.types import EpisodeBatch, StateDict
 
 FAR = 5.0  # times the largest return of the first batch
@@ -28,10 +29,13 @@ class FirstValues(Callback):
         self.label, self.looked = label, False
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        del trainer, batch_idx
+        del batch_idx
         if not self.looked:
             self.looked = True
-            self.look(cast(Learner, pl_module).algorithm, batch.episodes)
+            replay = cast(TrainingLoader, trainer.train_dataloader).replay
+            pieces = replay.sequence_steps is not None  # whose rewards are not returns
+            episodes = replay.collected() if pieces else batch.episodes
+            self.look(cast(Learner, pl_module).algorithm, episodes)
 
     def look(self, algorithm: Algorithm, episodes: EpisodeBatch) -> None:
         """Compares values with returns, whose largest is taken as 1 where nothing has been paid."""
