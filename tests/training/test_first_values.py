@@ -70,11 +70,18 @@ def test_a_start_far_from_every_return_is_told(algo: str, profile: str, capsys: 
     assert following.startswith("  next: ")
 
 
-def test_only_the_first_batch_counts(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("pieces", [False, True])
+def test_only_the_first_batch_counts(
+    pieces: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Or, where batches are made of pieces of episodes, the episodes that were collected before it."""
     module, callback = LightningModule(), FirstValues(label="")
     algorithm = module.algorithm = build("algo=qmix", spec=SPEC)
     trainer = Trainer(logger=False, accelerator="cpu", plugins=[LightningEnvironment()])
-    batch = SimpleNamespace(episodes=paying(first_value(algorithm, EPISODES) / 6))
+    paid = paying(first_value(algorithm, EPISODES) / 6)
+    replay = SimpleNamespace(sequence_steps=3 if pieces else None, collected=lambda: paid)
+    monkeypatch.setattr(Trainer, "train_dataloader", SimpleNamespace(replay=replay))
+    batch = SimpleNamespace(episodes=None if pieces else paid)
     callback.on_train_batch_start(trainer, module, batch, 0)
     callback.on_train_batch_start(trainer, module, batch, 1)
     resumed(callback).on_train_batch_start(trainer, module, batch, 0)

@@ -1,15 +1,20 @@
 """Pieces of episodes: every time step is as likely as any other, and a piece is what the episode has there."""
 
+import signal
+from pathlib import Path
+
 import pytest
 import torch
 
 from marlpipe.config.check import check_run
 from marlpipe.errors import UserError
+from marlpipe.runs.folder import RunFolder
 from marlpipe.training.replay import Replay
 from marlpipe.training.sequences import draw_sequences
 from marlpipe.types import EpisodeBatch
 from tests.support.composition import compose
 from tests.support.synthetic import make_spec, ragged_batch
+from tests.training.test_resume import equal, stopping, trained
 
 SPEC = make_spec()
 LENGTHS = [7, 1, 4, 2]
@@ -64,6 +69,21 @@ def test_a_piece_is_what_its_episode_has_there(recent: int) -> None:
     assert set(found[20 - recent :]) <= {2, 3}  # the last two that were added
 
 
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+@pytest.mark.usefixtures("unchecked")
+def test_a_run_on_pieces_that_is_stopped_goes_on_with_the_same_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = ("profile=fast", "algo=qpro", "env_steps=110", "env.n_agents=2", "profile.sequence_steps=3")
+    whole, stopped = trained(tmp_path / "whole", *fast), RunFolder(tmp_path / "stopped")
+    with monkeypatch.context() as patch:
+        steps = stopping(patch, signal.SIGUSR2)
+        while stopped.status.state != "finished":
+            trained(stopped.path, *fast)
+    assert len(steps) > 10
+    assert equal(whole, stopped)
+
+
 def test_an_agent_that_reads_history_takes_no_pieces() -> None:
     for words in (("agent=rnn",), ("agent=feedforward", "agent.obs_last_action=true")):
         with pytest.raises(
@@ -74,6 +94,6 @@ def test_an_agent_that_reads_history_takes_no_pieces() -> None:
     check_run(compose("algo=qmix", "profile=fast"))
 
 
-def test_the_first_values_are_compared_with_returns_of_whole_episodes() -> None:
+def test_all_episodes_are_whole() -> None:
     replay, episodes = filled(2)
-    assert torch.equal(replay.collected().rewards.sum(1), episodes.rewards.sum(1))
+    assert torch.equal(replay.collected().rewards, episodes.rewards)
