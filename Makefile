@@ -72,10 +72,11 @@ ladder: $(INSTALLED) ## Every method on every one-step game, ten seeds each; one
 	MARLPIPE_LADDER=multirun/ladder/report/games.csv $(BIN)/python -m pytest --quiet tests/learning/test_ladder.py
 
 # In this order, because arms that two of them have get their name from the first
-FIGURES = lomaq_fig5_cartpole qpro_fig1_predator_prey lomaq_fig5_navigation lomaq_fig9_kappa lomaq_partitions \
-	lomaq_team_reward lomaq_soft lomaq_gcn qpro_fig4_ablations qpro_fig5_smallest_weight qpro_weights qpro_unrestricted
+FIGURES = lomaq_fig5_cartpole lomaq_fig5_navigation qpro_fig1_predator_prey $(foreach part,fig9_kappa partitions team_reward \
+	soft gcn,lomaq_$(part)_cartpole lomaq_$(part)_navigation) qpro_fig4_ablations qpro_fig5_smallest_weight qpro_weights \
+	qpro_unrestricted
 figures: ARGS =
-figures: $(INSTALLED) ## Every figure of both papers, five seeds each; hours, resumes; some: make figures FIGURES=lomaq_fig9_kappa
+figures: $(INSTALLED) ## Every figure of both papers, five seeds each; hours, resumes; some: make figures FIGURES=qpro_weights
 	for name in $(FIGURES); do $(BIN)/python -m marlpipe -m +experiment=fast/$$name paths.runs=multirun/figures logger=none \
 		$(ARGS) || exit; done
 	$(BIN)/python -m marlpipe figures multirun/figures
