@@ -121,7 +121,7 @@ def test_files_are_small_and_named_after_what_they_do() -> None:
 
 def test_profiles_agree_on_their_keys() -> None:
     profiles = {file.stem: OmegaConf.load(file) for file in (config_folder() / "profile").glob("*.yaml")}
-    keys = {name: list(profile) for name, profile in profiles.items()}
+    keys = {name: list(profile.get("profile", profile)) for name, profile in profiles.items()}
     assert len(set(map(tuple, keys.values()))) == 1, keys
 
 
