@@ -59,7 +59,8 @@ class Learner(LightningModule):
         if batch.progress.episodes - self.synced_at_episode >= self.target_update_episodes:
             self.algorithm.sync_targets()
             self.synced_at_episode = batch.progress.episodes
-        self.set_learning_rates(self.learning_rate(batch.progress.env_steps))
+        if (share := self.learning_rate(batch.progress.env_steps)) != 1:
+            self.set_learning_rates(share)
         metrics: Metrics = {}
         for update in self.algorithm.updates(batch, self.generator):
             norm = self.step(update)
