@@ -108,7 +108,7 @@ def test_keys_of_no_class(path: str) -> None:
     path = path.removeprefix(".")
     if path == "trainer.detect_anomaly":
         return
-    may_be = {"threads": {"null"}, "paths.runs": {"word"}}
+    may_be = {"threads": {"null"}, "profile.sequence_steps": {"null"}, "paths.runs": {"word"}}
     large = {"env_steps", "record_every_env_steps", "evaluation.every_env_steps", "profile.target_update_episodes"}
     large |= {"replay.recent_episodes", "profile.epsilon_anneal_env_steps"}
     factors = {"checkpoint_minutes", "profile.gradient_clip", "profile.loss_factor", "profile.central_loss_factor"}

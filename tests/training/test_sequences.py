@@ -92,6 +92,7 @@ def test_an_agent_that_reads_history_takes_no_pieces() -> None:
             check_run(compose("algo=qmix", "profile.sequence_steps=16", *words))
     check_run(compose("algo=qmix", "profile.sequence_steps=16", "agent=feedforward"))
     check_run(compose("algo=qmix", "profile=fast"))
+    check_run(compose("algo=pac", "profile=fast"))  # whose agent is another one's, clamped
 
 
 def test_all_episodes_are_whole() -> None:

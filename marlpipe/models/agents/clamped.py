@@ -18,7 +18,8 @@ class ClampedAgent(Agent):
                 "  valid: lowest at most 0, highest at least 0, one of them not 0\n"
                 "  next: set them, as in loss.actor.lowest=-5.0 loss.actor.highest=2.0"
             )
-        self.agent, self.hidden, self.lowest, self.highest = agent, agent.hidden, lowest, highest
+        self.agent, self.lowest, self.highest = agent, lowest, highest
+        self.hidden, self.reads_history = agent.hidden, agent.reads_history
 
     def forward(
         self, obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], filled: Bool[Tensor, "B T"]

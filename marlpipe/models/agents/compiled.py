@@ -26,7 +26,7 @@ class CompiledAgent(Agent):
                 "  valid: compile=false, or compile=true where CXX names a compiler\n"
                 "  next: on Debian and Ubuntu, sudo apt install g++"
             )
-        self.agent, self.hidden = agent, agent.hidden
+        self.agent, self.hidden, self.reads_history = agent, agent.hidden, agent.reads_history
         self.compiled_step = torch.compile(agent.step, mode="reduce-overhead")
 
     def forward(
