@@ -76,7 +76,7 @@ FIGURES = lomaq_fig5_cartpole lomaq_fig5_navigation qpro_fig1_predator_prey $(fo
 	soft gcn,lomaq_$(part)_cartpole lomaq_$(part)_navigation) qpro_fig4_ablations qpro_fig5_smallest_weight qpro_weights \
 	qpro_unrestricted
 figures: ARGS =
-figures: $(INSTALLED) ## Every figure of both papers, five seeds each; hours, resumes; some: make figures FIGURES=qpro_weights
+figures: $(INSTALLED) ## The papers' learning curves, five seeds each; hours, resumes; some: make figures FIGURES=qpro_weights
 	for name in $(FIGURES); do $(BIN)/python -m marlpipe -m +experiment=fast/$$name paths.runs=multirun/figures logger=none \
 		$(ARGS) || exit; done
 	$(BIN)/python -m marlpipe figures multirun/figures

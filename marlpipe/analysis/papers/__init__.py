@@ -1,1 +1,1 @@
-"""The papers' figures: our curves in the papers' axes, beside what can be read there, and whether their claims hold."""
+"""The papers' figures with our learning curves in them, and whether the papers' claims hold."""

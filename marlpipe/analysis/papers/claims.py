@@ -20,7 +20,7 @@ Verdict = Literal["holds", "fails", "open", "not run"]
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A claim beside what we measured."""
+    """A claim, what we measured for it, and the verdict."""
 
     figure: PaperFigure
     claim: Claim
@@ -76,11 +76,11 @@ def _side(claim: Claim, found: Interval) -> int:
 def by_difference(claim: Claim, scores: Mapping[str, Sequence[float]]) -> tuple[str, Verdict]:
     """The first arm against each of the others."""
     first, *others = claim.similar or (claim.higher, *claim.lower)
-    told, verdicts = [f"{first} {_number(float(np.mean(scores[first])))}"], []
+    compared, verdicts = [f"{first} {_number(float(np.mean(scores[first])))}"], []
     for other in others:
         difference = bootstrap_difference(scores[first], scores[other])
         verdicts.append(_similar(claim.within)(difference) if claim.similar else _ordered(claim)(difference))
-        told.append(
+        compared.append(
             f"{other} {_number(float(np.mean(scores[other])))} "
             f"({_number(difference.mean, sign=True)} [{_number(difference.low, sign=True)}, "
             f"{_number(difference.high, sign=True)}])"
@@ -88,7 +88,7 @@ def by_difference(claim: Claim, scores: Mapping[str, Sequence[float]]) -> tuple[
     verdict: Verdict = (
         "fails" if "fails" in verdicts else "holds" if all(one == "holds" for one in verdicts) else "open"
     )
-    return "; ".join(told), verdict
+    return "; ".join(compared), verdict
 
 
 def _ordered(claim: Claim) -> Callable[[Difference], Verdict]:

@@ -47,8 +47,8 @@ def _draw_arm(
         axes.fill_between(grid, band.low, band.high, color=colour, alpha=0.18, linewidth=0)
     if readings:
         at, values = zip(*readings, strict=True)
-        label = None if runs else f"{arm} (the paper alone)"
-        axes.plot(at, values, "x:", color=colour, markersize=7, markeredgewidth=2, label=label, zorder=2)
+        alone = None if runs else f"{arm} (the paper alone)"
+        axes.plot(at, values, "x:", color=colour, markersize=7, markeredgewidth=2, label=alone, zorder=2)
 
 
 def _dress(axes: Axes, figure: PaperFigure, env: str) -> None:

@@ -25,7 +25,7 @@ def paper_return(arms: Sequence[Arm]) -> PaperReturn | None:
     try:
         worlds = [settings(arm.runs[0]) for arm in arms]
     except UserError:
-        return None  # whoever looks at these runs is told which config cannot be read
+        return None  # the page names the config that cannot be read
     for entry in yaml.safe_load(KNOWN.read_text(encoding="utf-8")):
         if worlds and all(entry["env"].items() <= world.items() for world in worlds):
             return PaperReturn(float(entry["return"]), entry["source"])
